@@ -1,0 +1,30 @@
+"""Fixtures for every test: where the material beside the project lies, and seeded generators."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "tests" / "data"
+
+
+def shared_root():
+    """Folder with goldens, photos and weights that the project does not ship (variable DSRG_SHARED)."""
+    return Path(os.environ.get("DSRG_SHARED", ROOT.parent / "shared")).resolve()
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Path of the shared material; the test is skipped where it is absent."""
+    path = shared_root()
+    if not (path / "goldens").is_dir():
+        pytest.skip(f"no shared material at {path}: set DSRG_SHARED to the folder that holds goldens/ and data/")
+    return path
+
+
+@pytest.fixture
+def rng():
+    """A seeded numpy generator, the same in every run."""
+    return np.random.default_rng(20180618)
