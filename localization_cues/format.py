@@ -1,0 +1,337 @@
+"""The cue file: reading and writing, as the original layers know it and as flat arrays.
+
+The original's file (``localization_cues.pickle`` of SEC, ``localization_cues-sal.pickle`` of DSRG) is a
+Python-2 pickle of one dict. For the image with number ``i`` in the second column of ``input_list.txt`` it
+holds ``'%i_labels'``, the 1-D classes of the image without background, and ``'%i_cues'``, an array (3, n) of
+class, row, column, one column of it per marked cell of the map (class 0 is background).
+
+A pickle can run code when it is read, so it is read here by an unpickler that knows numpy arrays and nothing
+else. ``.npz`` holds the same content in five flat arrays and loads without any pickle.
+"""
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from localization_cues.array_pickle import dump_arrays, load_arrays
+
+PICKLE_SUFFIXES = (".pickle", ".pkl")
+NPZ_ARRAYS = ("indices", "label_offsets", "labels", "cue_offsets", "cues")
+
+
+class CueError(ValueError):
+    """A cue file cannot be read, or holds what no layer could use. The message names file and image."""
+
+
+class Cues(Mapping):
+    """Cues of many images: image number -> ``(labels, cues)``.
+
+    ``labels`` is int64 (k,), classes >= 1; ``cues`` is int64 (3, n) with rows class, row, column. Both are
+    views into arrays shared by all images: do not write to them.
+
+    Parameters
+    ----------
+    items : mapping of int to (labels, cues)
+        Anything numpy can turn into integer arrays of the shapes above.
+    source : str
+        What error messages call the collection, usually the file's path.
+    """
+
+    def __init__(self, items, source="cues"):
+        self.source = str(source)
+        numbers = sorted(int(index) for index in items)
+        pairs = [_checked_pair(items[index], index, self.source) for index in numbers]
+        self._fill(
+            np.array(numbers, np.int64),
+            _offsets(len(labels) for labels, _ in pairs),
+            _joined([labels for labels, _ in pairs], (0,)),
+            _offsets(cues.shape[1] for _, cues in pairs),
+            _joined([cues for _, cues in pairs], (3, 0)),
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays, source="cues"):
+        """Build from the five flat arrays of an ``.npz`` file (a mapping from the names ``NPZ_ARRAYS``)."""
+        self = cls.__new__(cls)
+        self.source = str(source)
+        values = []
+        for name in NPZ_ARRAYS:
+            if name not in arrays:
+                raise CueError(f"{source}: no array {name!r}; a cue file holds {', '.join(NPZ_ARRAYS)}")
+            values.append(_integers(arrays[name], f"{source}: array {name!r}"))
+        indices, label_offsets, labels, cue_offsets, cues = values
+        consistent = (
+            all(array.ndim == 1 for array in (indices, label_offsets, labels, cue_offsets))
+            and cues.ndim == 2 and cues.shape[0] == 3
+            and _offsets_fit(label_offsets, len(indices), len(labels))
+            and _offsets_fit(cue_offsets, len(indices), cues.shape[1])
+            and len(np.unique(indices)) == len(indices)
+        )
+        if not consistent:
+            raise CueError(f"{source}: its flat arrays do not fit one another; write the file again")
+        self._fill(*values)
+        self._check_values()
+        return self
+
+    def _fill(self, indices, label_offsets, labels, cue_offsets, cues):
+        self._place = {int(index): place for place, index in enumerate(indices)}
+        self._indices, self._label_offsets, self._labels = indices, label_offsets, labels
+        self._cue_offsets, self._cues = cue_offsets, cues
+        for array in (labels, cues):
+            array.flags.writeable = False
+
+    def _check_values(self):
+        """Refuse, on the flat arrays at once, what ``_checked_pair`` refuses image by image."""
+        empty = np.flatnonzero(np.diff(self._label_offsets) == 0)
+        if len(empty):
+            raise CueError(_no_labels(self.source, self._indices[empty[0]]))
+        if len(self._labels) and self._labels.min() < 1:
+            raise CueError(f"{self.source}: a label is {self._labels.min()}; image labels start at class 1")
+        if self._cues.size and self._cues.min() < 0:
+            raise CueError(f"{self.source}: a cue holds {self._cues.min()}; class, row and column start at 0")
+
+    def __getitem__(self, index):
+        place = self._place[index]
+        labels = self._labels[self._label_offsets[place]:self._label_offsets[place + 1]]
+        return labels, self._cues[:, self._cue_offsets[place]:self._cue_offsets[place + 1]]
+
+    def __iter__(self):
+        return iter(self._place)
+
+    def __len__(self):
+        return len(self._place)
+
+    def arrays(self):
+        """The five flat arrays by name, as ``from_arrays`` takes them."""
+        return {"indices": self._indices, "label_offsets": self._label_offsets, "labels": self._labels,
+                "cue_offsets": self._cue_offsets, "cues": self._cues}
+
+    def image_of_cue(self):
+        """Image number of every column of the flat cue array, int64 (total,)."""
+        return np.repeat(self._indices, np.diff(self._cue_offsets))
+
+    def overlaps(self):
+        """Numbers of the images in which one cell carries two classes (or one class twice), ascending."""
+        columns = np.vstack([self.image_of_cue(), self._cues[1:]])
+        if not columns.size:
+            return []
+        cells, counts = np.unique(columns, axis=1, return_counts=True)
+        return [int(index) for index in np.unique(cells[0, counts > 1])]
+
+    def check(self, num_classes=None, size=None, overlaps=True):
+        """Hold the content against a net; raise ``CueError`` naming the first image that does not fit.
+
+        Parameters
+        ----------
+        num_classes : int, optional
+            Classes including background: every label and every cue's class must be below it.
+        size : (int, int), optional
+            Height and width of the map the cues are for.
+        overlaps : bool
+            Refuse an image in which one cell carries two classes.
+        """
+        if num_classes is not None:
+            image_of_label = np.repeat(self._indices, np.diff(self._label_offsets))
+            self._refuse(image_of_label, self._labels, num_classes, "label", "classes.txt names fewer")
+            self._refuse(self.image_of_cue(), self._cues[0], num_classes, "class", "the net has fewer")
+        if size is not None:
+            for axis, name in enumerate(("row", "column")):
+                self._refuse(self.image_of_cue(), self._cues[axis + 1], size[axis], name,
+                             f"the file was made for another map than {size[0]}x{size[1]}: make it again")
+        double = self.overlaps() if overlaps else []
+        if double:
+            raise CueError(f"{self.source}: image {double[0]} has a cell with two cues, as have "
+                           f"{len(double) - 1} more images; one class a cell "
+                           "(localization_cues.merge)")
+
+    def _refuse(self, images, values, limit, name, remedy):
+        bad = np.flatnonzero(values >= limit)
+        if len(bad):
+            raise CueError(f"{self.source}: image {images[bad[0]]} has {name} {values[bad[0]]}, "
+                           f"expected 0 to {limit - 1}; {remedy}")
+
+
+def load_cues(path):
+    """Read a cue file, pickle (of Python 2 or 3, protocols 0 to 2) or ``.npz``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The suffix decides: ``.npz`` for flat arrays, anything else is read as a pickle.
+
+    Returns
+    -------
+    Cues
+        Image number -> (labels int64 (k,), cues int64 (3, n) of class, row, column).
+
+    Raises
+    ------
+    CueError
+        Missing or damaged file; a pickle that asks for anything but numpy arrays (nothing of it is run);
+        labels without cues or the reverse; an image without labels; negative values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CueError(f"{path}: no such cue file; make it with python -m localization_cues.make_cues")
+    if path.suffix == ".npz":
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                return Cues.from_arrays(dict(archive), path)
+        except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+            if isinstance(error, CueError):
+                raise
+            raise CueError(f"{path}: not a readable .npz cue file ({error})") from error
+    with open(path, "rb") as file:
+        try:
+            content = load_arrays(file)
+        except pickle.UnpicklingError as error:
+            raise CueError(f"{path}: refused, not a pickle of numpy arrays alone ({error}); nothing in it "
+                           "was run. Make it again with localization_cues") from error
+    return Cues(_images_of(content, path), path)
+
+
+def save_cues(path, items):
+    """Write a cue file beside ``path`` and rename it, so that a killed run leaves no half file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.pickle`` or ``.pkl``: the original's format, protocol 2, readable by the original's layers under
+        Python 2 and 3 and by every numpy. ``.npz``: flat arrays.
+    items : Cues or mapping of int to (labels, cues)
+        Image number -> classes and (3, n) cues. No cell may carry two classes.
+    """
+    path = Path(path)
+    cues = items if isinstance(items, Cues) else Cues(items, source=path)
+    cues.check()
+    if path.suffix == ".npz":
+        arrays = {name: _small(array) for name, array in cues.arrays().items()}
+        _write_beside(path, lambda file: np.savez_compressed(file, **arrays))
+    elif path.suffix in PICKLE_SUFFIXES:
+        _write_beside(path, lambda file: file.write(dump_arrays(_original_keys(cues))))
+    else:
+        raise CueError(f"{path}: a cue file ends in .pickle, .pkl or .npz")
+
+
+def cues_from_map(label_map):
+    """Turn a label map into the (3, n) form, background included.
+
+    Parameters
+    ----------
+    label_map : (H, W) int array
+        Class of each cell, -1 where none is known.
+
+    Returns
+    -------
+    (3, n) int64 array
+        Class, row, column, cells in row order.
+
+    Examples
+    --------
+    >>> cues_from_map(np.array([[0, -1], [2, 0]])).tolist()
+    [[0, 2, 0], [0, 1, 1], [0, 0, 1]]
+    """
+    label_map = np.asarray(label_map)
+    rows, columns = np.nonzero(label_map >= 0)
+    return np.stack([label_map[rows, columns], rows, columns]).astype(np.int64)
+
+
+def map_from_cues(cues, size):
+    """The inverse of ``cues_from_map``: int64 (H, W), -1 where there is no cue; the last of two cues wins."""
+    label_map = np.full(size, -1, np.int64)
+    label_map[cues[1], cues[2]] = cues[0]
+    return label_map
+
+
+def _images_of(content, path):
+    """Sort the dict's '%i_labels' and '%i_cues' into image number -> pair."""
+    if not isinstance(content, dict):
+        raise CueError(f"{path}: holds a {type(content).__name__}, expected '<i>_labels' and '<i>_cues'")
+    parts = {"labels": {}, "cues": {}}
+    for key, value in content.items():
+        match = re.fullmatch(r"(\d+)_(labels|cues)", key) if isinstance(key, str) else None
+        if match is None:
+            raise CueError(f"{path}: unknown key {key!r}, expected '<i>_labels' and '<i>_cues'")
+        parts[match[2]][int(match[1])] = value
+    lonely = parts["labels"].keys() ^ parts["cues"].keys()
+    if lonely:
+        index = min(lonely)
+        missing = "cues" if index in parts["labels"] else "labels"
+        raise CueError(f"{path}: image {index} has no '{index}_{missing}'; the file is incomplete")
+    return {index: (labels, parts["cues"][index]) for index, labels in parts["labels"].items()}
+
+
+def _no_labels(source, index):
+    return (f"{source}: image {index} has no labels; name its classes in image_labels.txt, "
+            "or take its line out of the training list")
+
+
+def _checked_pair(pair, index, source):
+    labels, cues = pair
+    labels = _integers(labels, f"{source}: labels of image {index}")
+    cues = _integers(cues, f"{source}: cues of image {index}")
+    if labels.ndim != 1 or cues.ndim != 2 or cues.shape[0] != 3:
+        raise CueError(f"{source}: image {index} has labels of shape {labels.shape} and cues of shape "
+                       f"{cues.shape}, expected (k,) and (3, n)")
+    if labels.size == 0:
+        raise CueError(_no_labels(source, index))
+    if labels.min() < 1:
+        raise CueError(f"{source}: image {index} has label {labels.min()}; image labels start at class 1")
+    if cues.size and cues.min() < 0:
+        raise CueError(f"{source}: image {index} has a cue {cues.min()}; class, row and column start at 0")
+    return labels, cues
+
+
+def _integers(value, who):
+    """int64 copy of an integer array; an empty array of any number type counts as integer."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
+        raise CueError(f"{who} are {array.dtype}, expected integers")
+    return array.astype(np.int64)
+
+
+def _offsets(lengths):
+    return np.concatenate([[0], np.cumsum(np.fromiter(lengths, np.int64))]).astype(np.int64)
+
+
+def _joined(arrays, empty):
+    return np.concatenate(arrays, axis=-1) if arrays else np.empty(empty, np.int64)
+
+
+def _offsets_fit(offsets, count, total):
+    return (len(offsets) == count + 1 and offsets[0] == 0 and offsets[-1] == total
+            and bool((np.diff(offsets) >= 0).all()))
+
+
+def _small(array):
+    """The narrowest signed type that holds the array: cue files of VOC shrink eightfold."""
+    for dtype in (np.int8, np.int16, np.int32):
+        if not array.size or array.max() <= np.iinfo(dtype).max:
+            return array.astype(dtype)
+    return array
+
+
+def _original_keys(cues):
+    content = {}
+    for index, (labels, cells) in cues.items():
+        content[f"{index}_labels"] = labels
+        content[f"{index}_cues"] = np.ascontiguousarray(cells)
+    return content
+
+
+def _write_beside(path, write):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
