@@ -1,0 +1,237 @@
+"""Blobs: named N-d float32 arrays with a gradient beside them, as numpy views over torch memory.
+
+``blob.data`` and ``blob.diff`` are what a Caffe user reads and writes. Between layers the engine passes torch
+tensors of any layout (channels_last), dtype (bf16) and device. The two meet in :class:`Memory`:
+
+* a blob nobody looked at holds whatever tensor its layer produced: no copy, no conversion;
+* from the first look on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
+  later result is copied into it (Caffe's memory, too, stays where it is between two forwards);
+* on a GPU the copies follow Caffe's SyncedMemory: a look makes the host copy the newest, the next layer uploads it.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+
+
+class Memory:
+    """One array of a blob (its data or its diff); may be shared by several blobs.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    """
+
+    __slots__ = ("shape", "_value", "_host", "_flat", "_host_newest")
+
+    def __init__(self, shape=()):
+        self.shape = tuple(shape)
+        self._value = None  # tensor as the engine last wrote it; None: zeros
+        self._host = None  # float32 C-contiguous CPU tensor, once somebody looked
+        self._flat = None  # the memory behind _host, at its largest size so far
+        self._host_newest = False
+
+    @property
+    def exposed(self):
+        """Whether a numpy view has been handed out."""
+        return self._host is not None
+
+    def reshape(self, shape):
+        """Change the shape; values are kept where the count allows it, as Caffe keeps its memory."""
+        shape = tuple(shape)
+        if shape == self.shape:
+            return
+        count = prod(shape)
+        if self._value is not None:
+            self._value = self._value.reshape(shape) if self._value.numel() == count else None
+        if self._host is not None:
+            if count > self._flat.numel():
+                self._flat = torch.zeros(count)
+            self._host = self._flat[:count].view(shape)
+        self.shape = shape
+
+    def read(self, device):
+        """The values as a tensor on `device`: shared memory, not to be changed."""
+        if self._host is not None and (self._host_newest or device.type == "cpu"):
+            if device.type == "cpu":
+                return self._host
+            self._value = self._host.to(device)
+            self._host_newest = False
+        if self._value is None:
+            self._value = torch.zeros(self.shape, device=device)
+        elif self._value.device != device:
+            self._value = self._value.to(device)
+        return self._value
+
+    def mutable(self, device):
+        """As :meth:`read`, float32, for a change in place."""
+        value = self.read(device)
+        if value.dtype != torch.float32:
+            self._value = value = value.float()
+        return value
+
+    def write(self, tensor):
+        """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU)."""
+        tensor = tensor.detach()
+        if self._host is not None and tensor.device.type == "cpu":
+            if tensor.data_ptr() != self._host.data_ptr() or tensor.dtype != self._host.dtype:
+                self._host.copy_(tensor.reshape(self.shape))
+            return
+        self._value = tensor
+        self._host_newest = False
+
+    def accumulate(self, tensor):
+        """Add `tensor` to the values (parameter gradients)."""
+        tensor = tensor.detach()
+        if self._host is not None and tensor.device.type == "cpu":
+            self._host.add_(tensor.reshape(self.shape))
+        elif self._value is None and not self._host_newest:
+            self._value = tensor.float()
+        else:  # out of place: autograd may hand out a tensor it still uses
+            self._value = self.read(tensor.device) + tensor
+            self._host_newest = False
+
+    def clear(self):
+        """Set to zero."""
+        self._value = None
+        self._host_newest = False
+        if self._host is not None:
+            self._host.zero_()
+
+    def array(self):
+        """A numpy float32 copy, C-contiguous, which exposes nothing."""
+        if self._host is not None and (self._host_newest or self._value is None):
+            return self._host.numpy().copy()
+        value = torch.zeros(self.shape) if self._value is None else self._value
+        return value.to("cpu", torch.float32).contiguous().clone().numpy()
+
+    def view(self):
+        """The lasting, writable numpy view (float32, C-contiguous)."""
+        if self._host is None:
+            self._flat = torch.from_numpy(self.array().reshape(-1))
+            self._host = self._flat.view(self.shape)
+        elif self._value is not None and not self._host_newest:
+            self._host.copy_(self._value)
+        if self._value is not None and self._value.device.type == "cpu":
+            self._value = None  # on the CPU the host memory is the only one from here on
+        self._host_newest = True
+        return self._host.numpy()
+
+
+class Blob:
+    """An N-d array `data` with its gradient `diff` (pycaffe's Blob).
+
+    Parameters
+    ----------
+    *shape : int
+        Extents, row-major, e.g. (N, C, H, W). No argument makes a scalar.
+    """
+
+    def __init__(self, *shape):
+        self.data_memory = Memory(shape)
+        self.diff_memory = Memory(shape)
+        self._shape = tuple(shape)
+
+    @property
+    def data(self):
+        """Values: writable float32 numpy view of this blob's shape."""
+        return self.data_memory.view()
+
+    @property
+    def diff(self):
+        """Gradient of the loss with respect to `data`: writable float32 numpy view."""
+        return self.diff_memory.view()
+
+    @property
+    def shape(self):
+        return IntVec(self._shape)
+
+    @property
+    def dims(self):
+        """The shape as a plain tuple (the engine's own code compares these)."""
+        return self._shape
+
+    @property
+    def count(self):
+        return prod(self._shape)
+
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    def _legacy(self, axis):
+        if len(self._shape) > 4:
+            raise ValueError(f"num/channels/height/width need at most 4 axes, this blob is {self._shape}")
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+    def reshape(self, *shape):
+        """Change the shape: ``blob.reshape(1, 3, 321, 321)``, separate integers as in pycaffe."""
+        if any(isinstance(d, (list, tuple)) for d in shape):
+            raise TypeError(f"Blob.reshape takes separate integers, got {shape}: write reshape(*shape)")
+        shape = tuple(int(d) for d in shape)
+        if any(d < 0 for d in shape):
+            raise ValueError(f"Blob.reshape{shape}: extents must not be negative")
+        self._shape = shape
+        self.data_memory.reshape(shape)
+        self.diff_memory.reshape(shape)
+
+    def share_data(self, other):
+        """Use the data memory of `other` (same shape) from now on."""
+        self.data_memory = other.data_memory
+
+    def share_diff(self, other):
+        """Use the diff memory of `other` (same shape) from now on."""
+        self.diff_memory = other.diff_memory
+
+    def __repr__(self):
+        return f"Blob{self._shape}"
+
+
+class IntVec(Sequence):
+    """A blob's shape: index, iterate, ``tuple(...)``; like pycaffe's it does not compare with lists."""
+
+    def __init__(self, values):
+        self._values = tuple(values)
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, index):
+        return self._values[index]
+
+    def __repr__(self):
+        return f"IntVec{self._values}"
+
+
+class _Vec(list):
+    """A list whose slices keep its type, as Boost's vectors do."""
+
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        return type(self)(item) if isinstance(index, slice) else item
+
+
+class BlobVec(_Vec):
+    """Parameter blobs of a layer."""
+
+    def add_blob(self, *shape):
+        """Append a zero blob of the given extents (for Python layers with parameters)."""
+        self.append(Blob(*shape))
+
+
+class RawBlobVec(_Vec):
+    """Bottoms or tops handed to a layer."""
+
+
+class LayerVec(_Vec):
+    """Layers of a net in order."""
+
+
+class NetVec(_Vec):
+    """Test nets of a solver."""
+
+
+class BoolVec(_Vec):
+    """propagate_down, one flag per bottom."""

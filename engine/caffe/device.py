@@ -1,0 +1,150 @@
+"""Where and how nets compute: device, precision, random seed, rank. Global, as in Caffe.
+
+``caffe.set_mode_cpu``, ``set_mode_gpu``, ``set_device``, ``set_random_seed`` are pycaffe's. ``set_precision``
+is the engine's own: ``fp32`` (default), ``tf32`` (CUDA matrix units on fp32 blobs) or ``bf16`` (convolutions and
+inner products under autocast; losses, softmax and parameters stay fp32). It is a run-time setting and never a
+prototxt field, so that a prototxt means the same everywhere.
+"""
+
+import warnings
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+_state = {
+    "gpu": False,
+    "device_id": 0,
+    "mode_chosen": False,
+    "precision": "fp32",
+    "seeds": np.random.SeedSequence(),
+    "solver_count": 1,
+    "solver_rank": 0,
+    "multiprocess": False,
+}
+
+
+def set_mode_cpu():
+    """Compute on the CPU from now on."""
+    _state.update(gpu=False, mode_chosen=True)
+
+
+def set_mode_gpu():
+    """Compute on the CUDA device chosen by :func:`set_device`.
+
+    Raises
+    ------
+    RuntimeError
+        Where torch sees no CUDA device (Caffe aborts the process there).
+    """
+    _require_cuda("set_mode_gpu()")
+    _state.update(gpu=True, mode_chosen=True)
+
+
+def set_device(device_id):
+    """Choose the CUDA device (0-based) that GPU mode uses."""
+    _require_cuda(f"set_device({device_id})")
+    count = torch.cuda.device_count()
+    if not 0 <= int(device_id) < count:
+        raise RuntimeError(f"set_device({device_id}): this machine has {count} CUDA device(s), numbered from 0")
+    _state["device_id"] = int(device_id)
+    torch.cuda.set_device(int(device_id))
+
+
+def _require_cuda(who):
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"{who}: torch {torch.__version__} finds no CUDA device; use caffe.set_mode_cpu(), "
+            "or install a CUDA build of torch on a machine with a GPU"
+        )
+
+
+def follow_solver_mode(solver_param):
+    """Apply ``solver_mode: GPU`` of a solver file unless the program has chosen a mode itself.
+
+    A machine without a GPU gets a warning and the CPU.
+    """
+    if _state["mode_chosen"] or not solver_param.HasField("solver_mode"):
+        return
+    if solver_param.solver_mode == solver_param.GPU:
+        if torch.cuda.is_available():
+            _state.update(gpu=True, device_id=solver_param.device_id)
+        else:
+            warnings.warn("solver_mode: GPU, but torch finds no CUDA device: computing on the CPU", stacklevel=3)
+    else:
+        _state["gpu"] = False
+
+
+def current():
+    """The torch.device nets compute on."""
+    return torch.device("cuda", _state["device_id"]) if _state["gpu"] else torch.device("cpu")
+
+
+def set_precision(name):
+    """Arithmetic of convolutions and inner products: 'fp32', 'tf32' or 'bf16'."""
+    if name not in PRECISIONS:
+        raise ValueError(f"precision {name!r}: expected one of {', '.join(PRECISIONS)}")
+    _state["precision"] = name
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = name != "fp32"
+        torch.backends.cudnn.allow_tf32 = name != "fp32"
+
+
+def precision():
+    """The precision in force."""
+    return _state["precision"]
+
+
+def native_bf16():
+    """Whether the current device multiplies bf16 natively, so that 'bf16' is faster than 'fp32'."""
+    if _state["gpu"]:
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+                and "avx512_bf16" in _cpu_flags())
+
+
+def _cpu_flags():
+    try:
+        with open("/proc/cpuinfo") as f:
+            return next((line for line in f if line.startswith("flags")), "").split()
+    except OSError:
+        return []
+
+
+def autocast():
+    """Context manager in which convolutions and inner products run at the precision in force."""
+    if _state["precision"] != "bf16":
+        return nullcontext()
+    return torch.autocast(current().type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+def set_random_seed(seed):
+    """Seed everything random that is made after this call (fillers, dropout, shuffles)."""
+    _state["seeds"] = np.random.SeedSequence(int(seed))
+
+
+def next_seed():
+    """A fresh seed for one net, drawn from the seed in force."""
+    return _state["seeds"].spawn(1)[0]
+
+
+def set_solver_count(count):
+    _state["solver_count"] = int(count)
+
+
+def solver_count():
+    return _state["solver_count"]
+
+
+def set_solver_rank(rank):
+    _state["solver_rank"] = int(rank)
+
+
+def solver_rank():
+    return _state["solver_rank"]
+
+
+def set_multiprocess(flag):
+    _state["multiprocess"] = bool(flag)

@@ -1,0 +1,223 @@
+"""The layer contract, the registry, and layers computed by torch with gradients by autograd.
+
+A new layer is one class and one registry line (see engine/README.md):
+
+    @register("AbsVal")
+    class AbsVal(TorchLayer):
+        def infer(self, shape):             # shapes of the tops from the shapes of the bottoms
+            return shape
+        def compute(self, x):               # tensors in, tensors out; autograd does the backward pass
+            return x.abs()
+"""
+
+import numpy as np
+import torch
+
+from . import device
+from .blob import Blob, BlobVec
+from .fillers import fill
+
+REGISTRY = {}
+
+
+class LayerError(ValueError):
+    """A layer that cannot be what its prototxt says: who, expected, got, what next."""
+
+
+def register(*names):
+    """Class decorator: the layer types (strings of a prototxt) that the class implements."""
+
+    def add(cls):
+        for name in names:
+            REGISTRY[name] = cls
+        cls.type_name = names[0]
+        return cls
+
+    return add
+
+
+def layer_type_list():
+    """Names of all layer types, sorted."""
+    return sorted([*REGISTRY, "Python"])
+
+
+class Layer:
+    """Base of Python layers (pycaffe's ``caffe.Layer``) and, through NativeLayer, of the engine's own.
+
+    Called by the net: ``setup(bottom, top)`` once, ``reshape(bottom, top)`` before every ``forward(bottom, top)``,
+    ``backward(top, propagate_down, bottom)``. `param_str` and `phase` (caffe.TRAIN or TEST) are set before setup.
+    """
+
+    def __init__(self, layer_param):
+        self._layer_param = layer_param
+        self.blobs = BlobVec()
+        self.phase = layer_param.phase
+        self.param_str = layer_param.python_param.param_str
+
+    @property
+    def type(self):
+        return self._layer_param.type
+
+
+class NativeLayer(Layer):
+    """A layer of the engine. Subclasses set the class attributes and the five methods.
+
+    Attributes
+    ----------
+    bottoms, tops : (int, int or None)
+        Least and most number of bottoms and tops (None: any).
+    equal : bool
+        Whether there are as many tops as bottoms.
+    inplace : bool
+        Whether a top may be its bottom.
+    loss : bool
+        Whether the first top counts into the loss with weight 1 unless the prototxt says otherwise.
+    auto_tops : bool
+        Whether tops that the prototxt leaves out are made (loss layers).
+    labels : tuple of int
+        Bottoms that no gradient can reach (labels), not even by force_backward.
+    """
+
+    type_name = "?"
+    bottoms = (1, 1)
+    tops = (1, 1)
+    equal = False
+    inplace = False
+    loss = False
+    auto_tops = False
+    labels = ()
+
+    def __init__(self, layer_param):
+        super().__init__(layer_param)
+        self.name = layer_param.name
+        self.propagate_down = []  # per bottom, set by the net
+        self.param_propagate_down = []  # per parameter blob, set by the net
+        self.seed = np.random.SeedSequence(0)  # set by the net: its seed and the layer's place
+        self.tick = 0  # forwards so far: everything random is a function of (seed, tick)
+
+    # -- what a layer fills in ------------------------------------------------------------------------------
+    def setup(self, bottom, top):
+        """Read the parameter message, make parameter blobs; called once."""
+
+    def reshape(self, bottom, top):
+        """Set the shapes of the tops from those of the bottoms."""
+        raise NotImplementedError(f"{type(self).__name__} defines no reshape")
+
+    def forward(self, bottom, top):
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def backward(self, top, propagate_down, bottom):
+        """Gradient: none, unless the layer defines it."""
+
+    def allow_force_backward(self, bottom_index):
+        return bottom_index not in self.labels
+
+    def seek(self, forwards):
+        """Continue as if `forwards` forwards had been run (a restored solver calls this)."""
+        self.tick = int(forwards)
+
+    # -- helpers -----------------------------------------------------------------------------------------------
+    def error(self, message):
+        """A LayerError that begins with this layer's name and type."""
+        return LayerError(f"layer '{self.name}' ({self.type}): {message}")
+
+    def rng(self):
+        """numpy Generator for this forward, a function of the net's seed, the layer and the tick."""
+        return np.random.Generator(np.random.SFC64([*self.seed.generate_state(4).tolist(), self.tick]))
+
+    def add_param(self, shape, filler):
+        """Append a parameter blob filled by a FillerParameter."""
+        values = np.zeros(shape, np.float32)
+        fill(values, filler, np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)]))
+        blob = Blob(*shape)
+        blob.data_memory.write(torch.from_numpy(values))
+        self.blobs.append(blob)
+
+    def axis(self, axis, ndim, what="axis"):
+        """`axis` counted from the front (Caffe's CanonicalAxisIndex), checked."""
+        if not -ndim <= axis < ndim:
+            raise self.error(f"{what} {axis} is out of range for a bottom of {ndim} axes")
+        return axis % ndim
+
+
+class TorchLayer(NativeLayer):
+    """A layer whose values torch computes and whose gradients autograd computes.
+
+    Subclasses define ``infer(*bottom_shapes) -> shape or list of shapes`` and
+    ``compute(*tensors, *params) -> tensor or tuple of tensors``; setup where there are parameters.
+
+    Every layer is a graph of its own between its bottoms and its tops. That keeps Caffe's contract exactly: any blob
+    may be read or changed between two layers, forward and backward may start and end anywhere, a second backward
+    without a forward works, and an in-place layer needs no care.
+    """
+
+    #: whether bf16 precision applies (matrix products); other layers keep the dtype they are given
+    autocast = False
+    #: whether inputs are widened to float32 first (losses, softmax, normalisation)
+    fp32 = False
+
+    def infer(self, *shapes):
+        raise NotImplementedError(f"{type(self).__name__} defines no infer")
+
+    def compute(self, *tensors):
+        raise NotImplementedError(f"{type(self).__name__} defines no compute")
+
+    def reshape(self, bottom, top):
+        shapes = self.infer(*(b.dims for b in bottom))
+        if isinstance(shapes, tuple):
+            shapes = [shapes]
+        for blob, shape in zip(top, shapes, strict=True):
+            blob.reshape(*shape)
+
+    def forward(self, bottom, top):
+        where = device.current()
+        leaves = []
+        for blob, wanted in zip(bottom, self.propagate_down, strict=True):
+            leaves.append(_leaf(blob.data_memory.read(where), wanted))
+        for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
+            leaves.append(_leaf(blob.data_memory.read(where), wanted))
+        inputs = [t.float() for t in leaves] if self.fp32 else leaves
+        needs = any(t.requires_grad for t in leaves)
+        with torch.set_grad_enabled(needs):
+            if self.autocast:
+                with device.autocast():
+                    outputs = self.compute(*inputs)
+            else:
+                outputs = self.compute(*inputs)
+        if not isinstance(outputs, (tuple, list)):
+            outputs = (outputs,)
+        self._graph = (leaves, outputs) if needs else None
+        for blob, value in zip(top, outputs, strict=True):
+            if blob.dims != tuple(value.shape):  # shapes that depend on the data (Filter)
+                blob.reshape(*value.shape)
+            blob.data_memory.write(value)
+
+    def backward(self, top, propagate_down, bottom):
+        if self._graph is None:
+            return
+        leaves, outputs = self._graph
+        wanted = [t for t in leaves if t.requires_grad]
+        made = [(o, _gradient(b, o)) for o, b in zip(outputs, top, strict=True) if o.requires_grad]
+        if made:
+            outs, grads = zip(*made, strict=True)
+            found = iter(torch.autograd.grad(outs, wanted, grads, retain_graph=True, allow_unused=True))
+        else:
+            found = iter([None] * len(wanted))
+        grads = [next(found) if t.requires_grad else None for t in leaves]
+        for blob, wants, grad in zip(bottom, propagate_down, grads, strict=False):
+            if wants:
+                blob.diff_memory.clear() if grad is None else blob.diff_memory.write(grad)
+        for blob, grad in zip(self.blobs, grads[len(bottom) :], strict=True):
+            if grad is not None:
+                blob.diff_memory.accumulate(grad)
+
+
+def _leaf(value, wanted):
+    # .data, not .detach(): the alias gets its own version counter, so that a blob or a weight that changes between
+    # forward and backward is used as it then is, as in Caffe, instead of being refused by autograd
+    return value.data.requires_grad_(wanted)
+
+
+def _gradient(blob, output):
+    grad = blob.diff_memory.read(output.device)
+    return grad if grad.dtype == output.dtype else grad.to(output.dtype)
