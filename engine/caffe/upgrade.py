@@ -1,0 +1,363 @@
+"""Old files made new: V0 and V1 `layers`, legacy inputs, old data transformations, BatchNorm, solver_type.
+
+The order is Caffe's UpgradeNetAsNeeded: V0 -> V1 -> data transformation -> V2 -> inputs -> BatchNorm. The
+upgrades work in place on the messages. The functions main_* are Caffe's upgrade tools
+(``python -m caffe upgrade_net_proto_text`` and its like).
+"""
+
+import os
+
+from .proto import caffe_pb2
+
+V1 = caffe_pb2.V1LayerParameter
+
+# V1 enum name -> type of today.
+V1_TYPES = {
+    "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL", "CONCAT":
+    "Concat", "CONTRASTIVE_LOSS": "ContrastiveLoss", "CONVOLUTION": "Convolution", "DATA": "Data",
+    "DECONVOLUTION": "Deconvolution", "DROPOUT": "Dropout", "DUMMY_DATA": "DummyData", "ELTWISE":
+    "Eltwise", "EUCLIDEAN_LOSS": "EuclideanLoss", "EXP": "Exp", "FLATTEN": "Flatten", "HDF5_DATA":
+    "HDF5Data", "HDF5_OUTPUT": "HDF5Output", "HINGE_LOSS": "HingeLoss", "IM2COL": "Im2col", "IMAGE_DATA":
+    "ImageData", "INFOGAIN_LOSS": "InfogainLoss", "INNER_PRODUCT": "InnerProduct", "LRN": "LRN",
+    "MEMORY_DATA": "MemoryData", "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss", "MVN": "MVN",
+    "POOLING": "Pooling", "POWER": "Power", "RELU": "ReLU", "SIGMOID": "Sigmoid",
+    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "SILENCE": "Silence", "SLICE": "Slice",
+    "SOFTMAX": "Softmax", "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "TANH": "TanH",
+    "THRESHOLD": "Threshold", "WINDOW_DATA": "WindowData",
+}  # fmt: skip
+
+# V0 type string -> V1 enum name.
+V0_TYPES = {
+    "accuracy": "ACCURACY", "bnll": "BNLL", "concat": "CONCAT", "conv": "CONVOLUTION", "data": "DATA",
+    "dropout": "DROPOUT", "euclidean_loss": "EUCLIDEAN_LOSS", "flatten": "FLATTEN", "hdf5_data":
+    "HDF5_DATA", "hdf5_output": "HDF5_OUTPUT", "im2col": "IM2COL", "images": "IMAGE_DATA",
+    "infogain_loss": "INFOGAIN_LOSS", "innerproduct": "INNER_PRODUCT", "lrn": "LRN",
+    "multinomial_logistic_loss": "MULTINOMIAL_LOGISTIC_LOSS", "pool": "POOLING", "relu": "RELU",
+    "sigmoid": "SIGMOID", "softmax": "SOFTMAX", "softmax_loss": "SOFTMAX_LOSS", "split": "SPLIT", "tanh":
+    "TANH", "window_data": "WINDOW_DATA",
+}  # fmt: skip
+
+# V0 field -> {V0 layer type: (V1 message, field)}; "*" stands for every type.
+V0_FIELDS = {
+    "num_output": {"conv": "convolution_param.num_output", "innerproduct": "inner_product_param.num_output"},
+    "biasterm": {"conv": "convolution_param.bias_term", "innerproduct": "inner_product_param.bias_term"},
+    "weight_filler": {
+        "conv": "convolution_param.weight_filler", "innerproduct": "inner_product_param.weight_filler",
+    },
+    "bias_filler": {
+        "conv": "convolution_param.bias_filler", "innerproduct": "inner_product_param.bias_filler",
+    },
+    "pad": {"conv": "convolution_param.pad", "pool": "pooling_param.pad"},
+    "kernelsize": {"conv": "convolution_param.kernel_size", "pool": "pooling_param.kernel_size"},
+    "group": {"conv": "convolution_param.group"},
+    "stride": {"conv": "convolution_param.stride", "pool": "pooling_param.stride"},
+    "pool": {"pool": "pooling_param.pool"},
+    "dropout_ratio": {"dropout": "dropout_param.dropout_ratio"},
+    "local_size": {"lrn": "lrn_param.local_size"},
+    "alpha": {"lrn": "lrn_param.alpha"},
+    "beta": {"lrn": "lrn_param.beta"},
+    "k": {"lrn": "lrn_param.k"},
+    "source": {
+        "data": "data_param.source", "hdf5_data": "hdf5_data_param.source",
+        "images": "image_data_param.source", "window_data": "window_data_param.source",
+        "infogain_loss": "infogain_loss_param.source",
+    },
+    "scale": {"*": "transform_param.scale"},
+    "meanfile": {"*": "transform_param.mean_file"},
+    "batchsize": {
+        "data": "data_param.batch_size", "hdf5_data": "hdf5_data_param.batch_size",
+        "images": "image_data_param.batch_size", "window_data": "window_data_param.batch_size",
+    },
+    "cropsize": {"*": "transform_param.crop_size"},
+    "mirror": {"*": "transform_param.mirror"},
+    "rand_skip": {"data": "data_param.rand_skip", "images": "image_data_param.rand_skip"},
+    "shuffle_images": {"images": "image_data_param.shuffle"},
+    "new_height": {"images": "image_data_param.new_height"},
+    "new_width": {"images": "image_data_param.new_width"},
+    "concat_dim": {"concat": "concat_param.concat_dim"},
+    "det_fg_threshold": {"window_data": "window_data_param.fg_threshold"},
+    "det_bg_threshold": {"window_data": "window_data_param.bg_threshold"},
+    "det_fg_fraction": {"window_data": "window_data_param.fg_fraction"},
+    "det_context_pad": {"window_data": "window_data_param.context_pad"},
+    "det_crop_mode": {"window_data": "window_data_param.crop_mode"},
+    "hdf5_output_param": {"hdf5_output": "hdf5_output_param"},
+}  # fmt: skip
+
+SOLVER_TYPES = {0: "SGD", 1: "Nesterov", 2: "AdaGrad", 3: "RMSProp", 4: "AdaDelta", 5: "Adam"}
+
+
+class UpgradeError(ValueError):
+    """An old file that has no equal in today's format; `layer` names the layer, where it is one."""
+
+    def __init__(self, message, layer=None):
+        super().__init__(message)
+        self.layer = layer
+
+
+# ---- which format is it -------------------------------------------------------------------------------
+
+
+def needs_v0_upgrade(net):
+    """Whether a net has V0 layers (``layers { layer { ... } }``)."""
+    return any(layer.HasField("layer") for layer in net.layers)
+
+
+def needs_v1_upgrade(net):
+    """Whether a net has `layers` instead of `layer`."""
+    return len(net.layers) > 0
+
+
+def needs_upgrade(net):
+    """Whether upgrade_net would change the net."""
+    return needs_v1_upgrade(net) or len(net.input) > 0 or any(_old_batch_norm(layer) for layer in net.layer)
+
+
+# ---- nets ---------------------------------------------------------------------------------------------
+
+
+def upgrade_net(net, weights_only=False):
+    """Turn a NetParameter of any age into today's form, in place.
+
+    Parameters
+    ----------
+    net : NetParameter
+    weights_only : bool
+        The net is read for its blobs: what only matters for running it (an input without a shape, a V0
+        field that its layer never read) is no error.
+
+    Raises
+    ------
+    UpgradeError
+        What Caffe drops with a log line: a mixture of old and new layers, a field its layer does not read.
+    """
+    if needs_v0_upgrade(net):
+        upgrade_v0(net, weights_only)
+    if needs_v1_upgrade(net):
+        upgrade_data_transformation(net)
+        upgrade_v1(net)
+    if len(net.input):
+        upgrade_inputs(net, weights_only)
+    for layer in net.layer:
+        if _old_batch_norm(layer):
+            for spec in layer.param:
+                spec.lr_mult = 0
+                spec.decay_mult = 0
+    return net
+
+
+def upgrade_v0(net, weights_only=False):
+    """V0 layers to V1, in place: padding layers become their reader's pad, fields go to typed messages."""
+    old = caffe_pb2.NetParameter()
+    old.CopyFrom(net)
+    _fold_padding(old)
+    del net.layers[:]
+    for connection in old.layers:
+        net.layers.append(_v0_to_v1(connection, weights_only))
+
+
+def upgrade_data_transformation(net):
+    """Move scale, mean_file, crop_size and mirror of V1 data layers to transform_param, in place."""
+    params = {V1.DATA: "data_param", V1.IMAGE_DATA: "image_data_param", V1.WINDOW_DATA: "window_data_param"}
+    for layer in net.layers:
+        if layer.type not in params or not layer.HasField(params[layer.type]):
+            continue
+        param = getattr(layer, params[layer.type])
+        for field in ("scale", "mean_file", "crop_size", "mirror"):
+            if param.HasField(field):
+                setattr(layer.transform_param, field, getattr(param, field))
+                param.ClearField(field)
+
+
+def upgrade_v1(net):
+    """V1 `layers` to `layer`, in place: enum types to strings, blobs_lr and weight_decay to param."""
+    if len(net.layer):
+        raise UpgradeError("has both `layer` and the old `layers`; write every layer as `layer`")
+    for old in net.layers:
+        new = net.layer.add()
+        for field, value in old.ListFields():
+            if field.name in _V1_SPECIAL:
+                continue
+            if field.label == field.LABEL_REPEATED:
+                getattr(new, field.name).extend(value)
+            elif field.message_type is not None:
+                getattr(new, field.name).CopyFrom(value)
+            else:
+                setattr(new, field.name, value)
+        new.type = V1_TYPES[V1.LayerType.Name(old.type)]
+        _param_specs(old, new)
+    del net.layers[:]
+
+
+_V1_SPECIAL = {"type", "param", "blob_share_mode", "blobs_lr", "weight_decay", "layer"}
+
+
+def upgrade_inputs(net, weights_only=False):
+    """`input` with `input_shape` or `input_dim` to an Input layer in front, in place."""
+    count, shapes, dims = len(net.input), len(net.input_shape), len(net.input_dim)
+    if shapes or dims:
+        if shapes and shapes != count:
+            raise UpgradeError(f"{count} input but {shapes} input_shape; give one input_shape for each input")
+        if not shapes and dims != 4 * count:
+            raise UpgradeError(f"{count} input but {dims} input_dim; give four for each input (N C H W)")
+        layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
+        for i in range(count):
+            dim = net.input_shape[i].dim if shapes else net.input_dim[4 * i : 4 * i + 4]
+            layer.input_param.shape.add(dim=dim)
+        rest = list(net.layer)
+        del net.layer[:]
+        net.layer.append(layer)
+        net.layer.extend(rest)
+    elif not weights_only:
+        raise UpgradeError(
+            f"input '{net.input[0]}' has no shape; add input_shape {{ dim: N dim: C dim: H dim: W }} "
+            "or write an Input layer"
+        )
+    net.ClearField("input")
+    net.ClearField("input_shape")
+    net.ClearField("input_dim")
+
+
+def _old_batch_norm(layer):
+    """BatchNorm once declared its three statistics as parameters that must not learn."""
+    return layer.type == "BatchNorm" and len(layer.param) == 3
+
+
+def _param_specs(old, new):
+    """Names, share modes, blobs_lr and weight_decay of a V1 layer as ParamSpec, one a blob."""
+    count = max(map(len, (old.param, old.blob_share_mode, old.blobs_lr, old.weight_decay)))
+    for _ in range(count):
+        new.param.add()
+    for spec, name in zip(new.param, old.param, strict=False):
+        spec.name = name
+    for spec, mode in zip(new.param, old.blob_share_mode, strict=False):
+        spec.share_mode = mode
+    for spec, rate in zip(new.param, old.blobs_lr, strict=False):
+        spec.lr_mult = rate
+    for spec, decay in zip(new.param, old.weight_decay, strict=False):
+        spec.decay_mult = decay
+
+
+# ---- V0 -----------------------------------------------------------------------------------------------
+
+
+def _fold_padding(net):
+    """Drop V0 padding layers and give their pad to the convolution or pooling that reads them, in place."""
+    last = dict.fromkeys(net.input)  # blob -> layer that makes it, None for an input
+    kept = []
+    for old in net.layers:
+        layer = V1()
+        layer.CopyFrom(old)
+        for j, blob in enumerate(old.bottom):
+            if blob not in last:
+                raise UpgradeError(f"layer '{_v0_name(old)}': unknown bottom blob '{blob}'", _v0_name(old))
+            source = last[blob]
+            if source is None or source.layer.type != "padding":
+                continue
+            if old.layer.type not in ("conv", "pool") or len(old.bottom) != 1 or len(source.bottom) != 1:
+                raise UpgradeError(
+                    f"layer '{_v0_name(old)}': reads the padding layer '{_v0_name(source)}', expected a conv "
+                    "or pool layer with one bottom; set pad in the layer itself",
+                    _v0_name(old),
+                )
+            layer.layer.pad = source.layer.pad
+            layer.bottom[j] = source.bottom[0]
+        for blob in old.top:
+            last[blob] = old
+        if old.layer.type != "padding":
+            kept.append(layer)
+    del net.layers[:]
+    net.layers.extend(kept)
+
+
+def _v0_name(connection):
+    return connection.layer.name or connection.name
+
+
+def _v0_to_v1(connection, weights_only):
+    """One V0 layer (``layers { layer { } bottom top }``) as a V1 layer."""
+    old = connection.layer
+    if not connection.HasField("layer"):
+        return connection  # a file that mixes V0 and V1: already V1
+    new = V1(bottom=connection.bottom, top=connection.top)
+    if old.HasField("name"):
+        new.name = old.name
+    if old.type not in V0_TYPES:
+        raise UpgradeError(
+            f"layer '{old.name}': unknown V0 layer type '{old.type}', known are {', '.join(V0_TYPES)}",
+            old.name,
+        )
+    new.type = V1.LayerType.Value(V0_TYPES[old.type])
+    new.blobs.extend(old.blobs)
+    new.blobs_lr.extend(old.blobs_lr)
+    new.weight_decay.extend(old.weight_decay)
+    for field, value in old.ListFields():
+        if field.name in ("name", "type", "blobs", "blobs_lr", "weight_decay"):
+            continue
+        targets = V0_FIELDS.get(field.name, {})
+        target = targets.get(old.type, targets.get("*"))
+        if target:
+            _assign(new, target, value)
+        elif not weights_only:
+            raise UpgradeError(
+                f"layer '{old.name}' ({old.type}): field '{field.name}' is not read by this layer; remove it",
+                old.name,
+            )
+    return new
+
+
+def _assign(message, path, value):
+    """Set message.a.b to a scalar or message; a repeated field gets the value appended."""
+    *parents, name = path.split(".")
+    for parent in parents:
+        message = getattr(message, parent)
+    field = message.DESCRIPTOR.fields_by_name[name]
+    if field.label == field.LABEL_REPEATED:
+        getattr(message, name).append(value)
+    elif field.message_type is not None:
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
+
+
+# ---- solvers ------------------------------------------------------------------------------------------
+
+
+def upgrade_solver(solver):
+    """`solver_type: ADAM` to ``type: "Adam"``, and nets inside the solver, in place."""
+    if solver.HasField("solver_type"):
+        if solver.HasField("type"):
+            raise UpgradeError("has both `type` and the old `solver_type`; keep `type`")
+        solver.type = SOLVER_TYPES[solver.solver_type]
+        solver.ClearField("solver_type")
+    for field in ("net_param", "train_net_param"):
+        if solver.HasField(field):
+            upgrade_net(getattr(solver, field))
+    for net in solver.test_net_param:
+        upgrade_net(net)
+    return solver
+
+
+# ---- Caffe's upgrade tools ----------------------------------------------------------------------------
+
+
+def main_net_text(source, target):
+    """upgrade_net_proto_text: write the prototxt `source` in today's form to `target`."""
+    from . import prototxt, serialization  # here: prototxt needs this module's upgrades
+
+    net = prototxt.parse_net(prototxt.read_text(source), os.fspath(source))
+    serialization.write_atomic(target, prototxt.to_text(net).encode())
+
+
+def main_net_binary(source, target):
+    """upgrade_net_proto_binary: write the caffemodel `source` in today's form to `target`."""
+    from . import serialization  # here: serialization needs this module's upgrades
+
+    serialization.write_atomic(target, serialization.read_net_binary(source).SerializeToString())
+
+
+def main_solver_text(source, target):
+    """upgrade_solver_proto_text: write the solver prototxt `source` in today's form to `target`."""
+    from . import prototxt, serialization  # here: prototxt needs this module's upgrades
+
+    solver = prototxt.parse_solver(prototxt.read_text(source), os.fspath(source))
+    serialization.write_atomic(target, prototxt.to_text(solver).encode())
