@@ -87,8 +87,8 @@ def atomic_write(path):
     """Give a temporary path beside `path`; when the block ends well, that file is synced and becomes `path`.
 
     Readers see the old file or the whole new one. When the block fails the temporary file is removed and
-    `path` stays as it was. Missing folders are made. The temporary name keeps the suffix (np.savez, cv2.imwrite
-    and PIL look at it) and is unique per process and thread.
+    `path` stays as it was. Missing folders are made. The temporary name keeps the suffix (np.savez and
+    cv2.imwrite look at it) and is unique per process and thread.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def atomic_write(path):
 
     Examples
     --------
-    >>> with atomic_write("/tmp/dsrg-doctest/a.txt") as temporary:
-    ...     _ = temporary.write_text("whole")
+    with atomic_write("results/val.txt") as temporary:
+        temporary.write_text("whole")
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
@@ -167,7 +167,7 @@ def read_ids(path):
 
 
 def find_image(folder, image_id):
-    """Path of the photo `<folder>/<id>` with the first suffix of PHOTO_SUFFIXES that exists; UserError if none."""
+    """Path of photo `<folder>/<id>`, the first suffix of PHOTO_SUFFIXES that exists; UserError if none."""
     folder = Path(folder)
     for suffix in PHOTO_SUFFIXES:
         path = folder / (image_id + suffix)
@@ -269,8 +269,8 @@ def load_label_png(path):
                 raise UserError(f"label map {path} is a {image.format} file; expected a PNG of class indices")
             bits = _png_bit_depth(path)
             if image.mode in ("RGB", "RGBA", "LA", "PA"):
-                raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices (mode P or "
-                                "8-bit gray): convert the folder with python -m tools.index_masks")
+                raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices "
+                                "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
             if image.mode != "P" and not (image.mode == "L" and bits == 8):
                 raise UserError(f"label map {path} has mode {image.mode} with {bits} bits a pixel; "
                                 "expected class indices in mode P or 8-bit gray")

@@ -20,7 +20,7 @@ def read_classes(path):
         raise UserError(f"{path}: class '{twice[0]}' is listed more than once")
     if not 2 <= len(names) <= voc.IGNORE_LABEL:
         limit = voc.IGNORE_LABEL - 1
-        raise UserError(f"{path}: {len(names)} classes; expected background and 1 to {limit} more, one a line")
+        raise UserError(f"{path}: {len(names)} classes; expected background and 1 to {limit} more")
     return names
 
 

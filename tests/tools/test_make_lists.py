@@ -1,0 +1,181 @@
+"""Lists from a data root in VOC layout, with labels from either source; bad data roots refused."""
+
+import shutil
+
+import pytest
+
+from tools import make_lists, voc
+from tools.common import UserError
+
+XML = "<annotation><filename>{id}.jpg</filename>{objects}</annotation>"
+OBJECT = "<object><name>{}</name><difficult>1</difficult><part><name>head</name></part></object>"
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data root `data` with photos a, b (train) and c (val), labels in image_labels.txt; cwd is beside it.
+
+    The photos are empty files: making lists opens none of them.
+    """
+    root = tmp_path / "data"
+    (root / "JPEGImages").mkdir(parents=True)
+    (root / "ImageSets" / "Segmentation").mkdir(parents=True)
+    for name in ("a.jpg", "b.png", "c.jpg"):
+        (root / "JPEGImages" / name).touch()
+    (root / "ImageSets" / "Segmentation" / "train.txt").write_text("b\na\n")
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("c\n")
+    (root / "image_labels.txt").write_text("a 2 1\nc 1\nb 1 1\nelsewhere 2\n")
+    (root / "classes.txt").write_text("background\ncow\nsheep\n")
+    monkeypatch.chdir(tmp_path)
+    return root
+
+
+def annotate(data, **objects):
+    (data / "Annotations").mkdir(exist_ok=True)
+    for image_id, names in objects.items():
+        text = XML.format(id=image_id, objects="".join(map(OBJECT.format, names)))
+        (data / "Annotations" / f"{image_id}.xml").write_text(text)
+
+
+def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys):
+    make_lists.main([])
+    lists = {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}
+    assert lists == {
+        "input_list.txt": "b.png 0\na.jpg 1\n",
+        "train_id.txt": "b\na\n",
+        "val_id.txt": "c\n",
+        "train_f.txt": "/data/JPEGImages/b.png /labels/b.png\n/data/JPEGImages/a.jpg /labels/a.png\n",
+        "train_full.txt": "/data/JPEGImages/b.png /data/SegmentationClass/b.png\n"
+                          "/data/JPEGImages/a.jpg /data/SegmentationClass/a.png\n",
+        "image_labels.txt": "b 1\na 1 2\nc 1\n",
+        "classes.txt": "background\ncow\nsheep\n",
+    }
+    assert "2 train images (train.txt), 1 val images (val.txt), 3 classes, labels from image_labels.txt" \
+        in capsys.readouterr().out
+
+
+def test_masks_change_nothing(data, tmp_path):
+    """Unreadable masks and no masks at all give the same lists: weak training stands on labels alone."""
+    make_lists.main(["--out", "without"])
+    (data / "SegmentationClass").mkdir()
+    (data / "SegmentationClass" / "a.png").write_bytes(b"no picture")
+    make_lists.main(["--out", "with"])
+    for path in (tmp_path / "without").iterdir():
+        assert path.read_bytes() == (tmp_path / "with" / path.name).read_bytes()
+
+
+def test_labels_from_annotations_with_vocs_own_classes(data, tmp_path):
+    (data / "image_labels.txt").unlink()
+    (data / "classes.txt").unlink()
+    annotate(data, a=["person", "horse", "person"], b=["tvmonitor"])  # c, a val image, has none: that is fine
+    make_lists.main([])
+    assert (tmp_path / "lists" / "image_labels.txt").read_text() == "b 20\na 13 15\n"
+    assert (tmp_path / "lists" / "classes.txt").read_text().split() == list(voc.CLASSES)
+
+
+def test_labels_from_annotations_follow_classes_txt(data, tmp_path):
+    annotate(data, a=["sheep"], b=["cow", "sheep"], c=["cow"])
+    make_lists.main(["--labels", "xml"])
+    assert (tmp_path / "lists" / "image_labels.txt").read_text() == "b 1 2\na 2\nc 1\n"
+
+
+def test_annotation_with_an_unknown_class_is_named(data):
+    annotate(data, a=["sheep"], b=["cat"])
+    with pytest.raises(UserError, match=r"b\.xml has an object 'cat', none of the 2 object classes"):
+        make_lists.main(["--labels", "xml"])
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("<annotation><object>", r"a\.xml is no well-formed XML"),
+    ('<!DOCTYPE a [<!ENTITY e "cow">]><annotation><object><name>&e;</name></object></annotation>',
+     r"a\.xml declares a document type"),
+    (None, r"a\.xml does not exist"),
+])
+def test_bad_annotations_are_refused(data, text, message):
+    annotate(data, b=["cow"])
+    if text is not None:
+        (data / "Annotations" / "a.xml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        make_lists.main(["--labels", "xml"])
+
+
+def test_no_labels_when_asked(data, tmp_path):
+    (data / "image_labels.txt").unlink()
+    with pytest.raises(UserError, match="neither image_labels.txt nor Annotations.*--labels none"):
+        make_lists.main([])
+    make_lists.main(["--labels", "none"])
+    assert not (tmp_path / "lists" / "image_labels.txt").exists()
+
+
+def test_larger_train_set_is_taken_where_it_exists(data, tmp_path):
+    (data / "ImageSets" / "Segmentation" / "trainaug.txt").write_text("a\n")
+    make_lists.main([])
+    assert (tmp_path / "lists" / "train_id.txt").read_text() == "a\n"
+    make_lists.main(["--train-set", "train"])
+    assert (tmp_path / "lists" / "train_id.txt").read_text() == "b\na\n"
+
+
+def test_train_images_in_val_are_pointed_out(data, capsys):
+    (data / "ImageSets" / "Segmentation" / "val.txt").write_text("c\na\n")
+    make_lists.main([])
+    assert "note: 1 images are both in train.txt and in val.txt" in capsys.readouterr().err
+
+
+def test_ids_in_subfolders_find_their_photos(data, tmp_path):
+    (data / "JPEGImages" / "more").mkdir()
+    (data / "JPEGImages" / "more" / "d.jpg").touch()
+    (data / "ImageSets" / "Segmentation" / "val.txt").write_text("more/d\n")
+    make_lists.main([])
+    assert (tmp_path / "lists" / "val_id.txt").read_text() == "more/d\n"
+
+
+def test_missing_and_empty_data_roots_are_answered_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="data root nowhere does not exist; set DATA_ROOT"):
+        make_lists.main(["--data", "nowhere"])
+    (tmp_path / "data").mkdir()
+    with pytest.raises(UserError, match="data root data is empty; set DATA_ROOT"):
+        make_lists.main([])
+    (tmp_path / "data" / "photos").mkdir()
+    with pytest.raises(UserError, match="data root data has no folder JPEGImages"):
+        make_lists.main([])
+
+
+def test_missing_photos_are_counted_and_the_first_named(data):
+    (data / "ImageSets" / "Segmentation" / "train.txt").write_text("a\nx\ny\n")
+    with pytest.raises(UserError, match="2 of 4 ids have no photo in data/JPEGImages, the first is 'x'"):
+        make_lists.main([])
+
+
+@pytest.mark.parametrize(("labels", "message"), [
+    ("a 1\n", "1 of 2 train images have no label in data/image_labels.txt, the first is 'b'"),
+    ("a 1\nb\n", "1 of 2 train images have no label"),
+    ("a 1\nb 3\n", r"image_labels\.txt:2: image 'b' has class 3; indices go from 1 to 2"),
+    ("a 0 1\nb 1\n", r"image_labels\.txt:1: image 'a' has class 0"),
+    ("a 1\nb cow\n", r"image_labels\.txt:2: expected '<id> <class index> \.\.\.', got 'b cow'"),
+    ("a 1\nb 1\na 2\n", r"image_labels\.txt:3: image 'a' is listed twice"),
+])
+def test_bad_image_labels_are_refused(data, labels, message):
+    (data / "image_labels.txt").write_text(labels)
+    with pytest.raises(UserError, match=message):
+        make_lists.main([])
+
+
+@pytest.mark.parametrize(("classes", "message"), [
+    ("cow\nsheep\nboat\n", r"classes\.txt:1: the first class must be 'background'"),
+    ("background\ncow\ncow\n", r"classes\.txt: class 'cow' is listed more than once"),
+    ("background\n", r"classes\.txt: 1 classes; expected background and 1 to 254 more"),
+])
+def test_bad_class_lists_are_refused(data, classes, message):
+    (data / "classes.txt").write_text(classes)
+    with pytest.raises(UserError, match=message):
+        make_lists.main([])
+
+
+def test_failure_leaves_earlier_lists(data, tmp_path):
+    make_lists.main([])
+    before = {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}
+    shutil.rmtree(data / "JPEGImages")
+    with pytest.raises(UserError):
+        make_lists.main([])
+    assert before == {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}

@@ -1,0 +1,103 @@
+"""Hold label maps against the ground truth: IoU, precision and recall of each class, and their means.
+
+    python -m tools.evaluate --pred segmentations/val --gt data/SegmentationClass --list lists/val_id.txt \\
+        --classes lists/classes.txt --out results/val.json
+
+Both folders hold index PNGs, `<id>.png`. Ground truth 255 does not count; a prediction of 255 is a miss.
+Writes the JSON file and, beside it, the printed table as .txt.
+"""
+
+import argparse
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tools.common import (
+    UserError,
+    available_cpus,
+    git_commit,
+    load_label_png,
+    progress,
+    read_ids,
+    run_main,
+    write_text,
+)
+from tools.dataset import read_classes
+from tools.metrics import Result, confusion_matrix
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__.split("\n")[0])
+    parser.add_argument("--pred", type=Path, required=True, help="folder of label maps to judge, <id>.png")
+    parser.add_argument("--gt", type=Path, required=True, help="folder of ground truth, <id>.png")
+    parser.add_argument("--list", type=Path, required=True, help="image ids, one a line")
+    parser.add_argument("--classes", type=Path, required=True,
+                        help="class names in index order, background first")
+    parser.add_argument("--out", type=Path, help="JSON file to write; the table goes beside it as .txt")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    classes = read_classes(args.classes)
+    ids = read_ids(args.list)
+    result = evaluate(args.pred, args.gt, ids, len(classes))
+    table = result.table(classes)
+    print(table, end="")
+    if args.out:
+        about = {"pred": str(args.pred), "gt": str(args.gt), "list": str(args.list), "commit": git_commit()}
+        write_text(args.out.with_suffix(".txt"), table)
+        text = json.dumps({**about, **result.as_dict(classes)}, indent=1, allow_nan=False)
+        write_text(args.out.with_suffix(".json"), text + "\n")
+
+
+def evaluate(pred_dir, gt_dir, ids, num_classes):
+    """Compare the label maps of a list of images with the ground truth, on all cores.
+
+    Parameters
+    ----------
+    pred_dir, gt_dir : path
+        Folders of index PNGs named `<id>.png`.
+    ids : sequence of str
+    num_classes : int
+        Classes with background; indices 0..num_classes-1 and 255 are allowed.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UserError
+        A missing, unreadable or colour-coded map, maps of two sizes, an index out of range; names the image.
+    """
+    pred_dir, gt_dir = Path(pred_dir), Path(gt_dir)
+    missing = [i for i in ids if not (pred_dir / f"{i}.png").is_file()]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(ids)} images have no prediction in {pred_dir}, the first is "
+                        f"'{missing[0]}.png'; let the segmentation finish or evaluate another list")
+
+    def count(image_id):
+        pred = load_label_png(pred_dir / f"{image_id}.png")
+        gt = load_label_png(gt_dir / f"{image_id}.png")
+        try:
+            return confusion_matrix(gt, pred, num_classes)
+        except ValueError as error:
+            raise UserError(f"image '{image_id}': {error} ({pred_dir} against {gt_dir}); "
+                            "check the class list, or make the label maps again from these photos") from None
+
+    confusion = np.zeros((num_classes, num_classes + 1), np.int64)
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        try:
+            for counts in progress(pool.map(count, ids), "evaluate", len(ids)):
+                confusion += counts
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return Result(confusion, len(ids))
+
+
+if __name__ == "__main__":
+    run_main(main)
