@@ -1,0 +1,159 @@
+"""``python -m caffe``: Caffe's command line (train, test, time, device_query) and its upgrade tools."""
+
+import argparse
+import os
+import sys
+
+import torch
+
+import caffe
+from caffe import device, upgrade
+from caffe.timer import Timer
+
+
+def _mode(args):
+    if args.gpu is None:
+        return
+    if args.gpu == "all" or "," in args.gpu:
+        raise SystemExit("error: --gpu takes one device here; for several start "
+                         "torchrun --nproc-per-node N -m caffe train ...")
+    caffe.set_device(int(args.gpu))
+    caffe.set_mode_gpu()
+
+
+def _use_local_rank(args):
+    """Under torchrun each process takes the GPU of its rank."""
+    rank = os.environ.get("LOCAL_RANK")
+    if rank is not None and args.gpu is not None:
+        args.gpu = rank
+
+
+def train(args):
+    """Train or finetune a model."""
+    if args.snapshot and args.weights:
+        raise SystemExit("error: give --snapshot to resume or --weights to finetune, not both")
+    _use_local_rank(args)
+    _mode(args)
+    solver = caffe.get_solver(args.solver)
+    for path in (args.weights or "").split(","):
+        if path:
+            solver.net.copy_from(path)
+            for net in solver.test_nets:
+                net.copy_from(path)
+    solver.solve(args.snapshot)
+
+
+def test(args):
+    """Score a model."""
+    _mode(args)
+    net = _net(args, caffe.TEST)
+    sums = {}
+    for index in range(args.iterations):
+        for name, values in net.forward().items():
+            print(f"Batch {index}, {name} = {float(values.mean()):g}")
+            sums[name] = sums.get(name, 0.0) + values.copy()
+    weights = net.blob_loss_weights
+    for name in net.outputs:
+        for value in sums[name].reshape(-1) / args.iterations:
+            tail = f" (* {weights[name]:g} = {weights[name] * value:g} loss)" if weights[name] else ""
+            print(f"{name} = {value:g}{tail}")
+
+
+def time_(args):
+    """Benchmark a model layer by layer, forward and backward."""
+    _mode(args)
+    net = _net(args, caffe.TEST if args.phase == "TEST" else caffe.TRAIN)
+    clocks = {"forward": [0.0] * len(net.layers), "backward": [0.0] * len(net.layers)}
+    net.forward()
+    net.backward()
+    timer = Timer()
+    for direction in clocks:
+        getattr(net, f"before_{direction}")(lambda index: timer.start())
+        getattr(net, f"after_{direction}")(_adder(timer, clocks[direction]))
+    totals = {"forward": 0.0, "backward": 0.0}
+    whole = Timer()
+    for _ in range(args.iterations):
+        for direction in totals:
+            whole.start()
+            getattr(net, direction)()
+            whole.stop()
+            totals[direction] += whole.ms
+    print("Average time per layer:")
+    for k, name in enumerate(net._layer_names):
+        for direction in clocks:
+            print(f"{name:>20}\t{direction}: {clocks[direction][k] / args.iterations:g} ms.")
+    for direction in totals:
+        print(f"Average {direction.capitalize()} pass: {totals[direction] / args.iterations:g} ms.")
+    print(f"Average Forward-Backward: {sum(totals.values()) / args.iterations:g} ms.")
+
+
+def _adder(timer, clock):
+    def stop(index):
+        timer.stop()
+        clock[index] += timer.ms
+
+    return stop
+
+
+def _net(args, phase):
+    stages = [s for s in (args.stage or "").split(",") if s]
+    return caffe.Net(args.model, phase, level=args.level, stages=stages, weights=args.weights)
+
+
+def device_query(args):
+    """Show what the engine computes on."""
+    print(f"torch {torch.__version__}, CPU threads {torch.get_num_threads()}, bf16 native on the CPU: "
+          f"{'yes' if device.native_bf16() else 'no'}")
+    if not torch.cuda.is_available():
+        print("CUDA devices: none")
+    for index in range(torch.cuda.device_count()):
+        p = torch.cuda.get_device_properties(index)
+        print(f"Device id: {index}\n  Name: {p.name}\n  Compute capability: {p.major}.{p.minor}\n"
+              f"  Total global memory: {p.total_memory}\n  Multiprocessors: {p.multi_processor_count}")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m caffe", description=__doc__)
+    sub = parser.add_subparsers(dest="command", required=True)
+
+    def command(name, run):
+        p = sub.add_parser(name, help=run.__doc__, description=run.__doc__)
+        p.set_defaults(run=run)
+        return p
+
+    p = command("train", train)
+    p.add_argument("--solver", required=True, help="solver prototxt")
+    p.add_argument("--weights", help="caffemodel(s) to start from, separated by commas")
+    p.add_argument("--snapshot", help=".solverstate to resume from")
+    p.add_argument("--gpu", help="CUDA device; default: as solver_mode says, else the CPU")
+    for name, run in (("test", test), ("time", time_)):
+        p = command(name, run)
+        p.add_argument("--model", required=True, help="net prototxt")
+        p.add_argument("--weights", required=name == "test", help="caffemodel")
+        p.add_argument("--iterations", type=int, default=50, help="forward passes to run")
+        p.add_argument("--gpu", help="CUDA device; default: the CPU")
+        p.add_argument("--level", type=int, default=0, help="network level")
+        p.add_argument("--stage", help="network stages, separated by commas")
+        if name == "time":
+            p.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="phase of the net")
+    command("device_query", device_query)
+    for name, main in (("upgrade_net_proto_text", upgrade.main_net_text),
+                       ("upgrade_net_proto_binary", upgrade.main_net_binary),
+                       ("upgrade_solver_proto_text", upgrade.main_solver_text)):
+        p = sub.add_parser(name, help=main.__doc__.splitlines()[0])
+        p.add_argument("source", help="file to read")
+        p.add_argument("target", help="file to write")
+        p.set_defaults(run=lambda args, main=main: main(args.source, args.target))
+    return parser
+
+
+def main(argv=None):
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (ValueError, RuntimeError, OSError) as error:  # the engine's own errors are of these kinds
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

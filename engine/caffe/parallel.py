@@ -1,0 +1,66 @@
+"""Several processes, one device each, under torchrun: gradients averaged, rank 0 writes.
+
+``torchrun --nproc-per-node 2 -m training.train ...`` starts the processes; each builds the same solver. Data layers
+read their rank's share (device.solver_rank of device.solver_count), gradients are averaged after each backward pass,
+so that weights stay equal everywhere. Without torchrun every function here does nothing.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+
+from . import device
+
+
+def start():
+    """Join the process group that torchrun announces in the environment; once."""
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2 or dist.is_initialized():
+        return
+    dist.init_process_group("nccl" if device.current().type == "cuda" else "gloo")
+    device.set_solver_count(dist.get_world_size())
+    device.set_solver_rank(dist.get_rank())
+
+
+def is_root():
+    """Whether this process writes snapshots and lines (rank 0, or the only one)."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+@torch.no_grad()
+def average_gradients(net):
+    """Replace every parameter gradient by its mean over the processes."""
+    if not dist.is_initialized():
+        return
+    where, world = device.current(), dist.get_world_size()
+    diffs = [blob.diff_memory for blob, *_ in net._learnable]
+    flat = torch.cat([d.read(where).float().reshape(-1) for d in diffs])
+    dist.all_reduce(flat)
+    flat /= world
+    first = 0
+    for memory in diffs:
+        count = memory.read(where).numel()
+        memory.write(flat[first : first + count].view(memory.shape))
+        first += count
+
+
+@torch.no_grad()
+def share_weights(net):
+    """Give every process rank 0's weights."""
+    if not dist.is_initialized():
+        return
+    for blob, *_ in net._learnable:
+        dist.broadcast(blob.data_memory.mutable(device.current()), 0)
+
+
+def has_nccl():
+    """Whether pycaffe's NCCL class can be used: never here, torchrun takes its place."""
+    return False
+
+
+class NCCL:
+    """pycaffe's multi-GPU helper, refused with what to use instead."""
+
+    def __init__(self, *_args):
+        raise RuntimeError("caffe.NCCL: the engine trains on several GPUs under torchrun "
+                           "(torchrun --nproc-per-node N -m training.train ...), without NCCL objects")

@@ -1,0 +1,133 @@
+"""Update rules and learning rate policies (Caffe's sgd_solvers.cpp), free of nets and files.
+
+An update rule is ``rule(gradient, history, rate, param, iteration) -> (update, new history)`` for one parameter blob;
+the weights become ``weights - update``. All tensors are float32; history is a tuple of tensors of the blob's shape.
+"""
+
+import math
+
+import torch
+
+
+def learning_rate(param, iteration, step_index):
+    """Learning rate of a SolverParameter at `iteration`.
+
+    Parameters
+    ----------
+    param : caffe_pb2.SolverParameter
+    iteration : int
+        0-based.
+    step_index : int
+        Steps passed so far (multistep only; see :func:`steps_passed`).
+
+    Raises
+    ------
+    ValueError
+        Unknown lr_policy.
+    """
+    base, gamma, power = param.base_lr, param.gamma, param.power
+    policy = param.lr_policy
+    if policy == "fixed":
+        return base
+    if policy == "step":
+        return base * gamma ** (iteration // param.stepsize)
+    if policy == "exp":
+        return base * gamma**iteration
+    if policy == "inv":
+        return base * (1.0 + gamma * iteration) ** -power
+    if policy == "multistep":
+        return base * gamma**step_index
+    if policy == "poly":
+        return base * max(0.0, 1.0 - iteration / param.max_iter) ** power
+    if policy == "sigmoid":
+        return base / (1.0 + math.exp(-gamma * (iteration - param.stepsize)))
+    raise ValueError(f"lr_policy {policy!r}: expected fixed, step, exp, inv, multistep, poly or sigmoid")
+
+
+def steps_passed(param, iteration, step_index):
+    """The multistep index after looking at `iteration` (it moves one stepvalue at a time, as in Caffe)."""
+    if param.lr_policy == "multistep" and step_index < len(param.stepvalue):
+        if iteration >= param.stepvalue[step_index]:
+            return step_index + 1
+    return step_index
+
+
+def regularize(gradient, weights, decay, kind):
+    """Add the gradient of the weight decay: L2 (decay * w) or L1 (decay * sign w)."""
+    if not decay:
+        return gradient
+    if kind == "L2":
+        return gradient.add(weights, alpha=decay)
+    if kind == "L1":
+        return gradient.add(weights.sign(), alpha=decay)
+    raise ValueError(f"regularization_type {kind!r}: expected L1 or L2")
+
+
+def sgd(gradient, history, rate, param, iteration):
+    (v,) = history
+    v = v.mul(param.momentum).add_(gradient, alpha=rate)
+    return v, (v,)
+
+
+def nesterov(gradient, history, rate, param, iteration):
+    (old,) = history
+    v = old.mul(param.momentum).add_(gradient, alpha=rate)
+    return v.mul(1 + param.momentum).sub_(old, alpha=param.momentum), (v,)
+
+
+def adagrad(gradient, history, rate, param, iteration):
+    (h,) = history
+    h = h.addcmul(gradient, gradient)
+    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate), (h,)
+
+
+def rmsprop(gradient, history, rate, param, iteration):
+    (h,) = history
+    h = h.mul(param.rms_decay).addcmul_(gradient, gradient, value=1 - param.rms_decay)
+    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate), (h,)
+
+
+def adadelta(gradient, history, rate, param, iteration):
+    squares, updates = history
+    keep = param.momentum
+    squares = squares.mul(keep).addcmul_(gradient, gradient, value=1 - keep)
+    step = gradient * updates.add(param.delta).div_(squares.add(param.delta)).sqrt_()
+    updates = updates.mul(keep).addcmul_(step, step, value=1 - keep)
+    return step.mul(rate), (squares, updates)
+
+
+def adam(gradient, history, rate, param, iteration):
+    m, v = history
+    t = iteration + 1
+    beta1, beta2 = param.momentum, param.momentum2
+    m = m.mul(beta1).add_(gradient, alpha=1 - beta1)
+    v = v.mul(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
+    return m.div(v.sqrt().add_(param.delta)).mul_(rate * correction), (m, v)
+
+
+#: solver type -> (rule, number of history blobs for each parameter)
+RULES = {
+    "SGD": (sgd, 1),
+    "Nesterov": (nesterov, 1),
+    "AdaGrad": (adagrad, 1),
+    "RMSProp": (rmsprop, 1),
+    "AdaDelta": (adadelta, 2),
+    "Adam": (adam, 2),
+}
+
+
+def check(param, type_name):
+    """Refuse settings that Caffe refuses, before any work is done."""
+    if type_name in ("AdaGrad", "RMSProp") and param.momentum:
+        raise ValueError(f"{type_name} solver: momentum {param.momentum:g} cannot be used; leave it out")
+    if type_name == "RMSProp" and not 0 <= param.rms_decay < 1:
+        raise ValueError(f"RMSProp solver: rms_decay {param.rms_decay:g}, expected 0 <= rms_decay < 1")
+    if type_name == "Adam" and not (0 <= param.momentum < 1 and 0 <= param.momentum2 < 1):
+        raise ValueError(f"Adam solver: momentum {param.momentum:g} and momentum2 {param.momentum2:g}, expected [0, 1)")
+    if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
+        raise ValueError(f"lr_policy '{param.lr_policy}': stepsize {param.stepsize}, expected a positive number")
+    if param.iter_size < 1:
+        raise ValueError(f"iter_size {param.iter_size}: expected 1 or more")
+    learning_rate(param, 0, 0)
+    regularize(torch.zeros(1), torch.zeros(1), 1.0, param.regularization_type)

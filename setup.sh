@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Makes .venv from the pinned requirements and builds and installs CRF/. Does nothing when nothing has changed.
+#
+#   bash setup.sh          what running needs
+#   bash setup.sh --dev    and what the tests and benchmarks need
+#
+# PYTHON=python3.12 bash setup.sh chooses the interpreter (3.11 or newer, default python3).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+PYTHON=${PYTHON:-python3}
+files=(requirements.txt)
+case "${1:-}" in
+  "") ;;
+  --dev) files+=(requirements-dev.txt) ;;
+  *) echo "error: setup.sh takes --dev or nothing, got '$1'" >&2; exit 2 ;;
+esac
+
+crf_sources() { find CRF -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.toml' \
+                                    -o -name CMakeLists.txt \) -not -path '*/build/*' -print0 | LC_ALL=C sort -z; }
+stamp_of() { { "$@"; } | sha256sum | cut -d' ' -f1; }
+requirements_hash=$(stamp_of cat "${files[@]}")
+crf_hash=$(crf_sources | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+have() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
+done_with() { echo "$2" > ".venv/$1.new" && mv ".venv/$1.new" ".venv/$1"; }
+
+if ! [ -x .venv/bin/python ]; then
+  command -v "$PYTHON" > /dev/null || { echo "error: no $PYTHON; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    { echo "error: $PYTHON is $("$PYTHON" -V 2>&1), this project needs Python 3.11 or newer; set PYTHON" >&2; exit 1; }
+  echo "setup: making .venv with $("$PYTHON" -V)"
+  "$PYTHON" -m venv .venv.new || { echo "error: '$PYTHON -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
+  rm -rf .venv && mv .venv.new .venv
+fi
+# A venv made under another name keeps that name in its scripts, so call modules instead of scripts.
+pip() { .venv/bin/python -m pip --disable-pip-version-check -q "$@"; }
+
+stamp=requirements${1:-}.sha256
+if ! have "$stamp" "$requirements_hash"; then
+  echo "setup: installing ${files[*]}"
+  args=(); for f in "${files[@]}"; do args+=(-r "$f"); done
+  pip install "${args[@]}"
+  done_with "$stamp" "$requirements_hash"
+fi
+if ! have crf.sha256 "$crf_hash"; then
+  command -v c++ > /dev/null || command -v g++ > /dev/null ||
+    { echo "error: CRF/ needs a C++17 compiler; on Debian: apt-get install g++" >&2; exit 1; }
+  echo "setup: building CRF/"
+  pip install --force-reinstall --no-deps ./CRF
+  done_with crf.sha256 "$crf_hash"
+fi
