@@ -1,0 +1,445 @@
+"""Weights and solver states on disk: caffemodel and solverstate, binary and HDF5, and mean.binaryproto.
+
+Files are told apart by their first bytes, not by their suffix. Writing is atomic: the file is written beside
+its place, synced and renamed, so an interrupted run leaves the old file. Every fault is one ModelFileError
+that names the file, what is wrong with it and what to do.
+"""
+
+import contextlib
+import mmap
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from . import upgrade, wire
+from .proto import caffe_pb2
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+class ModelFileError(RuntimeError):
+    """A weights or state file that cannot be read or written."""
+
+
+@dataclass
+class SolverState:
+    """Content of a .solverstate: `history` is a list of float32 arrays in Caffe's order."""
+
+    iter: int = 0
+    learned_net: str = ""
+    current_step: int = 0
+    history: list = field(default_factory=list)
+
+
+# ---- weights ------------------------------------------------------------------------------------------
+
+
+def load_weights(path):
+    """Parameters of a .caffemodel or .h5, of any age.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    OrderedDict
+        Layer name -> list of float32 arrays, in file order (HDF5: sorted by name), layers without parameters
+        included. Old four-axis blobs keep four axes, double data is rounded to float32. In HDF5 a parameter
+        that a layer shares with an earlier one is not stored; its place is None.
+
+    Raises
+    ------
+    RuntimeError
+        "Could not open file X".
+    ModelFileError
+        Truncated, corrupt, empty or another kind of file.
+    """
+    if _is_hdf5(path):
+        return _load_weights_hdf5(path)
+    return load_caffemodel(path)[1]
+
+
+def load_caffemodel(path):
+    """Structure and parameters of a binary .caffemodel.
+
+    Returns
+    -------
+    net : NetParameter
+        Upgraded; its blobs keep their shapes but not their numbers.
+    weights : OrderedDict
+        As load_weights.
+    """
+    name = os.fspath(path)
+    with _mapped(path) as view:
+        skeleton, arrays = _strip(view, "NetParameter", name, "a caffemodel")
+        net = _decode(skeleton, caffe_pb2.NetParameter(), view, name, "a caffemodel")
+        if not len(net.layer) and not len(net.layers):
+            raise ModelFileError(f"{name}: holds no layers; {_kind(view, name)}")
+        try:
+            upgrade.upgrade_net(net, weights_only=True)
+        except upgrade.UpgradeError as error:
+            raise ModelFileError(f"{name}: {error}") from None
+        weights = OrderedDict()
+        for layer in net.layer:
+            blobs = [
+                _shaped(blob, arrays[int(blob.data[0])], f"{name}: layer '{layer.name}', blob {k}")
+                for k, blob in enumerate(layer.blobs)
+            ]
+            if blobs or layer.name not in weights:
+                weights[layer.name] = blobs
+            for blob in layer.blobs:
+                blob.ClearField("data")
+        del arrays
+    return net, weights
+
+
+def save_caffemodel(path, net_param, blobs=None):
+    """Write a binary .caffemodel.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    net_param : NetParameter
+        Written as it is, with the blobs its layers hold, unless `blobs` is given.
+    blobs : sequence of sequences of numpy.ndarray, optional
+        The parameters of each of net_param.layer, which hold none themselves then. Large weights are written
+        straight from these arrays; inside messages they cost a few copies and seconds.
+    """
+    if blobs is None:
+        write_atomic(path, net_param.SerializeToString())
+        return
+    head = caffe_pb2.NetParameter()
+    head.CopyFrom(net_param)
+    del head.layer[:]
+    chunks = [head.SerializeToString()]
+    for layer, arrays in zip(net_param.layer, blobs, strict=True):
+        if len(layer.blobs):
+            raise ValueError(f"layer '{layer.name}' holds blobs itself; give them in one place")
+        chunks += _layer_chunks(layer.SerializeToString(), arrays)
+    write_atomic(path, chunks)
+
+
+def _layer_chunks(layer, arrays):
+    """Buffers of one `layer` of a NetParameter: a serialized LayerParameter, its blobs put in."""
+    view = memoryview(layer)
+    cut = max((stop for number, _, _, _, stop in wire.fields(view, 0, len(view)) if number < 7), default=0)
+    inside = [view[:cut]]
+    for array in arrays:
+        blob = wire.blob_chunks(array)
+        inside += [wire.tag(7, wire.BYTES) + wire.varint(sum(map(len, blob))), *blob]
+    inside.append(view[cut:])
+    return [wire.tag(100, wire.BYTES) + wire.varint(sum(map(len, inside))), *inside]
+
+
+def save_hdf5(path, weights):
+    """Write parameters as Caffe's HDF5: datasets data/<layer>/<index>, an empty group for a layer without.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    weights : mapping
+        Layer name -> list of float32 arrays; None in place of an array leaves its dataset out.
+    """
+    with _atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        data = file.create_group("data")
+        for name, arrays in weights.items():
+            group = data.require_group(name)
+            for k, array in enumerate(arrays):
+                if array is not None:
+                    group.create_dataset(str(k), data=np.asarray(array, np.float32))
+
+
+def read_net_binary(path):
+    """A binary NetParameter whole, numbers included, upgraded: for the upgrade tools."""
+    name = os.fspath(path)
+    with _mapped(path) as view:
+        net = _decode(bytes(view), caffe_pb2.NetParameter(), view, name, "a caffemodel")
+        if not len(net.layer) and not len(net.layers) and not len(net.input):
+            raise ModelFileError(f"{name}: holds no layers; {_kind(view, name)}")
+    try:
+        return upgrade.upgrade_net(net)
+    except upgrade.UpgradeError as error:
+        raise ModelFileError(f"{name}: {error}") from None
+
+
+def _load_weights_hdf5(path):
+    with _hdf5(path) as file:
+        if "data" not in file:
+            kind = "it is a solver state" if "history" in file else f"it has {', '.join(file) or 'nothing'}"
+            raise ModelFileError(f"{path}: HDF5 without the group 'data', no weights of Caffe; {kind}")
+        weights = OrderedDict()
+        for name, group in file["data"].items():
+            indices = sorted(int(key) for key in group if key.isdigit())
+            weights[name] = [None] * (indices[-1] + 1 if indices else 0)
+            for k in indices:
+                weights[name][k] = np.asarray(group[str(k)][()], np.float32)
+        return weights
+
+
+# ---- solver states ------------------------------------------------------------------------------------
+
+
+def load_solverstate(path):
+    """SolverState of a .solverstate, binary or HDF5; errors as load_weights."""
+    if _is_hdf5(path):
+        return _load_solverstate_hdf5(path)
+    name = os.fspath(path)
+    with _mapped(path) as view:
+        skeleton, arrays = _strip(view, "SolverState", name, "a solver state")
+        state = _decode(skeleton, caffe_pb2.SolverState(), view, name, "a solver state")
+        if not state.HasField("iter"):
+            raise ModelFileError(f"{name}: no solver state, it has no iteration; {_kind(view, name)}")
+        history = [
+            _shaped(blob, arrays[int(blob.data[0])], f"{name}: history blob {k}")
+            for k, blob in enumerate(state.history)
+        ]
+        del arrays
+    return SolverState(state.iter, state.learned_net, state.current_step, history)
+
+
+def save_solverstate(path, iteration, learned_net, history, current_step=0):
+    """Write a solver state; HDF5 when `path` ends in .h5.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    iteration, current_step : int
+    learned_net : str
+        Path of the weights, stored as given.
+    history : sequence of numpy.ndarray
+        float32, in Caffe's order.
+    """
+    if os.fspath(path).endswith(".h5"):
+        _save_solverstate_hdf5(path, iteration, learned_net, history, current_step)
+        return
+    learned = os.fspath(learned_net).encode()
+    chunks = [wire.tag(1, wire.VARINT) + wire.varint(iteration)]
+    chunks.append(wire.tag(2, wire.BYTES) + wire.varint(len(learned)) + learned)
+    for array in history:
+        blob = wire.blob_chunks(array)
+        chunks.append(wire.tag(3, wire.BYTES) + wire.varint(sum(map(len, blob))))
+        chunks += blob
+    chunks.append(wire.tag(4, wire.VARINT) + wire.varint(current_step))
+    write_atomic(path, chunks)
+
+
+def _load_solverstate_hdf5(path):
+    with _hdf5(path) as file:
+        if "iter" not in file or "history" not in file:
+            kind = "these are weights" if "data" in file else f"it has {', '.join(file) or 'nothing'}"
+            raise ModelFileError(f"{path}: HDF5 without 'iter' and 'history', no solver state; {kind}")
+        learned = file["learned_net"][()] if "learned_net" in file else b""
+        step = int(np.ravel(file["current_step"][()])[0]) if "current_step" in file else 0
+        history = file["history"]
+        missing = [k for k in range(len(history)) if str(k) not in history]
+        if missing:
+            raise ModelFileError(
+                f"{path}: history blob {missing[0]} of {len(history)} is missing; take another state"
+            )
+        arrays = [np.asarray(history[str(k)][()], np.float32) for k in range(len(history))]
+        return SolverState(int(np.ravel(file["iter"][()])[0]), bytes(learned).decode(), step, arrays)
+
+
+def _save_solverstate_hdf5(path, iteration, learned_net, history, current_step):
+    with _atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("iter", data=np.array([iteration], np.int32))
+        file.create_dataset("current_step", data=np.array([current_step], np.int32))
+        _write_c_string(file, "learned_net", os.fspath(learned_net).encode())
+        group = file.create_group("history")
+        for k, array in enumerate(history):
+            group.create_dataset(str(k), data=np.asarray(array, np.float32))
+
+
+def _write_c_string(file, name, value):
+    """A scalar string of fixed length with its closing zero, as H5LTmake_dataset_string writes it."""
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(value) + 1)
+    kind.set_strpad(h5py.h5t.STR_NULLTERM)
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(value + b"\0", dtype=f"S{len(value) + 1}"), kind)
+
+
+# ---- single blobs -------------------------------------------------------------------------------------
+
+
+def load_mean(path):
+    """The blob of a .binaryproto (mean file, infogain matrix) as float32 array, old ones with four axes."""
+    name = os.fspath(path)
+    with _mapped(path) as view:
+        skeleton, arrays = _strip(view, "BlobProto", name, "a binaryproto (one blob)")
+        blob = _decode(skeleton, caffe_pb2.BlobProto(), view, name, "a binaryproto (one blob)")
+        if not arrays[0].size:
+            raise ModelFileError(f"{name}: holds no numbers; {_kind(view, name)}")
+        array = _shaped(blob, arrays[0], name)
+        del arrays
+    return array
+
+
+def array_to_blob(array, blob=None):
+    """Append an array's numbers and shape to an empty BlobProto (a new one unless given); returns it."""
+    blob = caffe_pb2.BlobProto() if blob is None else blob
+    blob.MergeFromString(b"".join(wire.blob_chunks(array)))
+    return blob
+
+
+def blob_to_array(blob, diff=False):
+    """Numbers of a BlobProto as float32 array in its shape."""
+    if len(blob.double_diff if diff else blob.double_data):
+        numbers = np.array(blob.double_diff if diff else blob.double_data, np.float64)
+    else:
+        numbers = np.array(blob.diff if diff else blob.data, np.float32)
+    return _shaped(blob, numbers, "BlobProto")
+
+
+def blob_shape(blob):
+    """Shape of a BlobProto as tuple: num, channels, height, width where any is given, else `shape`."""
+    legacy = ("num", "channels", "height", "width")
+    if any(blob.HasField(name) for name in legacy):
+        return tuple(getattr(blob, name) for name in legacy)
+    return tuple(blob.shape.dim)
+
+
+def _shaped(blob, numbers, where):
+    """A float32 copy of flat numbers in the blob's shape."""
+    shape = blob_shape(blob)
+    count = 1
+    for dim in shape:
+        count *= dim
+    if count != numbers.size or min(shape, default=0) < 0:
+        raise ModelFileError(
+            f"{where}: shape {shape} needs {count} numbers, the file has {numbers.size}; "
+            "the file is damaged, get it again"
+        )
+    return numbers.astype(np.float32).reshape(shape)
+
+
+# ---- reading ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _mapped(path):
+    """Memory-mapped content of a file."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
+    except OSError as error:
+        reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
+        raise RuntimeError(f"Could not open file {path}{reason}") from None
+    with file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise ModelFileError(f"{path}: is empty; get or write it again")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            view = memoryview(mapped)
+            try:
+                yield view
+            finally:
+                with contextlib.suppress(BufferError):  # arrays of a failed read still look at it
+                    view.release()
+
+
+def _strip(view, message, name, kind):
+    try:
+        return wire.strip(view, message)
+    except wire.WireError as error:
+        guess = _kind(view, name)
+        if guess != UNKNOWN:
+            raise ModelFileError(f"{name}: not {kind}; {guess}") from None
+        raise ModelFileError(
+            f"{name}: truncated or not {kind}: {error} (the file has {len(view)} bytes); {UNKNOWN}"
+        ) from None
+
+
+def _decode(data, message, view, name, kind):
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise ModelFileError(f"{name}: damaged or not {kind}; {_kind(view, name)}") from None
+    return message
+
+
+UNKNOWN = "get it again and compare its size or checksum"
+
+
+def _kind(view, name):
+    """What a file that is not what was expected seems to be, and what to do."""
+    head = bytes(view[:512])
+    starts = {
+        b"version https://git-lfs": "it is a Git LFS pointer; run `git lfs pull`",
+        b"<": "it is a web page, the download failed; get it again",
+        b"PK\x03\x04": "it is a zip archive or a PyTorch file; a caffemodel is needed",
+        b"\x80\x02": "it is a pickle; a caffemodel is needed",
+        b"\x1f\x8b": "it is gzip-compressed; unpack it first",
+        b"\x89PNG": "it is a picture",
+        HDF5_MAGIC: "it is HDF5",
+    }
+    for start, text in starts.items():
+        if head.lstrip().startswith(start) or head.startswith(start):
+            return text
+    if not any(byte < 9 or byte == 127 for byte in head):
+        return "it is text: is it a prototxt given in place of weights?"
+    state = caffe_pb2.SolverState()
+    with contextlib.suppress(DecodeError, wire.WireError):
+        state.ParseFromString(wire.strip(view, "SolverState")[0])
+        if state.HasField("iter") and len(state.history):
+            return f"it is a solver state, its weights are in '{state.learned_net}'"
+    net = caffe_pb2.NetParameter()
+    with contextlib.suppress(DecodeError, wire.WireError):
+        net.ParseFromString(wire.strip(view, "NetParameter")[0])
+        if len(net.layer) or len(net.layers):
+            return f"it is a caffemodel (net '{net.name}')"
+    return UNKNOWN
+
+
+def _is_hdf5(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(8) == HDF5_MAGIC
+    except OSError:
+        return False  # the reader says why
+
+
+@contextlib.contextmanager
+def _hdf5(path):
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ModelFileError(f"{path}: truncated or damaged HDF5 ({error}); get it again") from None
+    with file:
+        yield file
+
+
+# ---- writing ------------------------------------------------------------------------------------------
+
+
+def write_atomic(path, data):
+    """Write bytes, or a list of buffers, to a file: beside it, synced, renamed."""
+    with _atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.writelines([data] if isinstance(data, (bytes, bytearray, memoryview)) else data)
+
+
+@contextlib.contextmanager
+def _atomic_path(path):
+    """A path beside `path`; what is written there takes its place on success and is removed on failure."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelFileError(f"cannot write {path}: {reason}; free space or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a folder that cannot be synced is still renamed in
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
