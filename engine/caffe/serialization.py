@@ -333,13 +333,8 @@ def _mapped(path):
     with file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ModelFileError(f"{path}: is empty; get or write it again")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            view = memoryview(mapped)
-            try:
-                yield view
-            finally:
-                with contextlib.suppress(BufferError):  # arrays of a failed read still look at it
-                    view.release()
+        # Closed with its last view: the traceback of a failed read may still hold some.
+        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _strip(view, message, name, kind):
