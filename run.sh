@@ -19,6 +19,7 @@ CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python
 DEVICE=${DEVICE:-cpu}            # cpu, or a GPU number
 PRECISION=${PRECISION:-auto}     # auto (bf16 where the device has it, else fp32) | fp32 | tf32 | bf16
 SEED=${SEED:-0}                  # seed of fillers, order, mirroring and dropout
+MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (to try things out)
 WORK=${WORK:-work}               # runs are made below this folder
 STAGES=${STAGES:-}               # comma-separated stages; default: all of the experiment
 
@@ -52,6 +53,7 @@ done
 [ -f "prototxts/$EXPERIMENT/settings.sh" ] ||
   usage_error "unknown experiment '$EXPERIMENT'; expected one of: $(experiments)"
 [[ "$SEED" =~ ^[0-9]+$ ]] || usage_error "SEED=$SEED: expected a whole number, 0 or more"
+[[ "$MAX_ITER" =~ ^[0-9]*$ ]] || usage_error "MAX_ITER=$MAX_ITER: expected a whole number"
 [[ "$ENGINE" =~ ^(auto|embedded|caffe)$ ]] || usage_error "ENGINE=$ENGINE: expected auto, embedded or caffe"
 for s in ${STAGES//,/ }; do
   [[ " ${ALL_STAGES[*]} " == *" $s "* ]] || usage_error "unknown stage '$s'; expected some of: ${ALL_STAGES[*]}"
@@ -104,7 +106,8 @@ train() { # train STAGE SOLVER WEIGHTS [ARG..]: one training, resumed from its n
   local name=$1 solver=$2 weights=$3; shift 3
   local reads=(solver-"$solver".prototxt train-"$solver".prototxt lists)
   [ -f "train-$solver.prototxt" ] || reads=(solver-"$solver".prototxt "$solver"-train.prototxt lists)
-  local with=(); [ -z "$weights" ] || { with=(--weights "$weights"); reads+=("$weights"); }
+  local with=(); [ -z "$MAX_ITER" ] || with=(--max-iter "$MAX_ITER")
+  [ -z "$weights" ] || { with+=(--weights "$weights"); reads+=("$weights"); }
   stage "$name" --reads "${reads[@]}" ${TRAIN_READS:-} --makes "models/${PREFIX}_iter_*" -- \
     python -m training.train --solver "solver-$solver.prototxt" "${with[@]}" --resume --seed "$SEED" \
     --device "$DEVICE" --precision "$PRECISION" --log "logs/$name.jsonl" "$@"
@@ -131,7 +134,7 @@ if selected lists; then
     python -m tools.make_lists --data data --out lists
 fi
 # <prefix>_iter_<max_iter>.caffemodel of every solver of the experiment
-mapfile -t finals < <(python -m tools.final_model solver-{cam,s,f,full}.prototxt)
+mapfile -t finals < <(python -m tools.final_model ${MAX_ITER:+--max-iter $MAX_ITER} solver-{cam,s,f,full}.prototxt)
 CAM=${finals[0]} S=${finals[1]} F=${finals[2]} FULL=${finals[3]}
 STATIC=models/static${S#models/s}
 [ "$S_WEIGHTS" != cam ] || S_WEIGHTS=$CAM

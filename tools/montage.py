@@ -1,0 +1,110 @@
+"""A sheet of pictures of one run: for a few train and val photos what each stage made of them."""
+
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+
+from localization_cues.format import load_cues
+from tools import voc
+from tools.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+TRAIN_COLUMNS = ("photo", "cues", "pseudo-label", "ground truth")
+VAL_COLUMNS = ("photo", "static seeds", "DSRG, stage s", "retrained", "fully supervised", "ground truth")
+VAL_FOLDERS = {"static seeds": "static", "DSRG, stage s": "s", "retrained": "f", "fully supervised": "full"}
+
+
+def draw_montage(run, out, photos):
+    """Draw `photos` train photos and as many val photos of a run folder, spread over the lists.
+
+    Returns
+    -------
+    bool
+        False, and no file, where the run has neither pseudo-labels nor segmentations yet.
+    """
+    run = Path(run)
+    panels = []
+    if (run / "labels").is_dir():
+        panels.append((TRAIN_COLUMNS, [_train_row(run, n, i) for n, i in _spread(run / "lists/train_id.txt", photos)]))
+    if (run / "segmentations").is_dir():
+        panels.append((VAL_COLUMNS, [_val_row(run, i) for _, i in _spread(run / "lists/val_id.txt", photos)]))
+    if not panels:
+        return False
+    columns = max(len(names) for names, _ in panels)
+    rows = sum(len(r) for _, r in panels)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.4 * columns, 1.9 * rows), squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    line = 0
+    for names, pictures in panels:
+        for row, shown in enumerate(pictures):
+            for axis, name in zip(axes[line], names, strict=False):
+                if row == 0:
+                    axis.set_title(name, fontsize=9)
+                if shown.get(name) is not None:
+                    axis.imshow(shown[name], interpolation="nearest")
+            line += 1
+    with atomic_write(out) as temporary:
+        figure.savefig(temporary, dpi=90)
+    plt.close(figure)
+    return True
+
+
+def _spread(id_list, count):
+    """`count` (position, id) pairs at even distances over a list."""
+    ids = read_ids(id_list)
+    positions = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int))
+    return [(int(n), ids[n]) for n in positions]
+
+
+def _photo(run, image_id):
+    return cv2.cvtColor(load_image_bgr(find_image(run / "data/JPEGImages", image_id)), cv2.COLOR_BGR2RGB)
+
+
+def _coloured(labels):
+    return voc.palette()[labels]
+
+
+def _map(path):
+    return _coloured(load_label_png(path)) if path.is_file() else None
+
+
+def _train_row(run, number, image_id):
+    photo = _photo(run, image_id)
+    return {"photo": photo, "cues": _cue_picture(run, number, photo), "pseudo-label": _map(run / "labels" / f"{image_id}.png"),
+            "ground truth": _map(run / "data/SegmentationClass" / f"{image_id}.png")}
+
+
+def _val_row(run, image_id):
+    row = {"photo": _photo(run, image_id), "ground truth": _map(run / "data/SegmentationClass" / f"{image_id}.png")}
+    for name, folder in VAL_FOLDERS.items():
+        row[name] = _map(run / "segmentations" / folder / f"{image_id}.png")
+    return row
+
+
+def _cue_picture(run, number, photo):
+    """Cues over the photo in gray; cells without a cue show the photo. The cue map is stretched to the photo."""
+    path = run / "cues/localization_cues.pickle"
+    cues = load_cues(path) if path.exists() else {}
+    if number not in cues:
+        return None
+    cells = cues[number][1]
+    classes = np.full(_size(cues), voc.IGNORE_LABEL, np.uint8)
+    classes[cells[1], cells[2]] = cells[0]
+    classes = cv2.resize(classes, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    gray = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
+    shown = np.where((classes == voc.IGNORE_LABEL)[..., None], 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes))
+    return shown.astype(np.uint8)
+
+
+def _size(cues):
+    """(height, width) of the cue map: the largest row and column any cue names, plus one."""
+    rows, columns = 0, 0
+    for _, cells in cues.values():
+        if cells.shape[1]:
+            rows, columns = max(rows, int(cells[1].max())), max(columns, int(cells[2].max()))
+    return rows + 1, columns + 1
