@@ -137,5 +137,5 @@ def write(folder, files, script):
     from google.protobuf import text_format
 
     for name, message in files.items():
-        head = f"# Written by prototxts/{Path(folder).name}/{script}; edit freely, or edit the script and run it again.\n"
+        head = f"# Written by prototxts/{Path(folder).name}/{script}: edit this file, or the script and run it again.\n"
         (Path(folder) / name).write_text(head + text_format.MessageToString(message, float_format=".6g"))

@@ -75,7 +75,8 @@ def _map(path):
 
 def _train_row(run, number, image_id):
     photo = _photo(run, image_id)
-    return {"photo": photo, "cues": _cue_picture(run, number, photo), "pseudo-label": _map(run / "labels" / f"{image_id}.png"),
+    return {"photo": photo, "cues": _cue_picture(run, number, photo),
+            "pseudo-label": _map(run / "labels" / f"{image_id}.png"),
             "ground truth": _map(run / "data/SegmentationClass" / f"{image_id}.png")}
 
 
@@ -97,8 +98,8 @@ def _cue_picture(run, number, photo):
     classes[cells[1], cells[2]] = cells[0]
     classes = cv2.resize(classes, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     gray = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
-    shown = np.where((classes == voc.IGNORE_LABEL)[..., None], 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes))
-    return shown.astype(np.uint8)
+    bare = (classes == voc.IGNORE_LABEL)[..., None]
+    return np.where(bare, 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes)).astype(np.uint8)
 
 
 def _size(cues):

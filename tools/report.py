@@ -51,7 +51,7 @@ def read_run(folder):
             record = json.loads(path.read_text(encoding="utf-8"))
             miou[name] = float(record["miou"])
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a result file ({error!r}); delete it and run the stage evaluate again") from None
+            raise UserError(f"{path}: not a result file ({error!r}); delete it and evaluate again") from None
         commits.add(record.get("commit", "unknown"))
     stages = {p.stem: json.loads(p.read_text()) for p in sorted((folder / "stamps").glob("*.json"))}
     return {"miou": miou, "stages": stages, "commits": commits}
@@ -113,7 +113,8 @@ def main(argv=None):
     print(text)
     results = args.runs[0] / "results"
     write_text(results / "report.md", text + "\n")
-    write_text(results / "report.json", json.dumps([{**r, "commits": sorted(r["commits"])} for r in runs], indent=1) + "\n")
+    records = [{**run, "commits": sorted(run["commits"])} for run in runs]
+    write_text(results / "report.json", json.dumps(records, indent=1) + "\n")
     if args.photos > 0 and draw_montage(args.runs[0], results / "report.png", args.photos):
         print(f"Pictures: {results / 'report.png'}")
 

@@ -1,4 +1,4 @@
-"""Runs one stage of the pipeline once: skipped when it is done, resumed when it was cut off, redone when its inputs changed.
+"""Runs one stage of the pipeline once: skipped when done, resumed when cut off, redone when its inputs changed.
 
     python -m tools.stage NAME --reads FILE.. --makes PATH.. -- COMMAND ARG..
 
@@ -76,10 +76,9 @@ def run_stage(name, reads, makes, command):
     """Run `command` unless the stage is done; returns its exit status (0 when skipped)."""
     stamp, begun = Path("stamps") / f"{name}.json", Path("stamps") / f"{name}.begun"
     key = digest(command, reads)
-    if stamp.exists() and all(made([p]) for p in makes):
-        if json.loads(stamp.read_text())["hash"] == key:
-            print(f"== {name}: done")
-            return 0
+    if stamp.exists() and all(made([p]) for p in makes) and json.loads(stamp.read_text())["hash"] == key:
+        print(f"== {name}: done")
+        return 0
     previous = begun.read_text() if begun.exists() else None
     if previous != key and (folder := set_aside(name, makes)):
         print(f"== {name}: inputs changed, earlier results moved to {folder}")
