@@ -1,0 +1,102 @@
+"""A net that scores photos, driven by pycaffe calls alone: real Caffe and the embedded engine serve alike."""
+
+import numpy as np
+
+from tools.common import UserError
+
+
+class ScoreNet:
+    """A deploy net with one image input and one score output.
+
+    Parameters
+    ----------
+    net : caffe.Net
+    output_blob : str, optional
+        Blob of the scores; by default the net's only output.
+
+    Attributes
+    ----------
+    input_blob, output_blob : str
+    """
+
+    def __init__(self, net, output_blob=None):
+        self.net = net
+        if len(net.inputs) != 1:
+            names = ", ".join(net.inputs) or "none"
+            raise UserError(f"the net has {len(net.inputs)} inputs ({names}); expected one image input: "
+                            "give a deploy prototxt (layer type Input), not the one for training")
+        self.input_blob = net.inputs[0]
+        if output_blob is None:
+            if len(net.outputs) != 1:
+                raise UserError(f"the net has {len(net.outputs)} outputs ({', '.join(net.outputs)}); "
+                                "choose the scores with --output-blob")
+            output_blob = net.outputs[0]
+        if output_blob not in net.blobs:
+            raise UserError(f"the net has no blob '{output_blob}'; its outputs are {', '.join(net.outputs)}")
+        self.output_blob = output_blob
+        shape = tuple(net.blobs[self.input_blob].shape)
+        if len(shape) != 4 or shape[1] != 3:
+            raise UserError(f"input blob '{self.input_blob}' is {shape}, expected (N, 3, H, W) for photos")
+
+    def scores(self, image, flip=False):
+        """Score one image of any size.
+
+        Parameters
+        ----------
+        image : ndarray of float32, shape (3, h, w)
+        flip : bool
+            Mean with the scores of the mirrored image.
+
+        Returns
+        -------
+        ndarray of float32, shape (C, h', w')
+            A copy.
+        """
+        batch = np.stack([image, image[:, :, ::-1]]) if flip else image[None]
+        blob = self.net.blobs[self.input_blob]
+        if tuple(blob.shape) != batch.shape:
+            blob.reshape(*batch.shape)
+            self.net.reshape()
+        blob.data[...] = batch
+        self.net.forward()
+        scores = np.array(self.net.blobs[self.output_blob].data, np.float32)  # copy: overwritten next
+        if scores.ndim != 4 or scores.shape[0] != len(batch):
+            raise UserError(f"output blob '{self.output_blob}' is {scores.shape}, expected scores of shape "
+                            f"({len(batch)}, classes, height, width); choose another with --output-blob")
+        return (scores[0] + scores[1, :, :, ::-1]) / 2 if flip else scores[0]
+
+
+def open_net(net_file, weights, device="cpu", precision="fp32"):
+    """Load a net for testing on the Caffe at hand.
+
+    Parameters
+    ----------
+    net_file, weights : path
+        Deploy prototxt and caffemodel.
+    device : str
+        'cpu' or the number of a GPU.
+    precision : str
+        'fp32', or a faster one of the embedded engine ('tf32', 'bf16').
+
+    Returns
+    -------
+    caffe.Net
+    """
+    for what, path in (("net", net_file), ("weights", weights)):
+        if not path.is_file():
+            raise UserError(f"{what} {path} does not exist; real Caffe would end without a word here")
+    from training.findcaffe import caffe
+
+    try:
+        if device == "cpu":
+            caffe.set_mode_cpu()
+        else:
+            caffe.set_device(int(device))
+            caffe.set_mode_gpu()
+        if hasattr(caffe, "set_precision"):
+            caffe.set_precision(precision)
+        elif precision != "fp32":
+            raise UserError(f"--precision {precision}: this Caffe computes in fp32 only; leave it out")
+        return caffe.Net(str(net_file), str(weights), caffe.TEST)
+    except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise UserError(f"cannot open {net_file} with {weights}: {error}") from error
