@@ -1,0 +1,124 @@
+"""Make a small data set in the layout of VOC 2012, 20 classes, to try the full-size networks on.
+
+    python -m tools.make_voc_sample --out work/voc-sample --photos 40
+
+Each photo shows one to three objects: shapes of a colour and outline that belong to the class, on a striped ground.
+It has everything VOC has (photos, annotations, lists, masks with pale borders), but nothing to learn for the real
+world: it is for tests and benchmarks of the code.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tools import voc
+from tools.common import UserError, atomic_write, progress, run_main, save_label_png, write_text
+
+OUTLINES = ("ellipse", "box", "diamond", "bar")  # with five colours: 20 classes
+COLOURS_BGR = ((40, 60, 220), (60, 190, 60), (220, 110, 40), (40, 200, 230), (200, 60, 190))
+BORDER = 3  # width of the ignored border, pixels
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m tools.make_voc_sample", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder to make; it must not exist or be empty")
+    parser.add_argument("--photos", type=int, default=40, metavar="N",
+                        help="number of photos: half train, three quarters trainaug, a quarter val "
+                        "(default: %(default)s)")
+    parser.add_argument("--size", type=int, nargs=2, default=(375, 500), metavar=("H", "W"),
+                        help="height and width of the photos; every third is upright (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: %(default)s)")
+    args = parser.parse_args(argv)
+    if args.photos < 4 or min(args.size) < 32:
+        parser.error("--photos must be at least 4 and --size at least 32 32")
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise UserError(f"{args.out} is not empty; choose another --out")
+    ids = [f"2012_{n:06d}" for n in range(args.photos)]
+    for n, image_id in enumerate(progress(ids, "photos")):
+        size = tuple(args.size)[::-1] if n % 3 == 2 else tuple(args.size)
+        write_sample(args.out, image_id, *draw_sample(n, *size, np.random.default_rng([args.seed, n])))
+    train_and_aug = ids[:3 * args.photos // 4]
+    lists = {"train": ids[:args.photos // 2], "trainaug": train_and_aug, "val": ids[len(train_and_aug):]}
+    for name, members in lists.items():
+        path = args.out / "ImageSets" / "Segmentation" / f"{name}.txt"
+        write_text(path, "".join(f"{image_id}\n" for image_id in members))
+    print(f"{args.out}: {args.photos} photos, {len(lists['trainaug'])} in trainaug, {len(lists['val'])} in val")
+
+
+def draw_sample(number, height, width, rng):
+    """Draw one photo.
+
+    Parameters
+    ----------
+    number : int
+        Its first object is of class 1 + number % 20, so that 20 photos hold every class.
+
+    Returns
+    -------
+    image_bgr : ndarray of uint8, shape (height, width, 3)
+    mask : ndarray of uint8, shape (height, width)
+        Class indices, borders 255.
+    objects : list of (int, (int, int, int, int))
+        Class and box of each object: first and last column and row as (xmin, ymin, xmax, ymax), from 1 up.
+    """
+    row, column = np.mgrid[:height, :width]
+    stripes = 20 * np.sin((row * rng.uniform(-1, 1) + column * rng.uniform(-1, 1)) / rng.uniform(4, 12))
+    image = rng.uniform(70, 180, 3) + stripes[:, :, None]
+    mask = np.zeros((height, width), np.uint8)
+    objects = []
+    for k in range(rng.integers(1, 4)):
+        label = 1 + number % 20 if k == 0 else int(rng.integers(1, 21))
+        half_height, half_width = rng.uniform(0.12, 0.3, 2) * (height, width)
+        middle_row = rng.uniform(half_height, height - half_height)
+        middle_column = rng.uniform(half_width, width - half_width)
+        down, right = (row - middle_row) / half_height, (column - middle_column) / half_width
+        inside = _outline(OUTLINES[(label - 1) % 4], down, right) & (mask == 0)  # earlier objects lie in front
+        if inside.sum() < 50:
+            continue
+        image[inside] = COLOURS_BGR[(label - 1) // 4]
+        border = cv2.dilate(inside.astype(np.uint8), np.ones((BORDER, BORDER), np.uint8)).astype(bool) & ~inside
+        mask[inside] = label
+        mask[border] = voc.IGNORE_LABEL
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        objects.append((label, (columns[0] + 1, rows[0] + 1, columns[-1] + 1, rows[-1] + 1)))
+    image += rng.normal(0, 6, image.shape)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8), mask, objects
+
+
+def _outline(name, down, right):
+    """Points inside an outline of half-size 1 around the origin."""
+    if name == "ellipse":
+        return down ** 2 + right ** 2 <= 1
+    if name == "diamond":
+        return np.abs(down) + np.abs(right) <= 1
+    narrow = 0.45 if name == "bar" else 1.0
+    return (np.abs(down) <= narrow) & (np.abs(right) <= 1)
+
+
+def write_sample(out, image_id, image_bgr, mask, objects):
+    """Write photo, annotation and mask of one id into a data root."""
+    with atomic_write(out / "JPEGImages" / f"{image_id}.jpg") as temporary:
+        if not cv2.imwrite(str(temporary), image_bgr):
+            raise UserError(f"cannot write {temporary}; free space or choose another --out")
+    save_label_png(out / "SegmentationClass" / f"{image_id}.png", mask)
+    height, width = mask.shape
+    lines = ["<annotation>", f"\t<filename>{image_id}.jpg</filename>",
+             f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+             "\t<segmented>1</segmented>"]
+    for label, box in objects:
+        corners = "".join(f"<{tag}>{value}</{tag}>"
+                          for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+        lines.append(f"\t<object><name>{voc.CLASSES[label]}</name><difficult>0</difficult>"
+                     f"<bndbox>{corners}</bndbox></object>")
+    write_text(out / "Annotations" / f"{image_id}.xml", "\n".join([*lines, "</annotation>"]) + "\n")
+
+
+if __name__ == "__main__":
+    run_main(main)
