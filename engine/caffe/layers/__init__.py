@@ -1,1 +1,14 @@
 """Layer families, one file each. Importing this package fills the registry."""
+
+from . import (  # noqa: F401
+    activation,
+    common,
+    input,
+    interp,
+    loss,
+    metrics,
+    normalization,
+    pooling,
+    shape,
+    vision,
+)

@@ -1,0 +1,203 @@
+"""Layers that treat each value by itself: ReLU, PReLU, ELU, Sigmoid, TanH, AbsVal, BNLL, Clip, Swish, Exp, Log, Power,
+Threshold and Dropout. Bottom and top have one shape; each formula stands in its `compute`."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from .. import device
+from ..layer import TorchLayer, register
+from ..proto import caffe_pb2
+
+
+class _Elementwise(TorchLayer):
+    inplace = True
+
+    def infer(self, shape):
+        return shape
+
+
+@register("ReLU")
+class ReLU(_Elementwise):
+    """x where x > 0, else negative_slope x; the gradient at 0 is negative_slope."""
+
+    def compute(self, x):
+        slope = self._layer_param.relu_param.negative_slope
+        return F.leaky_relu(x, slope) if slope else F.relu(x)
+
+
+@register("PReLU")
+class PReLU(_Elementwise):
+    """As ReLU with a learnt slope a channel (axis 1), or one slope for all with channel_shared; 0.25 at first."""
+
+    def setup(self, bottom, top):
+        p = self._layer_param.prelu_param
+        shape = bottom[0].dims
+        if len(shape) < 2:
+            raise self.error(f"the bottom is {shape}; expected at least 2 axes (N, C)")
+        filler = p.filler if p.HasField("filler") else caffe_pb2.FillerParameter(value=0.25)
+        self.add_param(() if p.channel_shared else (shape[1],), filler)
+
+    def infer(self, shape):
+        slopes = self.blobs[0].count
+        if self.blobs[0].dims and shape[1] != slopes:
+            raise self.error(f"the bottom is {shape} with {shape[1]} channels; there are {slopes} slopes")
+        return shape
+
+    def compute(self, x, slope):
+        return F.prelu(x, slope.reshape(-1).to(x.dtype))
+
+
+@register("ELU")
+class ELU(_Elementwise):
+    """x where x > 0, else alpha (exp(x) - 1)."""
+
+    def compute(self, x):
+        return F.elu(x, self._layer_param.elu_param.alpha)
+
+
+@register("Sigmoid")
+class Sigmoid(_Elementwise):
+    """1 / (1 + exp(-x))."""
+
+    def compute(self, x):
+        return torch.sigmoid(x)
+
+
+@register("TanH")
+class TanH(_Elementwise):
+    """tanh(x)."""
+
+    def compute(self, x):
+        return torch.tanh(x)
+
+
+@register("AbsVal")
+class AbsVal(_Elementwise):
+    """|x|; the gradient at 0 is 0."""
+
+    inplace = False
+
+    def compute(self, x):
+        return x.abs()
+
+
+@register("BNLL")
+class BNLL(_Elementwise):
+    """log(1 + exp(x))."""
+
+    def compute(self, x):
+        return F.softplus(x, threshold=50)
+
+
+@register("Clip")
+class Clip(_Elementwise):
+    """x held within [min, max]; the gradient passes on the closed interval."""
+
+    def setup(self, bottom, top):
+        p = self._layer_param.clip_param
+        if not (p.HasField("min") and p.HasField("max")) or p.min > p.max:
+            raise self.error("clip_param needs min and max, min <= max")
+
+    def compute(self, x):
+        p = self._layer_param.clip_param
+        return x.clamp(p.min, p.max)
+
+
+@register("Swish")
+class Swish(_Elementwise):
+    """x sigmoid(beta x)."""
+
+    def compute(self, x):
+        beta = self._layer_param.swish_param.beta
+        return F.silu(x) if beta == 1 else x * torch.sigmoid(beta * x)
+
+
+@register("Exp")
+class Exp(_Elementwise):
+    """base ^ (shift + scale x); base -1 stands for e."""
+
+    def setup(self, bottom, top):
+        self.log_base = _log_base(self, self._layer_param.exp_param.base)
+
+    def compute(self, x):
+        p = self._layer_param.exp_param
+        return torch.exp(self.log_base * (p.shift + p.scale * x))
+
+
+@register("Log")
+class Log(_Elementwise):
+    """log_base(shift + scale x); base -1 stands for e."""
+
+    def setup(self, bottom, top):
+        base = self._layer_param.log_param.base
+        self.log_base = _log_base(self, base)
+        if self.log_base == 0:
+            raise self.error("base 1 has no logarithm")
+
+    def compute(self, x):
+        p = self._layer_param.log_param
+        return torch.log(p.shift + p.scale * x) / self.log_base
+
+
+def _log_base(layer, base):
+    if base == -1:
+        return 1.0
+    if base <= 0:
+        raise layer.error(f"base is {base}; expected more than 0, or -1 for e")
+    return math.log(base)
+
+
+@register("Power")
+class Power(_Elementwise):
+    """(shift + scale x) ^ power."""
+
+    def compute(self, x):
+        p = self._layer_param.power_param
+        y = x * p.scale if p.scale != 1 else x
+        y = y + p.shift if p.shift else y
+        if p.power != 1:
+            return y**p.power
+        return y.clone() if y is x else y
+
+
+@register("Threshold")
+class Threshold(_Elementwise):
+    """1 where x > threshold, else 0; no gradient."""
+
+    def compute(self, x):
+        return (x > self._layer_param.threshold_param.threshold).to(x.dtype)
+
+
+@register("Dropout")
+class Dropout(_Elementwise):
+    """TRAIN: x mask / (1 - ratio), the mask 1 with probability 1 - ratio; TEST: x.
+
+    The mask is a function of seed, tick and rank. It is drawn in channels_last order whatever the bottom's layout,
+    so that looking at a blob never changes it.
+    """
+
+    def setup(self, bottom, top):
+        self.ratio = self._layer_param.dropout_param.dropout_ratio
+        if not 0 < self.ratio < 1:
+            raise self.error(f"dropout_ratio is {self.ratio}; expected more than 0 and less than 1")
+        self.in_place = bottom[0] is top[0]
+
+    def compute(self, x):
+        if self.phase == caffe_pb2.TEST:
+            return x if self.in_place else x.clone()
+        return x * self._mask(x)
+
+    def _mask(self, x):
+        shape = x.shape if x.ndim != 4 else (x.shape[0], *x.shape[2:], x.shape[1])
+        if x.device.type == "cpu":
+            # 16 random bits a value: bernoulli_ takes several times longer
+            bits = self.rng().bit_generator.random_raw((x.numel() + 3) // 4).view("int16")[: x.numel()]
+            mask = torch.from_numpy(bits) >= round(self.ratio * 65536) - 32768
+        else:
+            generator = torch.Generator(x.device)
+            generator.manual_seed(int(self.rng().integers(2**63)))
+            mask = torch.rand(x.numel(), device=x.device, generator=generator) >= self.ratio
+        mask = mask.view(shape).to(x.dtype).mul_(1 / (1 - self.ratio))
+        return mask if x.ndim != 4 else mask.permute(0, 3, 1, 2)

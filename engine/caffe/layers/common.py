@@ -1,0 +1,229 @@
+"""Inner products and layers that combine or reduce: InnerProduct, Embed, Eltwise, Softmax, ArgMax, Reduction, Parameter,
+Silence. Layers that only move values are in shape.py."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from ..layer import NativeLayer, TorchLayer, register
+
+
+@register("InnerProduct")
+class InnerProduct(TorchLayer):
+    """All axes from `axis` on are one vector of length K: (..., K) -> (..., num_output).
+
+    Weights (num_output, K), or (K, num_output) with transpose; bias (num_output,).
+    """
+
+    autocast = True
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.inner_product_param
+        if p.num_output < 1:
+            raise self.error("num_output is missing or 0; expected the length of the result")
+        dims = bottom[0].dims
+        self.k_axis = self.axis(p.axis, len(dims))
+        self.k = math.prod(dims[self.k_axis :])
+        self.add_param((self.k, p.num_output) if p.transpose else (p.num_output, self.k), p.weight_filler)
+        if p.bias_term:
+            self.add_param((p.num_output,), p.bias_filler)
+
+    def infer(self, shape):
+        k = math.prod(shape[self.k_axis :])
+        if k != self.k:
+            raise self.error(
+                f"the bottom is {shape}, {k} values from axis {self.k_axis} on; the weights are made for {self.k}: "
+                "an inner product needs inputs of one size"
+            )
+        return (*shape[: self.k_axis], self.param.num_output)
+
+    def compute(self, x, weight, bias=None):
+        x = x.reshape(*x.shape[: self.k_axis], self.k)
+        return F.linear(x, weight.t() if self.param.transpose else weight, bias)
+
+
+@register("Embed")
+class Embed(TorchLayer):
+    """Row x of a table for every index x: (...) -> (..., num_output); weights (input_dim, num_output), bias."""
+
+    labels = (0,)
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.embed_param
+        if p.num_output < 1 or p.input_dim < 1:
+            raise self.error(f"num_output is {p.num_output}, input_dim {p.input_dim}; expected at least 1 of both")
+        self.add_param((p.input_dim, p.num_output), p.weight_filler)
+        if p.bias_term:
+            self.add_param((p.num_output,), p.bias_filler)
+
+    def infer(self, shape):
+        return (*shape, self.param.num_output)
+
+    def compute(self, x, weight, bias=None):
+        index = x.long()
+        check_range(self, index, self.param.input_dim, "index", "input_dim")
+        y = F.embedding(index, weight)
+        return y if bias is None else y + bias
+
+
+def check_range(layer, index, limit, what, of, skip=None):
+    """Refuse indices outside [0, limit); `skip` marks indices that are not looked at.
+
+    On a GPU the check is made there, so that the program need not wait: a bad index then ends as a CUDA assertion.
+    """
+    bad = (index < 0) | (index >= limit)
+    if skip is not None:
+        bad &= ~skip
+    if bad.is_cuda:
+        torch._assert_async(~bad.any())
+    elif bool(bad.any()):
+        worst = index[bad].flatten()[0].item()
+        raise layer.error(f"{what} {worst} is outside 0..{limit - 1} ({of})")
+
+
+@register("Eltwise")
+class Eltwise(TorchLayer):
+    """Several bottoms of one shape: PROD, SUM (weighted by coeff), or MAX.
+
+    Of equal maxima the second of the first two bottoms takes the gradient; a later bottom must be strictly greater.
+    """
+
+    bottoms = (2, None)
+    inplace = True
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.eltwise_param
+        if p.coeff and p.operation != p.SUM:
+            raise self.error("coeff belongs to operation: SUM")
+        if p.coeff and len(p.coeff) != len(bottom):
+            raise self.error(f"coeff is given {len(p.coeff)} times for {len(bottom)} bottoms; expected one each")
+        self.coeff = list(p.coeff) or [1.0] * len(bottom)
+
+    def infer(self, *shapes):
+        for i, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                raise self.error(f"bottom {i} is {shape}, bottom 0 is {shapes[0]}; all must have one shape")
+        return shapes[0]
+
+    def compute(self, first, *rest):
+        p = self.param
+        if p.operation == p.SUM:
+            y = first * self.coeff[0] if self.coeff[0] != 1 else first
+            for x, c in zip(rest, self.coeff[1:], strict=True):
+                y = torch.add(y, x, alpha=c)
+        elif p.operation == p.PROD:
+            y = first
+            for x in rest:
+                y = y * x
+        else:
+            y = torch.where(first > rest[0], first, rest[0])
+            for x in rest[1:]:
+                y = torch.where(x > y, x, y)
+        return y
+
+
+@register("Softmax")
+class Softmax(TorchLayer):
+    """exp(x) / sum(exp(x)) along `axis`."""
+
+    fp32 = True
+    inplace = True
+
+    def infer(self, shape):
+        self.at = self.axis(self._layer_param.softmax_param.axis, len(shape))
+        return shape
+
+    def compute(self, x):
+        return torch.softmax(x, self.at)
+
+
+@register("ArgMax")
+class ArgMax(TorchLayer):
+    """Places of the top_k largest values, along `axis`, or of all values of an item where no axis is given.
+
+    With an axis: the axis becomes top_k long and holds indices, or values with out_max_val. Without: (N, 1, top_k),
+    or (N, 2, top_k) with out_max_val, indices then values. Of equal values the largest index comes first.
+    """
+
+    def infer(self, shape):
+        p = self._layer_param.argmax_param
+        self.at = self.axis(p.axis, len(shape)) if p.HasField("axis") else None
+        choices = math.prod(shape[1:]) if self.at is None else shape[self.at]
+        if not 1 <= p.top_k <= choices:
+            raise self.error(f"top_k is {p.top_k}; expected 1 to {choices} (the bottom is {shape})")
+        if self.at is None:
+            return (shape[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(shape) - 3))
+        return (*shape[: self.at], p.top_k, *shape[self.at + 1 :])
+
+    def compute(self, x):
+        p = self._layer_param.argmax_param
+        at = 1 if self.at is None else self.at
+        shape = self.infer(tuple(x.shape))
+        if self.at is None:
+            x = x.flatten(1)
+        n = x.shape[at]
+        values, index = x.flip(at).sort(dim=at, descending=True, stable=True)
+        values = values.narrow(at, 0, p.top_k)
+        index = (n - 1 - index.narrow(at, 0, p.top_k)).to(torch.float32)
+        if self.at is not None:
+            return values.contiguous() if p.out_max_val else index
+        return (torch.stack([index, values], 1) if p.out_max_val else index).reshape(shape)
+
+
+@register("Reduction")
+class Reduction(TorchLayer):
+    """All axes from `axis` on become one number, times coeff: SUM, ASUM (of |x|), SUMSQ (of x^2) or MEAN."""
+
+    fp32 = True
+
+    def infer(self, shape):
+        self.at = self.axis(self._layer_param.reduction_param.axis, len(shape)) if shape else 0
+        return shape[: self.at]
+
+    def compute(self, x):
+        p = self._layer_param.reduction_param
+        x = x.reshape(*x.shape[: self.at], -1)
+        if p.operation == p.MEAN:
+            return x.mean(-1) * p.coeff
+        if p.operation == p.ASUM:
+            x = x.abs()
+        elif p.operation == p.SUMSQ:
+            x = x.square()
+        return x.sum(-1) * p.coeff
+
+
+@register("Parameter")
+class Parameter(TorchLayer):
+    """A parameter blob of the given shape, as a top."""
+
+    bottoms = (0, 0)
+
+    def setup(self, bottom, top):
+        shape = tuple(self._layer_param.parameter_param.shape.dim)
+        self.add_param(shape, type(self._layer_param.convolution_param.weight_filler)())
+
+    def infer(self):
+        return self.blobs[0].dims
+
+    def compute(self, value):
+        return value.view_as(value)
+
+
+@register("Silence")
+class Silence(NativeLayer):
+    """Takes blobs that nothing else reads; their gradient is zero."""
+
+    bottoms = (1, None)
+    tops = (0, 0)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        for blob, wanted in zip(bottom, propagate_down, strict=True):
+            if wanted:
+                blob.diff_memory.clear()

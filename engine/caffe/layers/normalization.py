@@ -1,0 +1,205 @@
+"""Layers with statistics or learnt factors: BatchNorm, Scale, Bias, LRN, MVN."""
+
+import math
+
+import torch
+
+from ..layer import TorchLayer, register
+from ..proto import caffe_pb2
+from .pooling import Pool2d
+
+
+@register("BatchNorm")
+class BatchNorm(TorchLayer):
+    """(x - mean) / sqrt(var + eps) for each channel (axis 1), without scale and shift: a Scale layer follows.
+
+    Parameter blobs: sums of means and of unbiased variances, (C,), and their common factor, (1,): the statistics are
+    sum / factor, 0 where the factor is 0. Each forward on batch statistics multiplies the three by
+    moving_average_fraction and adds (mean, variance, 1). use_global_stats is the default of phase TEST. Solvers leave
+    the blobs alone (lr_mult 0).
+    """
+
+    inplace = True
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.batch_norm_param
+        self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == caffe_pb2.TEST
+        dims = bottom[0].dims
+        channels = dims[1] if len(dims) > 1 else 1
+        for shape in ((channels,), (channels,), (1,)):
+            self.add_param(shape, caffe_pb2.FillerParameter())
+        specs = self._layer_param.param
+        for spec in specs:
+            if spec.HasField("lr_mult") and spec.lr_mult != 0:
+                raise self.error(f"lr_mult {spec.lr_mult:g}: the blobs are statistics, not weights; set lr_mult: 0")
+            spec.lr_mult = 0
+        while len(specs) < 3:
+            specs.add(lr_mult=0)
+
+    def infer(self, shape):
+        channels = shape[1] if len(shape) > 1 else 1
+        if channels != self.blobs[0].count:
+            raise self.error(f"the bottom is {shape} with {channels} channels; expected {self.blobs[0].count}")
+        return shape
+
+    def compute(self, x, mean, variance, factor):
+        y = x if x.ndim > 1 else x[:, None]
+        cudnn = torch.backends.cudnn.enabled
+        if self.use_global:
+            scale = torch.where(factor == 0, 0.0, 1 / factor).detach()
+            y = torch.batch_norm(y, None, None, mean.detach() * scale, variance.detach() * scale,
+                                 False, 0.0, self.param.eps, cudnn)
+        else:
+            # with momentum 1 the running statistics become this batch's mean and unbiased variance
+            batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(variance)
+            y = torch.batch_norm(y, None, None, batch_mean, batch_var, True, 1.0, self.param.eps, cudnn)
+            if self.param.update_global_stats:
+                self._update(batch_mean, batch_var if x.numel() > mean.numel() else torch.zeros_like(batch_var))
+        return y.reshape(x.shape)
+
+    @torch.no_grad()
+    def _update(self, mean, variance):
+        fraction = self.param.moving_average_fraction
+        for blob, new in zip(self.blobs, (mean, variance, torch.ones(1, device=mean.device)), strict=True):
+            blob.data_memory.mutable(mean.device).mul_(fraction).add_(new)
+
+
+class _Broadcast(TorchLayer):
+    """Scale and Bias: a factor of the bottom's extents from `axis` on, num_axes of them (-1: all, 0: a scalar).
+
+    The factor is a parameter, or the second bottom, whose shape says the number of axes.
+    """
+
+    bottoms = (1, 2)
+    inplace = True
+
+    def setup(self, bottom, top):
+        p = self.param = self.message()
+        if len(bottom) == 1:
+            dims = bottom[0].dims
+            if p.num_axes < -1:
+                raise self.error(f"num_axes is {p.num_axes}; expected -1 (all) or more")
+            begin = self.axis(p.axis, len(dims)) if dims else 0
+            end = len(dims) if p.num_axes == -1 else begin + p.num_axes
+            if end > len(dims):
+                raise self.error(f"axis {p.axis} and num_axes {p.num_axes} reach behind the bottom's axes, {dims}")
+            self.add_param(dims[begin:end], p.filler if p.HasField("filler") else self.default_filler)
+
+    def infer(self, shape, factor=None):
+        own = factor is None
+        factor = self.blobs[0].dims if own else factor
+        begin = self.axis(self.param.axis, len(shape)) if factor else 0
+        if shape[begin : begin + len(factor)] != factor:
+            raise self.error(
+                f"the bottom is {shape}, {'the parameter' if own else 'bottom 1'} {factor}: expected the extents of the "
+                f"bottom from axis {begin} on"
+            )
+        self.view = (*factor, *[1] * (len(shape) - begin - len(factor)))  # broadcasts against the bottom
+        return shape
+
+
+@register("Scale")
+class Scale(_Broadcast):
+    """x times a factor, 1 at first, plus an offset of the same shape with bias_term (0 at first)."""
+
+    default_filler = caffe_pb2.FillerParameter(value=1)
+
+    def message(self):
+        return self._layer_param.scale_param
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        if self.param.bias_term:
+            self.add_param(bottom[1].dims if len(bottom) == 2 else self.blobs[0].dims, self.param.bias_filler)
+
+    def compute(self, x, factor, offset=None):
+        factor = factor.reshape(self.view).to(x.dtype)
+        if offset is None:
+            return x * factor
+        return torch.addcmul(offset.reshape(self.view).to(x.dtype), x, factor)
+
+
+@register("Bias")
+class Bias(_Broadcast):
+    """x plus an offset, 0 at first."""
+
+    default_filler = caffe_pb2.FillerParameter()
+
+    def message(self):
+        return self._layer_param.bias_param
+
+    def compute(self, x, offset):
+        return x + offset.reshape(self.view).to(x.dtype)
+
+
+@register("LRN")
+class LRN(TorchLayer):
+    """x / (k + alpha / n sum of x^2 over n = local_size channels) ^ beta, channels outside counting 0.
+
+    WITHIN_CHANNEL: x (1 + alpha m) ^ -beta with m the mean of x^2 over a local_size x local_size window, averaged by
+    the rule of AVE pooling with padding; k is not used there, as in Caffe.
+    """
+
+    fp32 = True
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.lrn_param
+        if p.local_size % 2 == 0:
+            raise self.error(f"local_size is {p.local_size}; expected an odd number")
+        pad = (p.local_size - 1) // 2
+        self.window = Pool2d((p.local_size,) * 2, (1, 1), (pad, pad))
+
+    def infer(self, shape):
+        if len(shape) != 4:
+            raise self.error(f"the bottom is {shape}; expected 4 axes (N, C, H, W)")
+        return shape
+
+    def compute(self, x):
+        p = self.param
+        if p.norm_region == p.WITHIN_CHANNEL:
+            return x * (1 + p.alpha * self.window.average(x.square())) ** -p.beta
+        pad = p.local_size // 2
+        squares = torch.nn.functional.pad(x.square(), (0, 0, 0, 0, pad, pad))
+        total = squares[:, : x.shape[1]]
+        for i in range(1, p.local_size):
+            total = total + squares[:, i : i + x.shape[1]]
+        return x * (p.k + p.alpha / p.local_size * total) ** -p.beta
+
+
+class _NormalizeRows(torch.autograd.Function):
+    """(x - mean) / (std + eps) of each row; the gradient takes std + eps for std, as Caffe's does."""
+
+    @staticmethod
+    def forward(ctx, x, eps):
+        x = x - x.mean(1, keepdim=True)
+        spread = x.square().mean(1, keepdim=True).sqrt() + eps
+        y = x / spread
+        ctx.save_for_backward(y, spread)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        y, spread = ctx.saved_tensors
+        inner = grad - grad.mean(1, keepdim=True) - y * (grad * y).mean(1, keepdim=True)
+        return inner / spread, None
+
+
+@register("MVN")
+class MVN(TorchLayer):
+    """Each channel of each item (each item with across_channels): minus its mean, over std + eps."""
+
+    fp32 = True
+    inplace = True
+
+    def infer(self, shape):
+        if len(shape) < 2:
+            raise self.error(f"the bottom is {shape}; expected at least 2 axes (N, C)")
+        return shape
+
+    def compute(self, x):
+        p = self._layer_param.mvn_param
+        groups = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
+        rows = x.reshape(groups, math.prod(x.shape) // groups)
+        if p.normalize_variance:
+            return _NormalizeRows.apply(rows, p.eps).reshape(x.shape)
+        return (rows - rows.mean(1, keepdim=True)).reshape(x.shape)

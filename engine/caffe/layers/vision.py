@@ -1,0 +1,246 @@
+"""Layers that slide windows over space or align two planes: Convolution, Deconvolution, Im2col, Crop.
+
+Windows follow base_conv_layer: with kernel k, stride s, padding p and dilation d, the window extends over
+e = d (k - 1) + 1, and an axis of length n becomes
+
+    convolution, im2col   (n + 2p - e) / s + 1      (integer division)
+    deconvolution         s (n - 1) + e - 2p
+
+Blobs may have any number of spatial axes: all those after `axis`, the channel axis.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from .. import device
+from ..layer import TorchLayer, register
+
+
+class Windows:
+    """Kernel, stride, pad and dilation of a ConvolutionParameter, one number for each of n spatial axes."""
+
+    def __init__(self, layer, param, n):
+        self.kernel = self._read(layer, param, "kernel_size", n, None)
+        self.stride = self._read(layer, param, "stride", n, 1)
+        self.pad = self._read(layer, param, "pad", n, 0)
+        self.dilation = self._read(layer, param, "dilation", n, 1)
+        self.extent = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @staticmethod
+    def _read(layer, param, name, n, default):
+        values = list(getattr(param, name))
+        if name != "dilation":
+            h, w = (name.removesuffix("_size") + end for end in ("_h", "_w"))
+            if param.HasField(h) or param.HasField(w):
+                if values or n != 2:
+                    why = f"{name} is given as well" if values else f"the bottom has {n} spatial axes, not 2"
+                    raise layer.error(f"{h} and {w}: {why}; write {name} once, or once for each spatial axis")
+                values = [getattr(param, h), getattr(param, w)]
+        if not values and default is not None:
+            values = [default]
+        if len(values) == 1:
+            values *= n
+        if len(values) != n:
+            raise layer.error(f"{name} is given {len(values)} times; expected once, or {n} times (spatial axes)")
+        if name != "pad" and any(v < 1 for v in values):
+            raise layer.error(f"{name} is {values}; expected at least 1")
+        return tuple(values)
+
+    def swept(self, spatial):
+        """Extents after a convolution (0 or less where the window does not fit)."""
+        # int() truncates towards zero as C++ does
+        rows = zip(spatial, self.pad, self.extent, self.stride, strict=True)
+        return tuple(int((n + 2 * p - e) / s) + 1 if n + 2 * p >= e else 0 for n, p, e, s in rows)
+
+    def spread(self, spatial):
+        """Extents after a deconvolution."""
+        rows = zip(spatial, self.pad, self.extent, self.stride, strict=True)
+        return tuple(s * (n - 1) + e - 2 * p for n, p, e, s in rows)
+
+    def unfold(self, x):
+        """View (N, C, *spatial) as (N, C, *swept, *kernel)."""
+        x = F.pad(x, [p for pad in reversed(self.pad) for p in (pad, pad)])
+        for axis, (extent, stride, d) in enumerate(zip(self.extent, self.stride, self.dilation, strict=True), 2):
+            x = x.unfold(axis, extent, stride)[..., ::d]
+        return x
+
+
+class _WindowLayer(TorchLayer):
+    """What Convolution, Deconvolution and Im2col share: the axes and the windows."""
+
+    bottoms = (1, None)
+    tops = (1, None)
+    equal = True
+
+    def setup(self, bottom, top):
+        self.param = self._layer_param.convolution_param
+        dims = bottom[0].dims
+        self.channel_axis = self.axis(self.param.axis, len(dims))
+        self.channels = dims[self.channel_axis]
+        self.windows = Windows(self, self.param, len(dims) - self.channel_axis - 1)
+
+    def out_extents(self, shape):
+        """Spatial extents of the top of a bottom of this shape, checked."""
+        spatial = shape[self.channel_axis + 1 :]
+        out = self.windows.swept(spatial)
+        if any(n < 1 for n in out):
+            raise self.error(
+                f"a window of {self.windows.extent} (kernel and dilation) does not fit into the bottom's spatial "
+                f"extents {spatial} with pad {self.windows.pad}"
+            )
+        return out
+
+
+class _ConvLayer(_WindowLayer):
+    autocast = True
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        self.outputs, self.group = self.param.num_output, self.param.group
+        if self.outputs < 1:
+            raise self.error("num_output is missing or 0; expected the number of output channels")
+        if self.group < 1 or self.channels % self.group or self.outputs % self.group:
+            raise self.error(
+                f"group {self.group} must divide the bottom's channels ({self.channels}) and num_output ({self.outputs})"
+            )
+        self.add_param((*self.weight_channels(), *self.windows.kernel), self.param.weight_filler)
+        if self.param.bias_term:
+            self.add_param((self.outputs,), self.param.bias_filler)
+
+    def infer(self, *shapes):
+        for i, shape in enumerate(shapes):
+            if shape[self.channel_axis] != self.channels:
+                raise self.error(
+                    f"bottom {i} is {shape} with {shape[self.channel_axis]} channels on axis {self.channel_axis}; "
+                    f"the weights are made for {self.channels}"
+                )
+            if shape != shapes[0]:
+                raise self.error(f"bottom {i} is {shape}, bottom 0 is {shapes[0]}; all must have one shape")
+        lead = shapes[0][: self.channel_axis]
+        return [(*lead, self.outputs, *self.out_extents(shape)) for shape in shapes]
+
+    def forward(self, bottom, top):
+        keep_channels_last(self.blobs[0])
+        super().forward(bottom, top)
+
+    def compute(self, *tensors):
+        n = len(tensors) - len(self.blobs)
+        weight, bias = (*tensors[n:], None)[:2]
+        if weight.ndim == 4:
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        return tuple(self.one(x, weight, bias) for x in tensors[:n])
+
+    def one(self, x, weight, bias):
+        lead = x.shape[: self.channel_axis]
+        if len(lead) != 1:  # axes before the channels are all batch
+            x = x.reshape(-1, *x.shape[self.channel_axis :])
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        y = self.operation(x, weight, bias)
+        return y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:])
+
+
+def keep_channels_last(blob):
+    """Store a 4-d weight channels_last, as the convolutions read it, unless a numpy view fixes its layout."""
+    memory = blob.data_memory
+    if not memory.exposed and len(memory.shape) == 4:
+        memory.write(memory.read(device.current()).contiguous(memory_format=torch.channels_last))
+
+
+@register("Convolution")
+class Convolution(_ConvLayer):
+    """Weights (num_output, channels / group, *kernel), bias (num_output,); several bottoms share them.
+
+    engine and force_nd_im2col choose between programs of equal results in Caffe and change nothing here.
+    """
+
+    def weight_channels(self):
+        return self.outputs, self.channels // self.group
+
+    def operation(self, x, weight, bias):
+        w = self.windows
+        spatial = x.ndim - 2
+        if 1 <= spatial <= 3:
+            conv = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
+            return conv(x, weight, bias, w.stride, w.pad, w.dilation, self.group)
+        # any other number of axes: windows (N, group, C/group, *out, *kernel) times weights
+        columns = w.unfold(x)
+        n, out = x.shape[0], columns.shape[2 : 2 + spatial]
+        columns = columns.reshape(n, self.group, -1, math.prod(out), math.prod(w.kernel))
+        weight = weight.reshape(self.group, self.outputs // self.group, -1, math.prod(w.kernel))
+        y = torch.einsum("ngclk,gock->ngol", columns, weight).reshape(n, self.outputs, *out)
+        return y if bias is None else y + bias.reshape(-1, *[1] * spatial)
+
+
+@register("Deconvolution")
+class Deconvolution(_ConvLayer):
+    """The adjoint of a convolution: weights (channels, num_output / group, *kernel), bias (num_output,)."""
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        if not 1 <= len(self.windows.kernel) <= 3:
+            raise self.error(f"{len(self.windows.kernel)} spatial axes are not supported; expected 1, 2 or 3")
+
+    def weight_channels(self):
+        return self.channels, self.outputs // self.group
+
+    def out_extents(self, shape):
+        out = self.windows.spread(shape[self.channel_axis + 1 :])
+        if any(n < 1 for n in out):
+            raise self.error(f"pad {self.windows.pad} leaves nothing: the top's spatial extents would be {out}")
+        return out
+
+    def operation(self, x, weight, bias):
+        w = self.windows
+        conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[x.ndim - 3]
+        return conv(x, weight, bias, w.stride, w.pad, 0, self.group, w.dilation)
+
+
+@register("Im2col")
+class Im2col(_WindowLayer):
+    """Every window as a column: (..., C, *spatial) -> (..., C * prod(kernel), *swept)."""
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def infer(self, shape):
+        rows = shape[self.channel_axis] * math.prod(self.windows.kernel)
+        return (*shape[: self.channel_axis], rows, *self.out_extents(shape))
+
+    def compute(self, x):
+        spatial = len(self.windows.kernel)
+        columns = self.windows.unfold(x.reshape(-1, *x.shape[self.channel_axis :]))
+        order = [0, 1, *range(2 + spatial, 2 + 2 * spatial), *range(2, 2 + spatial)]
+        return columns.permute(order).reshape(self.infer(tuple(x.shape)))
+
+
+@register("Crop")
+class Crop(TorchLayer):
+    """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each)."""
+
+    bottoms = (2, 2)
+    labels = (1,)
+
+    def infer(self, shape, like):
+        param = self._layer_param.crop_param
+        start = self.axis(param.axis, len(shape))
+        offsets = list(param.offset) or [0]
+        if len(like) != len(shape):
+            raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected as many axes")
+        if len(offsets) not in (1, len(shape) - start):
+            raise self.error(
+                f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times (axes from {start} on)"
+            )
+        offsets *= (len(shape) - start) // len(offsets)
+        self.begin, self.out = [0] * start + offsets, shape[:start] + like[start:]
+        for axis, (n, begin, size) in enumerate(zip(shape, self.begin, self.out, strict=True)):
+            if axis >= start and begin + size > n:
+                raise self.error(
+                    f"axis {axis}: {size} from offset {begin} on do not fit into bottom 0, {shape}; bottom 1 is {like}"
+                )
+        return self.out
+
+    def compute(self, x, like):
+        return x[tuple(slice(b, b + n) for b, n in zip(self.begin, self.out, strict=True))].clone()
