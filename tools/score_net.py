@@ -74,7 +74,7 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
     net_file, weights : path
         Deploy prototxt and caffemodel.
     device : str
-        'cpu' or the number of a GPU.
+        'cpu' or the number of a GPU; of several ('0,1') the first scores.
     precision : str
         'fp32', or a faster one of the embedded engine ('tf32', 'bf16').
 
@@ -85,13 +85,16 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
     for what, path in (("net", net_file), ("weights", weights)):
         if not path.is_file():
             raise UserError(f"{what} {path} does not exist; real Caffe would end without a word here")
+    gpu = None if device == "cpu" else device.split(",")[0]
+    if gpu is not None and not gpu.isdecimal():
+        raise UserError(f"--device {device}: expected cpu or the number of a GPU")
     from training.findcaffe import caffe
 
     try:
-        if device == "cpu":
+        if gpu is None:
             caffe.set_mode_cpu()
         else:
-            caffe.set_device(int(device))
+            caffe.set_device(int(gpu))
             caffe.set_mode_gpu()
         if hasattr(caffe, "set_precision"):
             caffe.set_precision(precision)

@@ -66,7 +66,8 @@ def parse_args(argv):
                         help="blob of the scores (default: the net's only output)")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="cpu", help="cpu or the number of a GPU (default: %(default)s)")
+    machine.add_argument("--device", default="cpu", help="cpu or the number of a GPU; of several (0,1) the first "
+                         "(default: %(default)s)")
     machine.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32",
                          help="of the embedded engine (default: %(default)s)")
     machine.add_argument("--workers", type=int, default=available_cpus(), metavar="N",

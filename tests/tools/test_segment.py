@@ -276,6 +276,12 @@ def test_missing_files_are_named(truth, tmp_path, monkeypatch, file):
         run()
 
 
+def test_unknown_device_is_refused(truth, monkeypatch):
+    monkeypatch.setattr(segment, "open_net", open_net)
+    with pytest.raises(UserError, match="--device gpu0: expected cpu or the number of a GPU"):
+        run("--device", "gpu0")
+
+
 def test_bad_numbers_are_refused_by_the_parser(truth, capsys):
     with pytest.raises(SystemExit) as stop:
         run(sizes=("--sizes", "0"))
