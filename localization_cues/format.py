@@ -115,6 +115,10 @@ class Cues(Mapping):
         """Image number of every column of the flat cue array, int64 (total,)."""
         return np.repeat(self._indices, np.diff(self._cue_offsets))
 
+    def least_size(self):
+        """Height and width of the smallest map that holds every cue; (1, 1) without cues."""
+        return tuple(int(axis.max(initial=0)) + 1 for axis in self._cues[1:])
+
     def overlaps(self):
         """Numbers of the images in which one cell carries two classes (or one class twice), ascending."""
         columns = np.vstack([self.image_of_cue(), self._cues[1:]])

@@ -9,6 +9,7 @@ linear system then joins both cues with smoothness between neighbours. Symbols b
 """
 
 import argparse
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,15 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.segmentation import slic
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+from tools.common import (
+    PHOTO_SUFFIXES,
+    UserError,
+    atomic_write,
+    available_cpus,
+    load_image_bgr,
+    progress,
+    run_main,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class SaliencyOptions:
     smoothness: float = 0.1
 
 
-def saliency_map(image_bgr, options=SaliencyOptions()):  # noqa: B008 (frozen)
+def saliency_map(image_bgr, options=SaliencyOptions()):
     """Saliency of every pixel.
 
     Parameters
@@ -64,6 +73,42 @@ def saliency_map(image_bgr, options=SaliencyOptions()):  # noqa: B008 (frozen)
                        start_label=0, channel_axis=2)  # given RGB it converts to Lab on its own
         levels.append(region_saliency(lab, regions, options)[regions])
     return _unit(np.mean(levels, axis=0)).astype(np.float32)
+
+
+def photo_saliency(path, size, folder=None):
+    """Saliency of a photo file at a given size, each cell the mean of the pixels it covers.
+
+    Parameters
+    ----------
+    path : Path
+        The photo.
+    size : (int, int)
+        Height and width.
+    folder : Path, optional
+        Where `<stem>.png` holds the map (gray, 255 = most salient, of the photo's size); computed when None.
+
+    Returns
+    -------
+    (height, width) float32 array in [0, 1]
+    """
+    image_bgr = load_image_bgr(path)
+    if folder is None:
+        values = saliency_map(image_bgr)
+    else:
+        values = read_saliency(Path(folder) / f"{Path(path).stem}.png", image_bgr.shape[:2])
+    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def read_saliency(path, size):
+    """A saliency map from a gray PNG, float32 in [0, 1]; UserError when missing or of another size than the photo."""
+    gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if Path(path).is_file() else None
+    if gray is None:
+        raise UserError(f"no saliency map {path}, or no picture; make one for every photo "
+                        "(python -m localization_cues.saliency)")
+    if gray.shape != tuple(size):
+        raise UserError(f"saliency map {path} is {gray.shape[0]}x{gray.shape[1]}, its photo {size[0]}x{size[1]} "
+                        "(height x width); make it from this photo")
+    return gray.astype(np.float32) / 255
 
 
 def region_saliency(lab, regions, options):
@@ -99,7 +144,7 @@ def background_probability(colour_distance, neighbours, border, options):
     options : SaliencyOptions
     """
     linked = neighbours.copy()
-    linked[np.ix_(border, border)] = True  # the paper joins all border regions, so that an object cannot split the ground
+    linked[np.ix_(border, border)] = True  # as in the paper: an object must not split the ground
     np.fill_diagonal(linked, False)
     # Steps that any two neighbours take are noise: left in, they add up along a path over one smooth ground.
     steps = colour_distance[neighbours]
@@ -141,3 +186,33 @@ def _unit(values):
     """Stretch to [0, 1]; equal values become 0."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def write_saliency(path, out):
+    """Write the saliency of photo `path` as an 8-bit PNG of its name to the folder `out`."""
+    gray = np.rint(255 * saliency_map(load_image_bgr(path))).astype(np.uint8)
+    with atomic_write(out / f"{path.stem}.png") as temporary:
+        if not cv2.imwrite(str(temporary), gray):
+            raise OSError(f"cannot write {temporary}")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m localization_cues.saliency",
+                                     description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the maps, <name>.png, 255 = salient")
+    parser.add_argument("--workers", type=int, default=available_cpus(), help="processes (default: all cores)")
+    args = parser.parse_args(argv)
+    if not args.images.is_dir():
+        raise UserError(f"no folder {args.images}")
+    photos = sorted(path for path in args.images.iterdir() if path.suffix in PHOTO_SUFFIXES)
+    if not photos:
+        raise UserError(f"no photo in {args.images} ({', '.join(PHOTO_SUFFIXES[:3])})")
+    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
+        done = pool.map(write_saliency, photos, [args.out] * len(photos), chunksize=4)
+        for _ in progress(done, "saliency", len(photos)):
+            pass
+
+
+if __name__ == "__main__":
+    run_main(main)

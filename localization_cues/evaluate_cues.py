@@ -1,0 +1,115 @@
+"""Hold a cue file against masks: precision, recall, coverage and IoU of each class, at the cue size.
+
+    python -m localization_cues.evaluate_cues --cues cues/localization_cues.pickle --list lists/input_list.txt \\
+        --masks data/SegmentationClass --classes lists/classes.txt --out results/cues.json
+
+A mask is read at the pixels the cells stand for (corner cells on corner pixels). A cell without a cue is a
+miss of its class and nobody's false alarm; void (255) does not count. Writes JSON and, beside it, the table.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from localization_cues.format import CueError, load_cues, map_from_cues
+from localization_cues.inputs import read_input_list
+from tools import voc
+from tools.common import UserError, git_commit, load_label_png, progress, run_main, write_text
+from tools.dataset import read_classes
+from tools.metrics import Result, confusion_matrix
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m localization_cues.evaluate_cues",
+                                     description=__doc__.split("\n")[0])
+    parser.add_argument("--cues", type=Path, required=True, help="cue file, .pickle or .npz")
+    parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
+    parser.add_argument("--masks", type=Path, required=True, help="folder of index PNGs, <id>.png")
+    parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
+                        help="size of the cue map (default: one more than the largest row and column)")
+    parser.add_argument("--out", type=Path, help="JSON file to write; the table goes beside it as .txt")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    classes = read_classes(args.classes)
+    names = read_input_list(args.list)
+    try:
+        cues = load_cues(args.cues)
+        size = tuple(args.size or cues.least_size())
+        cues.check(len(classes), size)
+    except CueError as error:
+        raise UserError(str(error)) from None
+    without = [name for number, name in names.items() if number not in cues]
+    if without:
+        raise UserError(f"{args.cues} has no cues for {len(without)} photos of {args.list}, the first is "
+                        f"{without[0]}; the file belongs to another list")
+    result, cells = evaluate(cues, names, args.masks, size, len(classes))
+    coverage = cells / (len(names) * size[0] * size[1])
+    table = result.table(classes) + coverage_table(coverage, classes)
+    print(table, end="")
+    if args.out:
+        report = result.as_dict(classes)
+        for row, share in zip(report["classes"], coverage, strict=True):
+            row["coverage"] = float(share)
+        about = {"cues": str(args.cues), "size": list(size), "commit": git_commit(),
+                 "coverage_foreground": float(coverage[1:].sum()), "coverage_background": float(coverage[0])}
+        write_text(args.out.with_suffix(".txt"), table)
+        write_text(args.out.with_suffix(".json"),
+                   json.dumps({**about, **report}, indent=1, allow_nan=False) + "\n")
+
+
+def evaluate(cues, names, mask_dir, size, num_classes):
+    """Compare cues with masks.
+
+    Parameters
+    ----------
+    cues : Cues
+    names : dict of int to str
+        Image number -> photo name; the mask is `<stem>.png` in `mask_dir`.
+    size : (int, int)
+        Height and width of the cue map.
+
+    Returns
+    -------
+    Result
+        Of all images, over cells.
+    int64 array (num_classes,)
+        Cells with a cue of each class, void included.
+    """
+    confusion = np.zeros((num_classes, num_classes + 1), np.int64)
+    cells = np.zeros(num_classes, np.int64)
+    for number, name in progress(names.items(), "evaluate cues", len(names)):
+        path = mask_dir / f"{Path(name).stem}.png"
+        mask = mask_at_cells(load_label_png(path), size)
+        label_map = map_from_cues(cues[number][1], size)
+        cells += np.bincount(label_map[label_map >= 0], minlength=num_classes)
+        labels = np.where(label_map < 0, voc.IGNORE_LABEL, label_map).astype(np.uint8)
+        try:
+            confusion += confusion_matrix(mask, labels, num_classes)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; check the class list") from None
+    return Result(confusion, len(names)), cells
+
+
+def mask_at_cells(mask, size):
+    """The mask (H, W) at the pixels that the cells of a map of `size` stand for, corners on corners."""
+    rows, columns = (np.rint(np.linspace(0, length - 1, count)).astype(int)
+                     for length, count in zip(mask.shape, size, strict=True))
+    return mask[np.ix_(rows, columns)]
+
+
+def coverage_table(coverage, classes):
+    """Text: share of all cells that carry a cue of each class, in percent."""
+    width = max(len(name) for name in classes)
+    lines = [f"{name:{width}}  {100 * share:6.2f}" for name, share in zip(classes, coverage, strict=True)]
+    total = f"foreground {coverage[1:].sum():.1%}, background {coverage[0]:.1%}, together {coverage.sum():.1%}"
+    return "\n".join(["", "coverage: cells with a cue, % of all", *lines, total, ""])
+
+
+if __name__ == "__main__":
+    run_main(main)

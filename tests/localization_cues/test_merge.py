@@ -1,0 +1,116 @@
+"""Who wins a cell: rules on maps small enough to read."""
+
+import numpy as np
+import pytest
+
+from localization_cues.background import RULES, Evidence, background_cells, parse_rule
+from localization_cues.merge import merge, relative_maps
+
+NOTHING = np.zeros((4, 5), bool)
+
+LARGE = np.array([  # 9 cells above 0.2 of its maximum of 10
+    [9, 9, 9, 0, 0],
+    [9, 10, 9, 1, 0],
+    [9, 9, 9, 2, 0],
+    [0, 0, 0, 0, 0],
+])
+SMALL = np.array([  # 4 cells
+    [0, 0, 0, 0, 0],
+    [0, 0, 5, 5, 0],
+    [0, 0, 5, 5, 0],
+    [0, 0, 0, 0, 0],
+])
+
+
+def rows(label_map):
+    return ["".join(".0123456789"[value + 1] for value in row) for row in label_map]
+
+
+def test_smaller_area_wins_whatever_the_order():
+    expected = ["333..", "3377.", "3377.", "....."]
+    assert rows(merge([LARGE, SMALL], [3, 7], NOTHING, 0.2).label_map) == expected
+    assert rows(merge([SMALL, LARGE], [7, 3], NOTHING, 0.2).label_map) == expected
+
+
+def test_area_counts_before_any_cell_is_lost():
+    """Three classes nested: each smaller one takes its cells from all larger ones."""
+    one = np.zeros((4, 5))
+    one[1, 2] = 1
+    merged = merge([one, LARGE, SMALL], [1, 3, 7], NOTHING, 0.2)
+    assert rows(merged.label_map) == ["333..", "3317.", "3377.", "....."]
+    assert merged.fallback == merged.lost == ()
+
+
+def test_foreground_beats_background():
+    background = np.zeros((4, 5), bool)
+    background[:, 2:] = True
+    assert rows(merge([LARGE], [3], background, 0.2).label_map) == ["33300", "33300", "33300", "..000"]
+
+
+def test_threshold_is_strict_and_relative_to_the_maximum():
+    assert rows(merge([LARGE * 7.5], [3], NOTHING, 0.1).label_map)[2] == "3333."   # 2 of 10 is above 0.1
+    assert rows(merge([LARGE * 7.5], [3], NOTHING, 0.2).label_map)[2] == "333.."   # not above 0.2
+    assert rows(merge([LARGE * 7.5], [3], NOTHING, 0.1).label_map)[1] == "333.."   # 1 of 10 is not above 0.1
+
+
+def test_gate_keeps_classes_out():
+    gate = np.zeros((4, 5), bool)
+    gate[:2] = True
+    assert rows(merge([LARGE], [3], ~gate, 0.2, gate).label_map) == ["333..", "333..", "00000", "00000"]
+
+
+def test_a_class_behind_a_shut_gate_keeps_its_largest_cell_and_is_reported():
+    merged = merge([LARGE, SMALL], [3, 7], NOTHING, 0.2, gate=NOTHING)
+    assert rows(merged.label_map) == [".....", ".377.", "..77.", "....."]
+    assert merged.fallback == (3, 7)
+
+
+def test_fallback_prefers_the_largest_cell_within_the_gate():
+    gate = np.zeros((4, 5), bool)
+    gate[1:3, 3] = True
+    merged = merge([LARGE], [3], NOTHING, 0.5, gate)
+    assert rows(merged.label_map) == [".....", ".....", "...3.", "....."]
+    assert merged.fallback == (3,)
+
+
+def test_a_map_without_positive_values_keeps_its_largest_cell():
+    merged = merge([-1.0 - LARGE], [3], NOTHING, 0.2)
+    assert (merged.label_map == 3).sum() == (LARGE == 0).sum()     # all of equal value
+    assert merged.fallback == (3,)
+
+
+def test_a_class_that_loses_every_cell_is_reported():
+    merged = merge([SMALL, SMALL], [3, 7], NOTHING, 0.2)
+    assert rows(merged.label_map) == [".....", "..77.", "..77.", "....."]
+    assert merged.lost == (3,)
+
+
+def test_relative_maps_cut_at_zero():
+    np.testing.assert_allclose(relative_maps([[[-2, 1], [4, 0]], [[-1, -1], [-3, 0]]]),
+                               [[[0, 0.25], [1, 0]], [[0, 0], [0, 0]]])
+
+
+def test_background_rules():
+    evidence = Evidence(np.stack([LARGE, 2 * SMALL]), saliency=np.linspace(0, 1, 20).reshape(4, 5))
+    low = parse_rule("cam-low:0.15").below(evidence)
+    assert rows(low - 1) == ["...00", "...." + "0", "....0", "00000"]
+    assert rows(parse_rule("saliency:0.16").below(evidence) - 1) == ["0000.", ".....", ".....", "....."]
+    both = background_cells([parse_rule("cam-low:0.15"), parse_rule("saliency:0.16")], evidence)
+    assert rows(both - 1) == ["...0.", ".....", ".....", "....."]
+    assert not background_cells([], evidence).any()
+
+
+def test_only_rules_that_need_saliency_ask_for_it():
+    assert {name: parse_rule(f"{name}:0.1").needs_saliency for name in RULES} == {"cam-low": False, "saliency": True}
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("median:0.1", "unknown rule 'median'.*cam-low, saliency"),
+    ("saliency", "expected saliency:T"),
+    ("saliency:x", "expected saliency:T"),
+    ("cam-low:1.5", "T from 0 to 1"),
+    ("cam-low:nan", "T from 0 to 1"),
+])
+def test_bad_rules(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_rule(text)
