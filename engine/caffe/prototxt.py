@@ -6,7 +6,6 @@ Net::FilterNet and Net::StateMeetsRule, the names of split blobs follow its inse
 
 import bisect
 import difflib
-import logging
 import os
 import re
 from pathlib import Path
@@ -15,9 +14,8 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from . import upgrade
+from .log import info
 from .proto import caffe_pb2
-
-log = logging.getLogger("caffe")
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
@@ -117,10 +115,10 @@ def read_solver(path):
     solver = parse_solver(read_text(path), name)
     if not solver.HasField("snapshot_prefix"):
         solver.snapshot_prefix = os.path.splitext(name)[0]
-        log.info("%s: no snapshot_prefix, using %s", name, solver.snapshot_prefix)
+        info("prototxt", f"{name}: no snapshot_prefix, using {solver.snapshot_prefix}")
     elif os.path.isdir(solver.snapshot_prefix):
         solver.snapshot_prefix = os.path.join(solver.snapshot_prefix, Path(name).stem)
-        log.info("%s: snapshot_prefix is a folder, using %s", name, solver.snapshot_prefix)
+        info("prototxt", f"{name}: snapshot_prefix is a folder, using {solver.snapshot_prefix}")
     return solver
 
 

@@ -6,6 +6,7 @@ that names the file, what is wrong with it and what to do.
 """
 
 import contextlib
+import errno
 import mmap
 import os
 from collections import OrderedDict
@@ -410,6 +411,14 @@ def _hdf5(path):
 
 # ---- writing ------------------------------------------------------------------------------------------
 
+WRITE_REMEDIES = {
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "make its folder first",
+    errno.ENOSPC: "free space, nothing that was there before is lost",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+}
+
 
 def write_atomic(path, data):
     """Write bytes, or a list of buffers, to a file: beside it, synced, renamed."""
@@ -428,8 +437,8 @@ def _atomic_path(path):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelFileError(f"cannot write {path}: {reason}; free space or choose another folder") from error
+        remedy = WRITE_REMEDIES.get(error.errno, "choose another folder")
+        raise ModelFileError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
     finally:
         temporary.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # a folder that cannot be synced is still renamed in
