@@ -1,0 +1,104 @@
+"""Finds Caffe: real pycaffe where it is installed, the embedded engine everywhere else.
+
+    from training.findcaffe import caffe
+
+The environment variable ENGINE decides: `caffe` wants real pycaffe, from CAFFE_ROOT/python or as an installed
+module; `embedded` wants the engine of this repository; `auto` (the default) takes pycaffe where CAFFE_ROOT is set or
+a module `caffe` is installed, and the engine otherwise. The choice is made at the first use, printed once, and puts
+the repository's root and `training` on the Python path, so that nets find the module `pylayers`.
+"""
+
+import importlib
+import os
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from tools.common import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE_FOLDER = ROOT / "engine"
+ENGINES = ("auto", "embedded", "caffe")
+
+
+def __getattr__(name):
+    """`caffe`, found when it is first asked for."""
+    if name == "caffe":
+        globals()["caffe"] = module = find_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
+        return module
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def find_caffe(engine="auto", caffe_root=None):
+    """Choose, import and announce the module `caffe`.
+
+    Parameters
+    ----------
+    engine : str
+        auto, embedded or caffe.
+    caffe_root : str, optional
+        Folder of a built Caffe; its subfolder `python` holds the module.
+
+    Raises
+    ------
+    UserError
+        An unknown engine, a CAFFE_ROOT without pycaffe, or no pycaffe where it was asked for.
+    """
+    for folder in (ROOT, ROOT / "training"):
+        _put_on_path(folder)
+    if "caffe" not in sys.modules:
+        _put_on_path(_folder_of_caffe(engine, caffe_root), first=True)
+    caffe = _imported()
+    embedded = _is_embedded(caffe.__file__)
+    if embedded and engine == "caffe" or not embedded and engine == "embedded":
+        raise UserError(f"ENGINE={engine}, but the module caffe is already loaded from {caffe.__file__}")
+    if not embedded and "Python" not in caffe.layer_type_list():
+        raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
+                        "or set ENGINE=embedded")
+    what = "embedded engine" if embedded else "pycaffe"
+    print(f"caffe: {what} {getattr(caffe, '__version__', '(no version)')} from {Path(caffe.__file__).parent}",
+          file=sys.stderr)
+    return caffe
+
+
+def _folder_of_caffe(engine, caffe_root):
+    """Folder to import `caffe` from."""
+    if engine not in ENGINES:
+        raise UserError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
+    if engine == "embedded":
+        return ENGINE_FOLDER
+    if caffe_root:
+        folder = Path(caffe_root) / "python"
+        if not (folder / "caffe" / "__init__.py").is_file():
+            raise UserError(f"CAFFE_ROOT={caffe_root}: no python/caffe in it; build pycaffe there (make pycaffe), "
+                            "or unset CAFFE_ROOT for the embedded engine")
+        return folder
+    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != ENGINE_FOLDER]
+    found = PathFinder.find_spec("caffe", elsewhere)
+    if found is not None and found.origin is not None:
+        return Path(found.origin).parents[1]
+    if engine == "caffe":
+        raise UserError("ENGINE=caffe, but no module caffe is installed; set CAFFE_ROOT to a built Caffe, "
+                        "or ENGINE=embedded")
+    return ENGINE_FOLDER
+
+
+def _put_on_path(folder, first=False):
+    """Add a folder to sys.path unless it is there; `first` moves it to the front."""
+    folder = str(folder)
+    if first and folder in sys.path:
+        sys.path.remove(folder)
+    if folder not in sys.path:
+        sys.path.insert(0 if first else len(sys.path), folder)
+
+
+def _imported():
+    try:
+        return importlib.import_module("caffe")
+    except ImportError as error:
+        raise UserError(f"the module caffe does not load: {error}; rebuild pycaffe for Python "
+                        f"{sys.version_info.major}.{sys.version_info.minor}, or set ENGINE=embedded") from error
+
+
+def _is_embedded(path):
+    return ENGINE_FOLDER in Path(path).resolve().parents

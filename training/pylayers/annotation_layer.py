@@ -1,0 +1,131 @@
+"""AnnotationLayer: image numbers become labels and cues; photos and cues are mirrored together."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import caffe
+import numpy as np
+
+from localization_cues.format import CueError, load_cues
+from training.supervision.annotation import dense_annotation, mirrored
+
+from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, read_params, title
+
+CUE_FOLDERS = (".", "localization_cues", "cues")    # where a bare file name is looked for, in this order
+
+
+@dataclass(frozen=True)
+class AnnotationParams:
+    """File `cues`, random `mirror`, `classes` with background, `size` of the map or [height, width]."""
+
+    cues: str
+    mirror: bool = False
+    classes: int = 21
+    size: tuple = field(default=(41, 41), metadata={"convert": height_width})
+
+
+@dataclass(frozen=True)
+class AnnotationParamsCOCO(AnnotationParams):
+    """The same with COCO's 81 classes."""
+
+    classes: int = 81
+
+
+class AnnotationLayer(caffe.Layer):
+    """Looks up the annotation of each image by its number, the second column of input_list.txt.
+
+    =========  =========  ==============  ==========================================================
+    blob       name       shape           content
+    =========  =========  ==============  ==========================================================
+    bottom[0]  image ids  (N,) or more    whole numbers; gradient: none
+    bottom[1]  images     (N, 3, H', W')  photos; gradient: none
+    top[0]     labels     (N, 1, 1, C)    1 for background and the image's classes, else 0
+    top[1]     cues       (N, C, H, W)    1 where the cue file has a cue, else 0
+    top[2]     images     (N, 3, H', W')  the photos, mirrored where their cues are
+    =========  =========  ==============  ==========================================================
+
+    `classes` and `size` are the original's 21 and 41 unless the param_str says otherwise: a cue file of few
+    images need not name every class, so it cannot tell them. With `mirror`, each image of each batch is
+    flipped with probability 1/2; the flips depend on numpy's seed and the number of the batch alone.
+    """
+
+    PARAMS = AnnotationParams
+
+    def setup(self, bottom, top):
+        self.params = read_params(self, self.PARAMS)
+        expect_blobs(self, bottom, top, ("image ids", "images"), ("labels", "cues", "images"))
+        self._cues = self._load(_find(self.params.cues))
+        self._seed = base_seed()
+        self._tick = 0
+
+    def _load(self, path):
+        """The cue file, held against the number of classes and the size of the map."""
+        try:
+            cues = load_cues(path)
+            cues.check(self.params.classes, self.params.size, overlaps=False)
+        except CueError as error:
+            raise LayerError(f"{title(self)}: {error} (param_str: classes {self.params.classes}, "
+                             f"size {list(self.params.size)})") from None
+        bare = [index for index, (_, cells) in cues.items() if not cells.shape[1]]
+        if bare:
+            raise LayerError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
+                             "make the cues anew with a lower threshold, or take it out of the training list")
+        return cues
+
+    def seek(self, forwards):
+        """Go on as if `forwards` batches had passed: a resumed run mirrors like an unbroken one."""
+        self._tick = forwards
+
+    def reshape(self, bottom, top):
+        expect_shape(self, bottom, 1, "images", (None, None, None, None), "(N, channels, height, width)",
+                     "give it the data layer's first top")
+        count = bottom[1].shape[0]
+        if bottom[0].count != count:
+            raise LayerError(f"{title(self)}: bottom[0] 'image ids' is {tuple(bottom[0].shape)}, expected "
+                             f"{count} numbers, one for each image of bottom[1]; the data layer's label")
+        top[0].reshape(count, 1, 1, self.params.classes)
+        top[1].reshape(count, self.params.classes, *self.params.size)
+        top[2].reshape(*bottom[1].shape)
+
+    def forward(self, bottom, top):
+        images = bottom[1].data
+        flips = np.zeros(len(images), dtype=bool)
+        if self.params.mirror:
+            rng = np.random.default_rng([self._seed, self._tick, caffe.solver_rank()])
+            flips = rng.integers(2, size=len(images)) == 1
+        self._tick += 1
+        annotations = [self._annotation(image_id) for image_id in bottom[0].data.ravel()]
+        labels, cues = dense_annotation(annotations, self.params.classes, self.params.size)
+        top[0].data[...] = labels[:, None, None]
+        top[1].data[...] = mirrored(cues, flips)
+        top[2].data[...] = mirrored(images, flips)
+
+    def _annotation(self, image_id):
+        """(labels, cues) of one image of the batch."""
+        try:
+            return self._cues[int(image_id)]
+        except KeyError:
+            raise LayerError(
+                f"{title(self)}: image {int(image_id)} is not among the {len(self._cues)} of "
+                f"{self._cues.source}; the file belongs to another list: make the cues for this one, or take "
+                "the image out of it"
+            ) from None
+
+    def backward(self, top, propagate_down, bottom):
+        for blob, wanted in zip(bottom, propagate_down, strict=True):
+            if wanted:
+                blob.diff[...] = 0
+
+
+class AnnotationLayerCOCO(AnnotationLayer):
+    """AnnotationLayer with 81 classes; same blobs, same cue file."""
+
+    PARAMS = AnnotationParamsCOCO
+
+
+def _find(name):
+    """The cue file: the path as given, or for a bare name the first of CUE_FOLDERS that holds it."""
+    path = Path(name)
+    if path.name == name:
+        return next((p for p in (Path(folder) / name for folder in CUE_FOLDERS) if p.is_file()), path)
+    return path

@@ -1,0 +1,75 @@
+"""ImageLabelLayer: image numbers become the targets of a classifier (for the class activation maps)."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import caffe
+import numpy as np
+
+from tools.common import UserError, read_lines
+from tools.dataset import read_image_labels
+
+from .contract import LayerError, expect_blobs, read_params, title
+
+
+@dataclass(frozen=True)
+class ImageLabelParams:
+    """Files `labels` ("<id> <class> ..." a line) and `list` ("<name>.jpg <number>"), number of `classes`."""
+
+    classes: int
+    labels: str = "lists/image_labels.txt"
+    list: str = "lists/input_list.txt"
+
+
+class ImageLabelLayer(caffe.Layer):
+    """Targets for SigmoidCrossEntropyLoss from image-level labels; background is no target.
+
+    =========  =========  ============  ============================================================
+    blob       name       shape         content
+    =========  =========  ============  ============================================================
+    bottom[0]  image ids  (N,) or more  whole numbers, second column of `list`; gradient: none
+    top[0]     targets    (N, C - 1)    1 where class c of 1..C-1 occurs (column c - 1), else 0
+    =========  =========  ============  ============================================================
+
+    `classes` is C, background counted, as in every other layer.
+    """
+
+    def setup(self, bottom, top):
+        self.params = read_params(self, ImageLabelParams)
+        expect_blobs(self, bottom, top, ("image ids",), ("targets",))
+        try:
+            labels = read_image_labels(self.params.labels, self.params.classes)
+            self._targets = self._targets_by_number(labels)
+        except UserError as error:
+            raise LayerError(f"{title(self)}: {error}") from None
+
+    def _targets_by_number(self, labels):
+        """Image number -> float32 targets (C - 1,), for every line of the list."""
+        targets = {}
+        for number, line in read_lines(self.params.list, "photo list"):
+            words = line.split()
+            if len(words) != 2 or not words[1].isdigit():
+                raise UserError(f"{self.params.list}:{number}: expected '<name>.jpg <number>', got '{line}'")
+            image_id = str(PurePosixPath(words[0]).with_suffix(""))
+            if not labels.get(image_id):
+                raise UserError(f"{self.params.labels}: no labels for '{image_id}' of {self.params.list}; "
+                                "name its classes, or take the photo out of the list")
+            target = np.zeros(self.params.classes - 1, dtype=np.float32)
+            target[np.array(labels[image_id]) - 1] = 1
+            targets[int(words[1])] = target
+        return targets
+
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[0].count, self.params.classes - 1)
+
+    def forward(self, bottom, top):
+        for row, image_id in enumerate(bottom[0].data.ravel()):
+            target = self._targets.get(int(image_id))
+            if target is None:
+                raise LayerError(f"{title(self)}: image {int(image_id)} is not in {self.params.list} "
+                                 f"({len(self._targets)} images); both data layers must read the same list")
+            top[0].data[row] = target
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            bottom[0].diff[...] = 0

@@ -1,0 +1,175 @@
+"""The files of a training run: the resolved solver and net it was made with, its snapshots, its last state."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import yaml
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from tools.common import UserError, write_text
+from training.param_str import parse_param_str
+
+MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")
+
+
+@dataclass
+class RunFiles:
+    """A run as it will be made: the messages and texts of solver and net, and where they are written.
+
+    Attributes
+    ----------
+    solver : SolverParameter
+        With all overrides applied.
+    solver_text, net_text : str
+        What is written; the net's own text where nothing in it was changed.
+    """
+
+    solver: object
+    solver_text: str
+    net_text: str
+
+    @property
+    def prefix(self):
+        return self.solver.snapshot_prefix
+
+    @property
+    def solver_path(self):
+        return Path(f"{self.prefix}_solver.prototxt")
+
+    @property
+    def net_path(self):
+        return Path(f"{self.prefix}_net.prototxt")
+
+    def write(self):
+        """Write the resolved solver and net beside the snapshots."""
+        write_text(self.net_path, self.net_text)
+        write_text(self.solver_path, self.solver_text)
+
+    def differs(self):
+        """Name of a resolved file that an earlier run left with another content, or None."""
+        for path, text in ((self.net_path, self.net_text), (self.solver_path, self.solver_text)):
+            if path.is_file() and path.read_text(encoding="utf-8") != text:
+                return path
+        return None
+
+    def finished(self):
+        """Path of the weights after max_iter, or None."""
+        return self._model(self.solver.max_iter)
+
+    def _model(self, iteration):
+        paths = (Path(f"{self.prefix}_iter_{iteration}{suffix}") for suffix in MODEL_SUFFIXES)
+        return next((path for path in paths if path.is_file()), None)
+
+    def snapshots(self):
+        """Snapshots under the prefix that have both weights and state, newest first: (iteration, state's path)."""
+        folder, stem = Path(self.prefix).parent, re.escape(Path(self.prefix).name)
+        found = []
+        for path in folder.glob("*.solverstate*"):
+            match = re.fullmatch(stem + r"_iter_(\d+)\.solverstate(\.h5)?", path.name)
+            if match and path.with_name(path.name.replace(".solverstate", ".caffemodel")).is_file():
+                found.append((int(match[1]), path))
+        return sorted(found, reverse=True)
+
+    def newest_complete(self, caffe_pb2):
+        """The newest snapshot whose state is whole (a killed Caffe may leave half of one), or None."""
+        return next((entry for entry in self.snapshots() if _is_whole(entry[1], caffe_pb2)), None)
+
+
+def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=()):
+    """Read a solver and its net, apply the command line.
+
+    Parameters
+    ----------
+    caffe_pb2 : module
+        Caffe's messages.
+    seed : int, optional
+        Overrides `random_seed`. Where neither gives one, the seed of an earlier run under the same prefix is
+        taken, so that it can be resumed, or else a new one is drawn; it stands in the resolved solver.
+    max_iter : int, optional
+        Overrides `max_iter`.
+    changes : sequence of str
+        "LAYER.key=value": edits of the param_str of a Python layer.
+
+    Raises
+    ------
+    UserError
+        Files that are missing or not readable, a solver without snapshot_prefix or net, an edit that fits no layer.
+    """
+    solver = _parsed(solver_path, caffe_pb2.SolverParameter(), "solver")
+    if not solver.snapshot_prefix:
+        raise UserError(f"{solver_path}: no snapshot_prefix; give it one, it says where the weights go")
+    field = next((name for name in ("net", "train_net") if solver.HasField(name)), None)
+    if field is None:
+        raise UserError(f"{solver_path}: neither net nor train_net; give it the file of the net")
+    net_path = getattr(solver, field)
+    net = _parsed(net_path, caffe_pb2.NetParameter(), "net")
+    net_text = Path(net_path).read_text(encoding="utf-8")
+    for change in changes:
+        _change_param(net, net_path, change)
+        net_text = text_format.MessageToString(net)
+
+    if max_iter is not None:
+        solver.max_iter = max_iter
+    if solver.max_iter < 1:
+        raise UserError(f"{solver_path}: max_iter is {solver.max_iter}, expected 1 or more")
+    run = RunFiles(solver, "", net_text)
+    if seed is not None:
+        solver.random_seed = seed
+    elif solver.random_seed < 0:
+        solver.random_seed = _earlier_seed(caffe_pb2, run.solver_path)
+    setattr(solver, field, str(run.net_path))
+    run.solver_text = text_format.MessageToString(solver)
+    return run
+
+
+def _parsed(path, message, kind):
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
+    except FileNotFoundError:
+        raise UserError(f"{kind} {path} does not exist") from None
+    except text_format.ParseError as error:
+        raise UserError(f"{kind} {path}:{error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{kind} {path} is no text; expected a prototxt") from None
+
+
+def _is_whole(path, caffe_pb2):
+    """Whether a solver state can be read to its end."""
+    try:
+        if path.suffix == ".h5":
+            with h5py.File(path, "r") as archive:
+                return "iter" in archive
+        return caffe_pb2.SolverState.FromString(path.read_bytes()).HasField("iter")
+    except (DecodeError, OSError):
+        return False
+
+
+def _earlier_seed(caffe_pb2, path):
+    """The seed in the resolved solver of an earlier run, else a new one."""
+    if path.is_file():
+        return _parsed(path, caffe_pb2.SolverParameter(), "solver").random_seed
+    return secrets.randbelow(2**31)
+
+
+def _change_param(net, net_path, change):
+    """Apply one "LAYER.key=value" to the net in place; the layer's name may hold dots, the key may not."""
+    match = re.fullmatch(r"(.+)\.([A-Za-z_]\w*)=(.*)", change, re.DOTALL)
+    if match is None:
+        raise UserError(f"--set {change}: expected LAYER.key=value, such as update-seed.grow=false")
+    name, key, text = match.groups()
+    layers = [layer for layer in net.layer if layer.type == "Python"]
+    chosen = [layer for layer in layers if layer.name == name]
+    if not chosen:
+        known = ", ".join(layer.name for layer in layers) or "none"
+        raise UserError(f"--set {change}: {net_path} has no Python layer '{name}'; its Python layers: {known}")
+    for layer in chosen:
+        try:
+            params = dict(parse_param_str(layer.python_param.param_str))
+            params[key] = yaml.safe_load(text)
+        except (ValueError, TypeError, yaml.YAMLError):
+            raise UserError(f"--set {change}: the value or the param_str of layer '{name}' is not readable") from None
+        layer.python_param.param_str = yaml.safe_dump(params, default_flow_style=True, width=10**6).strip()

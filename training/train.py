@@ -1,0 +1,257 @@
+"""Train a net: `python -m training.train --solver solver-s.prototxt --weights init.caffemodel --resume`.
+
+Runs a Caffe solver to its max_iter on whatever Caffe `training.findcaffe` finds, and ends with
+<snapshot_prefix>_iter_<max_iter>.caffemodel. Beside the snapshots it writes the solver and net it ran with, all
+overrides applied (<prefix>_solver.prototxt, <prefix>_net.prototxt), so a finished run holds what made it.
+
+Ctrl-C ends the iteration, takes a snapshot and says how to go on. A resumed run equals the unbroken one: the
+embedded engine rewinds its data and dropout, our Python layers are told where to go on; real Caffe does not
+rewind its own data layers.
+"""
+
+import argparse
+import math
+import os
+import random
+import signal
+import sys
+import time
+
+import numpy as np
+
+from tools.common import UserError, run_main
+from training.progress import LossLog, Progress
+from training.run_files import resolve
+from training.weights import copy_weights
+
+OUR_PACKAGES = ("caffe", "krahenbuhl2013", "localization_cues", "pylayers", "tools", "training")
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--solver", required=True, help="solver prototxt; its paths are relative to the current folder")
+    parser.add_argument("--weights", default="", help="initial weights, copied by layer name; several with commas")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest snapshot, if there is one")
+    parser.add_argument("--seed", type=int, help="random seed (default: the solver's random_seed)")
+    parser.add_argument("--device", help="cpu, a GPU's number, or several with commas (default: the solver's mode)")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"),
+                        help="arithmetic of the embedded engine (default fp32)")
+    parser.add_argument("--set", action="append", default=[], metavar="LAYER.key=value", dest="changes",
+                        help="change the param_str of a Python layer, e.g. update-seed.grow=false")
+    parser.add_argument("--max-iter", type=int, help="iterations (default: the solver's max_iter)")
+    parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
+    parser.add_argument("--engine", choices=("auto", "embedded", "caffe"),
+                        help="which Caffe (default: the variable ENGINE, or auto)")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.engine:
+        os.environ["ENGINE"] = args.engine
+    os.environ.setdefault("GLOG_minloglevel", "1")      # the bar and the plain lines stand for Caffe's own
+    from training.findcaffe import caffe
+
+    caffe_pb2 = caffe.proto.caffe_pb2
+    run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes)
+    if _already_done(run):
+        return 0
+    if _relaunched(args.device, caffe):
+        return 0
+    _use_device(caffe, args.device, args.precision)
+    try:
+        return _train(caffe, caffe_pb2, run, args)
+    except Exception as error:
+        if _is_for_the_user(error):
+            raise UserError(str(error)) from error
+        raise
+
+
+def _already_done(run):
+    """Whether the run is finished; an answer that would hide changed settings is refused."""
+    weights = run.finished()
+    if weights is None:
+        return False
+    other = run.differs()
+    if other is not None:
+        raise UserError(f"{weights} exists, but was made with other settings than asked for now (see {other}); "
+                        "remove it to train again, or change snapshot_prefix")
+    print(f"nothing to do: {weights} exists", file=sys.stderr)
+    return True
+
+
+def _train(caffe, caffe_pb2, run, args):
+    """Build the solver, restore or initialise it, step to the end; the exit status."""
+    seed = run.solver.random_seed
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (Python layers draw from the global generator in setup)
+    random.seed(seed)
+    state = _snapshot_to_resume(run, caffe_pb2, args.resume)
+    if state is not None and run.differs():
+        print(f"note: {run.differs()} differs from what the snapshot was made with", file=sys.stderr)
+    is_root = caffe.solver_rank() == 0 and os.environ.get("RANK", "0") == "0"
+    if is_root:
+        run.write()
+    solver = caffe.get_solver(str(run.solver_path))
+    if state is not None:
+        _restore(solver, run, state)
+    elif args.weights:
+        for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
+            print(line, file=sys.stderr)
+    log = LossLog(args.log, solver.iter) if args.log and is_root else None
+    try:
+        return _steps(solver, run, log, is_root, args)
+    finally:
+        if log is not None:
+            log.close()
+
+
+def _snapshot_to_resume(run, caffe_pb2, resume):
+    """Path of the newest snapshot, or None to start anew; snapshots of an earlier run are never written over."""
+    if not resume:
+        if run.snapshots():
+            raise UserError(f"{run.snapshots()[0][1]} is there from an earlier run; add --resume to go on from it, "
+                            f"or remove {run.prefix}_iter_* to train anew")
+        return None
+    newest = run.newest_complete(caffe_pb2)
+    if newest is None:
+        return None
+    iteration, path = newest
+    if iteration > run.solver.max_iter:
+        raise UserError(f"{path} is beyond max_iter {run.solver.max_iter}; raise it, or remove the later snapshots")
+    return path
+
+
+def _restore(solver, run, path):
+    """Restore the solver and tell every layer that has a `seek` how many forwards were done."""
+    solver.restore(str(path))
+    for layer in solver.net.layers:
+        if hasattr(layer, "seek"):
+            layer.seek(solver.iter * run.solver.iter_size)
+    print(f"resumed from {path}", file=sys.stderr)
+
+
+def _steps(solver, run, log, is_root, args):
+    """Step to max_iter and take the last snapshot; the exit status."""
+    end, names = run.solver.max_iter, loss_names(solver.net)
+    losses = {}
+
+    def check_before_update():
+        losses.update((name, float(np.ravel(solver.net.blobs[name].data)[0])) for name in names)
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise NotFinite
+
+    solver.add_callback(lambda: None, check_before_update)
+    stem = os.path.basename(run.prefix)
+    progress = Progress(stem, solver.iter, end, run.solver.average_loss, run.solver.display, None if is_root else False)
+    with StopSignal() as stop:
+        while solver.iter < end and not stop.wanted:
+            iteration, rate, started = solver.iter, solver.lr, time.monotonic()
+            try:
+                solver.step(1)
+            except NotFinite:
+                progress.close()
+                raise UserError(_not_finite(run, iteration, rate, losses)) from None
+            progress.step(solver.iter, rate, losses)
+            if log is not None:
+                log.write(iteration, rate, dict(losses), time.monotonic() - started)
+        progress.close()
+        if solver.iter not in dict(run.snapshots()):
+            solver.snapshot()
+    if solver.iter < end:
+        print(f"stopped after iteration {solver.iter}, snapshot written; go on with\n  {_resume_command(args)}",
+              file=sys.stderr)
+        return 128 + stop.wanted
+    print(f"trained: {run.finished()}", file=sys.stderr)
+    return 0
+
+
+class NotFinite(Exception):
+    """A loss is NaN or infinite; raised before the weights change."""
+
+
+def _not_finite(run, iteration, rate, losses):
+    shown = ", ".join(f"{name} {value}" for name, value in losses.items())
+    kept = f"the last snapshot is {run.snapshots()[0][1]}" if run.snapshots() else "there is no snapshot yet"
+    return (f"iteration {iteration}: {shown} at lr {rate:g}; the weights were left as they were and {kept}. "
+            "Lower base_lr, or set clip_gradients in the solver, and run again")
+
+
+def loss_names(net):
+    """Output blobs that count into the loss, or whose name begins with "loss", in the net's order."""
+    weights = net.blob_loss_weights
+    return [name for name in net.blobs if name in net.outputs and net.blobs[name].count == 1
+            and (weights[name] or name.startswith("loss"))]
+
+
+class StopSignal:
+    """Ctrl-C and SIGTERM set `wanted` to their number, for the loop to end between two iterations; a second one
+    ends the process at once.
+    """
+
+    def __enter__(self):
+        self.wanted = 0
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number, frame):
+        if self.wanted:
+            raise KeyboardInterrupt
+        self.wanted = number
+
+    def __exit__(self, *exc_info):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _resume_command(args):
+    words = sys.argv[1:] if args.resume else [*sys.argv[1:], "--resume"]
+    return " ".join(["python -m training.train", *words])
+
+
+def _use_device(caffe, device, precision):
+    """Apply --device and --precision through what the engine offers."""
+    if precision:
+        if not hasattr(caffe, "set_precision"):
+            raise UserError(f"--precision {precision}: pycaffe computes in fp32 only; leave it out, or use "
+                            "--engine embedded")
+        caffe.set_precision(precision)
+    if device is None:
+        return
+    if device == "cpu":
+        caffe.set_mode_cpu()
+        return
+    devices = _device_numbers(device)
+    number = devices[int(os.environ.get("LOCAL_RANK", "0")) % len(devices)]
+    try:
+        caffe.set_device(number)
+        caffe.set_mode_gpu()
+    except RuntimeError as error:
+        raise UserError(f"--device {device}: {error}") from None
+
+
+def _device_numbers(device):
+    parts = device.split(",")
+    if not all(part.isdigit() for part in parts):
+        raise UserError(f"--device {device}: expected cpu, a number, or numbers with commas such as 0,1")
+    return [int(part) for part in parts]
+
+
+def _relaunched(device, caffe):
+    """For several devices: run this command once per device under torch's launcher; whether that was done."""
+    if device is None or "," not in device or "LOCAL_RANK" in os.environ:
+        return False
+    count = len(_device_numbers(device))
+    if not hasattr(caffe, "set_precision"):
+        raise UserError(f"--device {device}: pycaffe trains on one device here; give one, or use --engine embedded")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    os.execv(sys.executable, [*launcher, "-m", "training.train", *sys.argv[1:]])
+
+
+def _is_for_the_user(error):
+    """Errors that the engine, the layers or the tools raise on purpose; others are bugs and keep their traceback."""
+    package = type(error).__module__.split(".")[0]
+    return package in OUR_PACKAGES or (type(error) is RuntimeError and str(error).startswith("Could not open"))
+
+
+if __name__ == "__main__":
+    run_main(main)
