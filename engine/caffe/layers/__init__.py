@@ -3,6 +3,7 @@
 from . import (  # noqa: F401
     activation,
     common,
+    image_data,
     input,
     interp,
     loss,

@@ -6,9 +6,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .. import device
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
+from .streams import MASK, generator, shard
 
 
 class _Elementwise(TorchLayer):
@@ -190,14 +190,16 @@ class Dropout(_Elementwise):
         return x * self._mask(x)
 
     def _mask(self, x):
+        random = generator(self, MASK, self.tick, shard(self)[0])
         shape = x.shape if x.ndim != 4 else (x.shape[0], *x.shape[2:], x.shape[1])
         if x.device.type == "cpu":
             # 16 random bits a value: bernoulli_ takes several times longer
-            bits = self.rng().bit_generator.random_raw((x.numel() + 3) // 4).view("int16")[: x.numel()]
-            mask = torch.from_numpy(bits) >= round(self.ratio * 65536) - 32768
+            words = random.bit_generator.random_raw((x.numel() + 3) // 4)
+            bits = torch.from_numpy(words.view("int16")[: x.numel()])
+            mask = bits >= min(round(self.ratio * 65536) - 32768, 32767)
         else:
-            generator = torch.Generator(x.device)
-            generator.manual_seed(int(self.rng().integers(2**63)))
-            mask = torch.rand(x.numel(), device=x.device, generator=generator) >= self.ratio
+            on_gpu = torch.Generator(x.device)
+            on_gpu.manual_seed(int(random.integers(2**63)))
+            mask = torch.rand(x.numel(), device=x.device, generator=on_gpu) >= self.ratio
         mask = mask.view(shape).to(x.dtype).mul_(1 / (1 - self.ratio))
         return mask if x.ndim != 4 else mask.permute(0, 3, 1, 2)

@@ -1,5 +1,5 @@
-"""Inner products and layers that combine or reduce: InnerProduct, Embed, Eltwise, Softmax, ArgMax, Reduction, Parameter,
-Silence. Layers that only move values are in shape.py."""
+"""Inner products and layers that combine or reduce: InnerProduct, Embed, Eltwise, Softmax, ArgMax, Reduction,
+Parameter, Silence. Layers that only move values are in shape.py."""
 
 import math
 

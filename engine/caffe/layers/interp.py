@@ -36,7 +36,7 @@ class Interp(TorchLayer):
         else:
             out = [p.height, p.width]
         if min(inner) < 1 or min(out) < 1:
-            raise self.error(f"the bottom, {shape}, cropped to {tuple(inner)}, becomes {tuple(out)}; expected at least 1")
+            raise self.error(f"the bottom, {shape}, cropped to {tuple(inner)}, becomes {tuple(out)}: nothing is left")
         self.size = tuple(out)
         return (*shape[:2], *out)
 

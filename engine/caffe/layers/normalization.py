@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from .. import device
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
 from .pooling import Pool2d
@@ -90,10 +91,8 @@ class _Broadcast(TorchLayer):
         factor = self.blobs[0].dims if own else factor
         begin = self.axis(self.param.axis, len(shape)) if factor else 0
         if shape[begin : begin + len(factor)] != factor:
-            raise self.error(
-                f"the bottom is {shape}, {'the parameter' if own else 'bottom 1'} {factor}: expected the extents of the "
-                f"bottom from axis {begin} on"
-            )
+            raise self.error(f"the bottom is {shape}, {'the parameter' if own else 'bottom 1'} {factor}: expected the "
+                             f"bottom's extents from axis {begin} on")
         self.view = (*factor, *[1] * (len(shape) - begin - len(factor)))  # broadcasts against the bottom
         return shape
 
@@ -117,6 +116,16 @@ class Scale(_Broadcast):
         if offset is None:
             return x * factor
         return torch.addcmul(offset.reshape(self.view).to(x.dtype), x, factor)
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, propagate_down, bottom)
+        own = len(bottom) == 1
+        wanted = self.param_propagate_down[0] if own else propagate_down[1]
+        factor = self.blobs[0] if own else bottom[1]
+        if wanted and not propagate_down[0] and bottom[0] is not top[0] and factor.count != bottom[0].count:
+            # as in Caffe, the diff of a bottom that needs none is left holding the product the factor's is summed from
+            where = device.current()
+            bottom[0].diff_memory.write(top[0].diff_memory.read(where) * bottom[0].data_memory.read(where))
 
 
 @register("Bias")

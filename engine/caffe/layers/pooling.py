@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
+from .streams import MASK, generator, shard
 
 
 class Pool2d:
@@ -135,7 +136,8 @@ class Pooling(TorchLayer):
             self.pool = Pool2d(shape[2:], (1, 1), (0, 0))
         out = self.pool.out(*shape[2:])
         if min(out) < 1:
-            raise self.error(f"a kernel of {self.pool.kernel} does not fit into the bottom, {shape}, pad {self.pool.pad}")
+            raise self.error(f"a kernel of {self.pool.kernel} does not fit into the bottom, {shape}, with pad "
+                             f"{self.pool.pad}")
         shape = (*shape[:2], *out)
         return [shape] * (2 if self.mask else 1)
 
@@ -157,7 +159,8 @@ class Pooling(TorchLayer):
         if self.phase == caffe_pb2.TEST:
             return windows.square().sum(-1) / (windows.sum(-1) + torch.finfo(torch.float32).tiny)
         sums = windows.detach().float().cumsum(-1)
-        draw = torch.from_numpy(self.rng().random(tuple(sums.shape[:-1]), dtype="float32")).to(x.device)
+        random = generator(self, MASK, self.tick, shard(self)[0])
+        draw = torch.from_numpy(random.random(tuple(sums.shape[:-1]), dtype="float32")).to(x.device)
         index = (sums < draw[..., None] * sums[..., -1:]).sum(-1, keepdim=True)
         return windows.gather(-1, index.clamp(max=kh * kw - 1)).squeeze(-1)
 

@@ -183,7 +183,8 @@ class Filter(TorchLayer):
 
     def setup(self, bottom, top):
         if len(top) != len(bottom) - 1:
-            raise self.error(f"{len(bottom)} bottoms need {len(bottom) - 1} tops (the last bottom selects), not {len(top)}")
+            raise self.error(f"{len(top)} tops for {len(bottom)} bottoms; expected {len(bottom) - 1}: the last bottom "
+                             "selects")
         self.kept = None
 
     def allow_force_backward(self, bottom_index):

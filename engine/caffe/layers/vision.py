@@ -103,7 +103,7 @@ class _ConvLayer(_WindowLayer):
             raise self.error("num_output is missing or 0; expected the number of output channels")
         if self.group < 1 or self.channels % self.group or self.outputs % self.group:
             raise self.error(
-                f"group {self.group} must divide the bottom's channels ({self.channels}) and num_output ({self.outputs})"
+                f"group {self.group} must divide the bottom's channels, {self.channels}, and num_output, {self.outputs}"
             )
         self.add_param((*self.weight_channels(), *self.windows.kernel), self.param.weight_filler)
         if self.param.bias_term:
@@ -230,9 +230,8 @@ class Crop(TorchLayer):
         if len(like) != len(shape):
             raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected as many axes")
         if len(offsets) not in (1, len(shape) - start):
-            raise self.error(
-                f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times (axes from {start} on)"
-            )
+            raise self.error(f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times, for "
+                             f"the axes from {start} on")
         offsets *= (len(shape) - start) // len(offsets)
         self.begin, self.out = [0] * start + offsets, shape[:start] + like[start:]
         for axis, (n, begin, size) in enumerate(zip(shape, self.begin, self.out, strict=True)):

@@ -1,0 +1,121 @@
+"""What a data layer does to a picture (transform_param): crop, mirror, subtract the mean, scale; in this order.
+
+Pictures are (H, W, C) arrays, channels in the order of cv2 (B, G, R). With x the cropped picture the result is
+(x - mean) scale as float32, mirrored left to right or not. In TRAIN the crop's place is random and `mirror` mirrors
+every second picture at random; in TEST the crop is the middle, and mirroring is random as well, as in Caffe.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..proto import caffe_pb2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The random part of one picture's treatment."""
+
+    mirror: bool
+    y: float  # place of the crop in its range, 0..1
+    x: float
+
+
+class Transformer:
+    """The transform_param of a layer, checked; ``transformer(picture, choice)`` applies it."""
+
+    def __init__(self, layer):
+        p = layer._layer_param.transform_param
+        self.layer, self.scale, self.mirror = layer, p.scale, p.mirror
+        self.random_crop = layer.phase == caffe_pb2.TRAIN
+        if p.scale_factors:
+            raise layer.error("transform_param.scale_factors is not supported; resize the pictures beforehand")
+        if p.crop_size and (p.crop_height or p.crop_width):
+            raise layer.error("either crop_size, or crop_height and crop_width, not both")
+        if bool(p.crop_height) != bool(p.crop_width):
+            raise layer.error("crop_height and crop_width must be given together")
+        self.crop = (p.crop_height, p.crop_width) if p.crop_height else (p.crop_size,) * 2 if p.crop_size else None
+        if p.mean_file and p.mean_value:
+            raise layer.error("either mean_file or mean_value, not both")
+        self.mean_value = np.array(p.mean_value, np.float32)
+        self.mean = read_mean(layer, p.mean_file) if p.mean_file else None
+
+    def draw(self, rng, count):
+        """Choices for `count` pictures; the generator moves by the same amount whatever the settings are."""
+        mirror, place = rng.integers(0, 2, count), rng.random((count, 2))
+        return [Choice(bool(m) and self.mirror, *p) for m, p in zip(mirror, place, strict=True)]
+
+    def extents(self, height, width):
+        """Height and width of the result."""
+        return self.crop or (height, width)
+
+    def __call__(self, picture, choice, what="picture"):
+        """Transform one picture.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray, (H, W, C) uint8 or float32
+        choice : Choice
+        what : str
+            Name of the picture in error messages.
+
+        Returns
+        -------
+        numpy.ndarray, (H', W', C) float32
+        """
+        place = self.window(picture.shape[0], picture.shape[1], choice, what)
+        out = picture[place].astype(np.float32)
+        mean = self._mean_of(picture.shape, what)
+        if mean is not None:
+            out -= mean[place] if mean.ndim == 3 else mean
+        if self.scale != 1:
+            out *= np.float32(self.scale)
+        return out[:, ::-1] if choice.mirror else out
+
+    def window(self, height, width, choice, what):
+        """The crop as a pair of slices."""
+        if self.crop is None:
+            return slice(None), slice(None)
+        slices = []
+        for name, n, size, u in zip(("height", "width"), (height, width), self.crop, (choice.y, choice.x), strict=True):
+            if size > n:
+                raise self.layer.error(
+                    f"{what} is {height} x {width}, its {name} less than the crop's, {size}; enlarge the pictures "
+                    "(new_height, new_width) or lower the crop"
+                )
+            begin = int(u * (n - size + 1)) if self.random_crop else (n - size) // 2
+            slices.append(slice(begin, begin + size))
+        return tuple(slices)
+
+    def _mean_of(self, shape, what):
+        if self.mean is not None:
+            if self.mean.shape != shape:
+                raise self.layer.error(
+                    f"{what} is {shape} (height, width, channels), the mean of mean_file {self.mean.shape}: they must "
+                    "agree before the crop; resize the pictures or use mean_value"
+                )
+            return self.mean
+        if not len(self.mean_value):
+            return None
+        if len(self.mean_value) not in (1, shape[2]):
+            raise self.layer.error(f"mean_value is given {len(self.mean_value)} times; {what} has {shape[2]} channels: "
+                                   "expected once, or once a channel")
+        return self.mean_value
+
+
+def read_mean(layer, path):
+    """The mean picture of a binaryproto file, as (H, W, C) float32."""
+    blob = caffe_pb2.BlobProto()
+    try:
+        with open(path, "rb") as f:
+            blob.ParseFromString(f.read())
+    except OSError as error:
+        raise layer.error(f"cannot read mean_file '{path}': {error.strerror}") from error
+    except Exception as error:
+        raise layer.error(f"mean_file '{path}' is not a binaryproto file (a BlobProto message)") from error
+    values = np.array(blob.data or blob.double_data, np.float32)
+    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+    shape = (1,) * (4 - len(shape)) + shape
+    if len(shape) != 4 or shape[0] != 1 or values.size != np.prod(shape):
+        raise layer.error(f"mean_file '{path}' holds {values.size} values of shape {shape}; expected (1, C, H, W)")
+    return np.ascontiguousarray(values.reshape(shape[1:]).transpose(1, 2, 0))

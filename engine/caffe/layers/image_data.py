@@ -1,0 +1,159 @@
+"""Pictures listed in a text file: ImageData, and ImageSegData of DeepLab-v2 with a label for every pixel."""
+
+import cv2
+import numpy as np
+
+from ..layer import register
+from .data_transformer import Transformer
+from .reading import (
+    DataLayer,
+    Order,
+    PictureCache,
+    read_picture,
+    read_source,
+    resize_to,
+    same_shapes,
+    write_array,
+    write_pictures,
+)
+
+
+class _PictureList(DataLayer):
+    """A source list, its order and its cache."""
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.image_data_param
+        if p.batch_size < 1:
+            raise self.error("batch_size is 0; expected at least 1")
+        t = self._layer_param.transform_param
+        if t.force_color or t.force_gray:
+            raise self.error("force_color and force_gray are for databases; use is_color of image_data_param")
+        self.size = resize_to(self, p)
+        self.transformer = Transformer(self)
+        self.lines = read_source(self, p.source, self.parse)
+        self.order = Order(self, len(self.lines), p.batch_size, p.shuffle, p.rand_skip)
+        self.cache = PictureCache()
+
+    def jobs(self, tick):
+        choices = self.choices(self.transformer, tick, self.param.batch_size)
+        pairs = zip(self.order.items(tick), choices, strict=True)
+        return [lambda i=index, c=choice: self.item(i, c) for index, choice in pairs]
+
+    def picture(self, path, place, color, interpolation=cv2.INTER_LINEAR):
+        def read():
+            return read_picture(self, self.param.root_folder + path, place, color, self.size, interpolation)
+
+        return self.cache.get((path, color), read)
+
+
+@register("ImageData")
+class ImageData(_PictureList):
+    """Pictures (N, C, H, W) and labels (N,) from lines "path label"; the path follows root_folder.
+
+    Decoding and resizing (bilinear) are OpenCV's, as in Caffe. Without a size or a crop every batch takes the shape
+    of its pictures.
+    """
+
+    tops = (2, 2)
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        (path, _), place = self.lines[self.order.items(0)[0]]
+        height, width, channels = self.picture(path, place, self.param.is_color).shape
+        n = self.param.batch_size
+        top[0].reshape(n, channels, *self.transformer.extents(height, width))
+        top[1].reshape(n)
+
+    @staticmethod
+    def parse(line):
+        path, _, label = line.rpartition(" ")
+        if not path.strip():
+            raise ValueError("expected 'path label'; the label is missing")
+        try:
+            return path.strip(), int(label)
+        except ValueError:
+            raise ValueError(f"expected 'path label'; the label '{label}' is not an integer") from None
+
+    def item(self, index, choice):
+        (path, label), place = self.lines[index]
+        picture = self.picture(path, place, self.param.is_color)
+        return self.transformer(picture, choice, f"{place}: '{path}'"), label, place
+
+    def deliver(self, items, top):
+        pictures, labels, places = zip(*items, strict=True)
+        same_shapes(self, pictures, places)
+        write_pictures(top[0], pictures)
+        write_array(top[1], np.array(labels))
+
+
+@register("ImageSegData")
+class ImageSegData(_PictureList):
+    """Pictures (N, C, H, W), labels (N, 1, H, W), and optionally sizes (N, 1, 1, 2), from lines "picture labels".
+
+    label_type PIXEL: the second name is a gray picture of labels, treated with the same crop and mirroring; IMAGE: it
+    is one number for all pixels; NONE: all pixels are ignore_label. A picture smaller than the crop is padded at the
+    bottom and right, with the mean value and with ignore_label. The third top is height and width before the padding,
+    no larger than the crop. Label pictures are resized without blending (nearest).
+    """
+
+    tops = (2, 3)
+
+    def setup(self, bottom, top):
+        p = self._layer_param.image_data_param
+        if self._layer_param.transform_param.mean_file:
+            raise self.error("mean_file is not supported by ImageSegData; use mean_value")
+        self.by_pixel, self.by_image = p.label_type == p.PIXEL, p.label_type == p.IMAGE
+        super().setup(bottom, top)
+        self.deliver([job() for job in self.jobs(0)[:1]] * p.batch_size, top)
+
+    def parse(self, line):
+        path, *label = line.split()
+        if not (self.by_pixel or self.by_image):
+            return path, None
+        if len(label) != 1:
+            raise ValueError("expected 'picture labels', two names without spaces")
+        if self.by_image:
+            try:
+                return path, int(label[0])
+            except ValueError:
+                raise ValueError(f"label_type IMAGE expects an integer, got '{label[0]}'") from None
+        return path, label[0]
+
+    def item(self, index, choice):
+        (path, label), place = self.lines[index]
+        picture = self.picture(path, place, self.param.is_color)
+        height, width = picture.shape[:2]
+        if self.by_pixel:
+            labels = self.picture(label, place, False, cv2.INTER_NEAREST)
+            if labels.shape[:2] != (height, width):
+                raise self.error(f"{place}: the picture '{path}' is {height} x {width}, the labels '{label}' "
+                                 f"{labels.shape[0]} x {labels.shape[1]}; expected one size")
+        else:
+            labels = np.full((height, width, 1), label if self.by_image else self.param.ignore_label, np.float32)
+        crop = self.transformer.extents(height, width)
+        picture = self.padded(picture, crop, self.transformer.mean_value if self.transformer.mean_value.size else 0)
+        labels = self.padded(labels, crop, self.param.ignore_label)
+        place = f"{place}: '{path}'"
+        out = self.transformer(picture, choice, place)
+        labels = labels[self.transformer.window(*picture.shape[:2], choice, place)].astype(np.float32)
+        labels = labels[:, ::-1] if choice.mirror else labels
+        return out, labels, (min(height, crop[0]), min(width, crop[1])), place
+
+    @staticmethod
+    def padded(array, extents, value):
+        height, width, channels = array.shape
+        out_h, out_w = max(height, extents[0]), max(width, extents[1])
+        if (out_h, out_w) == (height, width):
+            return array
+        out = np.empty((out_h, out_w, channels), np.float32)
+        out[...] = value
+        out[:height, :width] = array
+        return out
+
+    def deliver(self, items, top):
+        pictures, labels, sizes, places = zip(*items, strict=True)
+        same_shapes(self, pictures, places)
+        write_pictures(top[0], pictures)
+        write_pictures(top[1], labels)
+        if len(top) == 3:
+            write_array(top[2], np.array(sizes, np.float32).reshape(-1, 1, 1, 2))

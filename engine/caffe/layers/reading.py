@@ -1,0 +1,235 @@
+"""What the data layers share: the order of items, reading ahead in threads, and pictures from files.
+
+Everything is a function of the layer's seed and its number of forwards, so that a layer set to a forward (``seek``)
+goes on exactly as one that has run until there. Of several processes in phase TRAIN, rank r of n takes the items
+r, r + n, r + 2n, ... of the common order.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+
+from .. import device
+from ..layer import NativeLayer
+from .streams import CHOICES, ORDER, SKIP, generator, shard
+
+AHEAD = 2  # batches read ahead
+CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
+
+
+class Order:
+    """Which item comes when: epoch after epoch over `count` items, each epoch shuffled by itself on request."""
+
+    def __init__(self, layer, count, batch, shuffle=False, rand_skip=0):
+        self.layer, self.count, self.batch, self.shuffle = layer, count, batch, shuffle
+        self.skip = int(generator(layer, SKIP).integers(rand_skip)) if rand_skip else 0
+        self._epochs = {}
+
+    def positions(self, tick):
+        """Places in the endless sequence of the items of forward `tick`."""
+        rank, processes = shard(self.layer)
+        return self.skip + (tick * self.batch + np.arange(self.batch)) * processes + rank
+
+    def items(self, tick):
+        """Item indices of forward `tick`, (batch,) int."""
+        return [self._item(*divmod(int(p), self.count)) for p in self.positions(tick)]
+
+    def _item(self, epoch, place):
+        if not self.shuffle:
+            return place
+        if epoch not in self._epochs:
+            self._epochs = {e: p for e, p in self._epochs.items() if e >= epoch - 1}
+            self._epochs[epoch] = generator(self.layer, ORDER, epoch).permutation(self.count)
+        return int(self._epochs[epoch][place])
+
+
+class DataLayer(NativeLayer):
+    """A layer without bottoms that reads batches ahead. Subclasses define ``jobs`` and ``deliver``."""
+
+    bottoms = (0, 0)
+
+    def __init__(self, layer_param):
+        super().__init__(layer_param)
+        self._pending = {}
+
+    def jobs(self, tick):
+        """Functions without arguments, one an item of forward `tick`; they run in threads, in any order."""
+        raise NotImplementedError(f"{type(self).__name__} defines no jobs")
+
+    def deliver(self, items, top):
+        """Put the jobs' results into the tops."""
+        raise NotImplementedError(f"{type(self).__name__} defines no deliver")
+
+    def choices(self, transformer, tick, count):
+        """Random choices for the pictures of forward `tick`, other ones for each rank."""
+        return transformer.draw(generator(self, CHOICES, tick, shard(self)[0]), count)
+
+    def reshape(self, bottom, top):
+        pass  # the tops take the shape of what was read, in setup and in each forward
+
+    def forward(self, bottom, top):
+        for tick in range(self.tick, self.tick + 1 + AHEAD):
+            if tick not in self._pending:
+                self._pending[tick] = [_pool().submit(job) for job in self.jobs(tick)]
+        self.deliver([f.result() for f in self._pending.pop(self.tick)], top)
+
+    def seek(self, forwards):
+        super().seek(forwards)
+        for futures in self._pending.values():
+            for future in futures:
+                future.cancel()
+        self._pending.clear()
+
+
+_threads = None
+
+
+def _pool():
+    global _threads
+    if _threads is None:
+        _threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="caffe-data")
+    return _threads
+
+
+def write_pictures(blob, pictures):
+    """Put (H, W, C) float32 pictures of one shape into a blob (N, C, H, W); in memory they stay channels_last."""
+    batch = np.stack(pictures)
+    write_array(blob, batch, (0, 3, 1, 2) if batch.ndim == 4 else None)
+
+
+def write_array(blob, array, axes=None):
+    """Put a numpy array into a blob, on the current device, its axes permuted."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    where = device.current()
+    if where.type == "cuda":
+        tensor = tensor.pin_memory().to(where, non_blocking=True)
+    tensor = tensor if axes is None else tensor.permute(axes)
+    blob.reshape(*tensor.shape)
+    blob.data_memory.write(tensor)
+
+
+def same_shapes(layer, pictures, names):
+    """Refuse pictures of different shapes in one batch."""
+    for picture, name in zip(pictures, names, strict=True):
+        if picture.shape != pictures[0].shape:
+            raise layer.error(
+                f"{name} is {picture.shape[0]} x {picture.shape[1]}, {names[0]} {pictures[0].shape[0]} x "
+                f"{pictures[0].shape[1]}: the pictures of a batch need one size; set new_height and new_width, a crop, "
+                "or batch_size: 1"
+            )
+
+
+def read_source(layer, path, parse):
+    """The lines of a source list as parsed items.
+
+    Parameters
+    ----------
+    parse : function
+        Line -> item; a ValueError's text becomes part of the error message.
+
+    Returns
+    -------
+    list of (item, str)
+        With each item its place, ``file:line``, for messages.
+    """
+    if not path:
+        raise layer.error("source is missing: the file that lists the items, one a line")
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as f:
+            lines = f.read().splitlines()
+    except OSError as error:
+        raise layer.error(f"cannot read the source list '{path}': {error.strerror}") from error
+    items = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                items.append((parse(line.strip()), f"{path}:{number}"))
+            except ValueError as error:
+                raise layer.error(f"{path}:{number}: '{line.strip()}': {error}") from None
+    if not items:
+        raise layer.error(f"the source list '{path}' is empty; expected one item a line")
+    return items
+
+
+def resize_to(layer, param):
+    """(new_height, new_width) of a parameter message, None where pictures keep their size."""
+    if bool(param.new_height) != bool(param.new_width):
+        raise layer.error(f"new_height {param.new_height}, new_width {param.new_width}: give both or none")
+    return (param.new_height, param.new_width) if param.new_height else None
+
+
+def read_picture(layer, path, place, color=True, size=None, interpolation=cv2.INTER_LINEAR):
+    """A picture as (H, W, C) uint8: B, G, R, or one gray channel; enlarged or shrunk to `size` (height, width)."""
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError as error:
+        raise layer.error(f"{place}: cannot read the picture '{path}': {error.strerror}") from error
+    picture = decode_picture(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise layer.error(f"{place}: '{path}' ({len(data)} bytes) is cut short or no picture that can be decoded; "
+                          "replace the file or take the line out")
+    if size is not None and picture.shape[:2] != size:
+        picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
+    return picture if picture.ndim == 3 else picture[:, :, None]
+
+
+def decode_picture(data, flags):
+    """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early."""
+    if not data or _cut_short(data):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _cut_short(data):
+    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and say nothing."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return b"IEND" not in data[-1024:] and b"IEND" not in data
+    if data[:2] != b"\xff\xd8":
+        return False
+    # walk the JPEG's segments to the start of the scan: a thumbnail inside a segment has an end of its own
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return data.find(b"\xff\xd9", at) < 0
+        if marker == 0xFF:  # fill byte
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without length
+            at += 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+class PictureCache:
+    """Decoded pictures by key, kept while all caches together stay under CACHE_BYTES; the rest is read again."""
+
+    _used = 0
+    _lock = threading.Lock()
+
+    def __init__(self):
+        self._pictures, self._bytes = {}, 0
+
+    def get(self, key, read):
+        """The picture of `key`, from memory, or read by calling `read()`."""
+        picture = self._pictures.get(key)
+        if picture is not None:
+            return picture
+        picture = read()
+        with PictureCache._lock:
+            if key not in self._pictures and PictureCache._used + picture.nbytes <= CACHE_BYTES:
+                self._pictures[key] = picture
+                self._bytes += picture.nbytes
+                PictureCache._used += picture.nbytes
+        return picture
+
+    def __del__(self):
+        PictureCache._used -= self._bytes
