@@ -138,4 +138,5 @@ def write(folder, files, script):
 
     for name, message in files.items():
         head = f"# Written by prototxts/{Path(folder).name}/{script}: edit this file, or the script and run it again.\n"
-        (Path(folder) / name).write_text(head + text_format.MessageToString(message, float_format=".6g"))
+        text = text_format.MessageToString(message, float_format=".6g").replace("\\'", "'")  # plain quotes in param_str
+        (Path(folder) / name).write_text(head + text)
