@@ -4,10 +4,10 @@ Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 u
 here are pycaffe's; `set_precision` and the exception classes are the engine's own.
 """
 
-from . import (
-    proto,
-    pycaffe,  # noqa: F401
-)
+from . import classifier, detector, draw, io, net_spec, proto  # noqa: F401
+from . import pycaffe  # noqa: F401
+from .classifier import Classifier
+from .detector import Detector
 from .device import (
     native_bf16,
     precision,
@@ -25,6 +25,7 @@ from .device import (
 from .layer import Layer, LayerError, layer_type_list
 from .log import init_log, log
 from .net import TEST, TRAIN, Net
+from .net_spec import NetSpec, layers, params, to_proto
 from .parallel import NCCL, has_nccl
 from .prototxt import PrototxtError
 from .serialization import ModelFileError
@@ -46,12 +47,15 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
     "Layer",
     "LayerError",
     "ModelFileError",
     "NCCL",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "PrototxtError",
     "RMSPropSolver",
     "SGDSolver",
@@ -62,9 +66,13 @@ __all__ = [
     "get_solver",
     "has_nccl",
     "init_log",
+    "io",
     "layer_type_list",
+    "layers",
     "log",
     "native_bf16",
+    "net_spec",
+    "params",
     "precision",
     "proto",
     "set_device",
@@ -77,4 +85,5 @@ __all__ = [
     "set_solver_rank",
     "solver_count",
     "solver_rank",
+    "to_proto",
 ]
