@@ -1,0 +1,222 @@
+"""make_cues and evaluate_cues on a net whose maps are the redness and the blueness of the photo."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from localization_cues import evaluate_cues, make_cues
+from localization_cues.evaluate_cues import mask_at_cells
+from localization_cues.format import load_cues, map_from_cues, save_cues
+from tools.common import UserError, save_label_png
+
+INPUT = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } } }
+"""
+MAPS = INPUT + """
+layer { name: "CAM" type: "Convolution" bottom: "data" top: "CAM"
+        convolution_param { num_output: 2 kernel_size: 1 stride: 4 } }
+"""
+CLASSIFIER = INPUT + """
+layer { name: "features" type: "Convolution" bottom: "data" top: "features"
+        convolution_param { num_output: 2 kernel_size: 1 stride: 4 } }
+layer { name: "pool" type: "Pooling" bottom: "features" top: "pool"
+        pooling_param { pool: AVE global_pooling: true } }
+layer { name: "scores" type: "InnerProduct" bottom: "pool" top: "scores"
+        inner_product_param { num_output: 2 bias_term: false } }
+"""
+RED, BLUE, GRAY = (0, 0, 255), (255, 0, 0), (128, 128, 128)
+MEAN = ["--mean", "0", "0", "0"]
+
+
+@pytest.fixture
+def caffe(monkeypatch):
+    monkeypatch.setenv("ENGINE", "embedded")
+    from training.findcaffe import caffe
+
+    return caffe
+
+
+@pytest.fixture
+def run(tmp_path, caffe, monkeypatch):
+    """A folder with two photos, their labels and masks, and the classifier; chdir into it."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    image = np.full((33, 33, 3), GRAY, np.uint8)
+    image[8:17, 8:17] = RED
+    image[20:29, 20:25] = BLUE
+    mask = np.zeros((33, 33), int)
+    mask[8:17, 8:17] = 1
+    mask[20:29, 20:25] = 2
+    cv2.imwrite("photos/both.png", image)
+    save_label_png("masks/both.png", mask)
+    image[20:29, 20:25] = GRAY
+    mask[mask == 2] = 255
+    cv2.imwrite("photos/red.png", image)
+    save_label_png("masks/red.png", mask)
+    (tmp_path / "list.txt").write_text("both.png 7\nred.png 2\n")
+    (tmp_path / "labels.txt").write_text("both 1 2\nred 1\nother 2\n")
+    (tmp_path / "classes.txt").write_text("background\nred\nblue\n")
+    write_net(caffe, "cam", MAPS)
+    return tmp_path
+
+
+def write_net(caffe, name, text):
+    """Channel 1 is R - (G + B) / 2, channel 2 is B - (G + R) / 2: gray is 0 in both."""
+    with open(f"{name}.prototxt", "w") as file:
+        file.write(text)
+    net = caffe.Net(f"{name}.prototxt", caffe.TEST)
+    colours = np.array([[-0.5, -0.5, 1], [1, -0.5, -0.5]], np.float32)     # B, G, R
+    if "scores" in net.params:
+        mix = np.array([[1, 1], [1, -1]], np.float32)                      # features that mix both classes
+        net.params["features"][0].data[..., 0, 0] = mix @ colours
+        net.params["scores"][0].data[...] = np.linalg.inv(mix)
+    else:
+        net.params["CAM"][0].data[..., 0, 0] = colours
+    net.save(f"{name}.caffemodel")
+
+
+def command(*extra, net="cam", out="cues.npz"):
+    make_cues.main(["--net", f"{net}.prototxt", "--weights", f"{net}.caffemodel", "--list", "list.txt", "--images",
+                    "photos", "--labels", "labels.txt", "--out", out, "--workers", "1", *MEAN, *extra])
+
+
+def label_map(name="cues.npz", number=7):
+    return map_from_cues(load_cues(name)[number][1], (9, 9))
+
+
+EXPECTED = np.zeros((9, 9), int)       # cells 2..4 are pixels 8, 12, 16; 5..7 are pixels 20, 24, 28
+EXPECTED[2:5, 2:5] = 1
+EXPECTED[5:8, 5:7] = 2
+
+
+def test_maps_become_cues_of_the_image_classes(run, capsys):
+    command("--background", "cam-low:0.05")
+    cues = load_cues("cues.npz")
+    assert sorted(cues) == [2, 7]
+    assert cues[7][0].tolist() == [1, 2] and cues[2][0].tolist() == [1]
+    np.testing.assert_array_equal(label_map(), EXPECTED)
+    np.testing.assert_array_equal(label_map(number=2), np.where(EXPECTED == 2, 0, EXPECTED))
+    assert "2 images, 9x9 cells, foreground 14.8%, background 85.2%" in capsys.readouterr().out
+
+
+def test_features_and_classifier_give_the_same_cues(run, caffe):
+    command("--background", "cam-low:0.05")
+    write_net(caffe, "late", CLASSIFIER)
+    command("--background", "cam-low:0.05", "--features-blob", "features", "--classifier", "scores",
+            net="late", out="late.pickle")
+    np.testing.assert_array_equal(label_map("late.pickle"), EXPECTED)
+
+
+def test_sizes_flip_and_cue_size(run):
+    command("--background", "cam-low:0.05", "--sizes", "33", "65", "--flip")
+    np.testing.assert_array_equal(label_map(), EXPECTED)
+    command("--background", "cam-low:0.05", "--size", "17", "9", out="tall.npz")
+    assert load_cues("tall.npz").least_size() == (17, 9)
+
+
+def test_saliency_maps_from_files_as_background_and_gate(run):
+    (run / "maps").mkdir()
+    salient = np.zeros((33, 33), np.uint8)
+    salient[8:17, 8:17] = 255
+    for name in ("both", "red"):
+        cv2.imwrite(f"maps/{name}.png", salient)
+    command("--background", "saliency:0.05", "--gate", "saliency:0.5", "--saliency-maps", "maps")
+    cells = label_map()
+    assert (cells[2:4, 2:4] == 1).all()
+    assert (cells == 2).sum() == 6        # nothing of class 2 within the gate: its largest cells, all equal
+    report = json.loads((run / "cues.json").read_text())
+    assert report["fallback"] == {"both": [2]} and report["lost"] == {} and report["images"] == 2
+    assert report["settings"]["background"] == ["saliency:0.05"] and report["settings"]["gate"] == "saliency:0.5"
+
+
+def test_computed_saliency_is_the_default_background(run):
+    command()
+    cells = label_map()
+    np.testing.assert_array_equal(cells[EXPECTED > 0], EXPECTED[EXPECTED > 0])
+    assert (cells[EXPECTED == 0] <= 0).all() and (cells[0] == 0).all()
+
+
+def test_an_image_with_an_empty_class_is_named(run, capsys):
+    (run / "labels.txt").write_text("both 1 2\nred 1 2\n")
+    command("--background", "cam-low:0.05")
+    out = capsys.readouterr().out
+    assert "1 images with a class below threshold or gate everywhere, kept by its largest cell: red" in out
+
+
+@pytest.mark.parametrize(("file", "text", "message"), [
+    ("labels.txt", "both 1 2\n", "1 photos have no label in labels.txt, the first is 'red'"),
+    ("labels.txt", "both 1 3\nred 1\n", "label 3: the net has 2 classes"),
+    ("list.txt", "both.png 7\nnone.png 2\n", "1 photos of list.txt are missing, the first is photos/none.png"),
+    ("list.txt", "both.png 7\nred.png 7\n", "number 7 is given twice"),
+    ("list.txt", "both.png\n", "list.txt:1: expected '<photo> <number>'"),
+])
+def test_inputs_that_do_not_fit(run, file, text, message):
+    (run / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        command("--background", "cam-low:0.05")
+    assert not (run / "cues.npz").exists()
+
+
+@pytest.mark.parametrize(("extra", "message"), [
+    (["--classifier", "scores"], "name either the blob of the maps"),
+    (["--maps-blob", "none"], "no blob 'none'"),
+    (["--features-blob", "CAM", "--classifier", "CAM"], "blob 'CAM' has 2 channels, but the classifier weighs 3"),
+    (["--features-blob", "data", "--classifier", "none"], "no layer 'none' with weights; it has CAM"),
+])
+def test_blobs_that_are_not_there(run, extra, message):
+    with pytest.raises(UserError, match=message):
+        command(*extra, "--background", "cam-low:0.05")
+
+
+def test_a_convolution_serves_as_classifier(run):
+    command("--features-blob", "data", "--classifier", "CAM", "--background", "cam-low:0.05")
+    assert load_cues("cues.npz").least_size() == (33, 33)
+
+
+@pytest.mark.parametrize("extra", [["--background", "x:1"], ["--gate", "cam-low:0.1"], ["--threshold", "1"],
+                                   ["--out", "cues.txt"], ["--sizes", "0"]])
+def test_bad_options_end_with_status_2(run, extra, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command(*extra)
+    assert stopped.value.code == 2
+
+
+def evaluate(run, *extra, cues="cues.npz"):
+    evaluate_cues.main(["--cues", cues, "--list", "list.txt", "--masks", "masks", "--classes", "classes.txt",
+                        "--out", "results/cues.json", *extra])
+    return json.loads((run / "results" / "cues.json").read_text())
+
+
+def test_perfect_cues(run):
+    command("--background", "cam-low:0.05")
+    report = evaluate(run)
+    assert report["miou"] == 1 and report["images"] == 2 and report["size"] == [9, 9]
+    assert report["coverage_foreground"] == pytest.approx((9 + 6 + 9) / 162)
+
+
+def test_precision_recall_and_coverage_by_hand(run, capsys):
+    """Photo 7: of the 9 red cells 3 are found and 1 cell more is wrongly red; photo 2 has one right ground cell."""
+    save_cues("hand.pickle", {7: ([1, 2], [[1, 1, 1, 1], [2, 2, 2, 2], [2, 3, 4, 5]]), 2: ([1], [[0], [8], [8]])})
+    report = evaluate(run, cues="hand.pickle")
+    ground, red, blue = report["classes"]
+    assert (red["precision"], red["recall"], red["coverage"]) == (3 / 4, 3 / 18, 4 / 162)
+    assert (ground["precision"], ground["recall"]) == (1, 1 / (66 + 66))  # void does not count
+    assert blue["precision"] is None and blue["recall"] == 0
+    assert report["miou"] == pytest.approx((1 / 132 + 3 / 19 + 0) / 3)
+    assert "foreground 2.5%, background 0.6%, together 3.1%" in capsys.readouterr().out
+
+
+def test_cues_of_another_list_or_another_size(run):
+    save_cues("hand.npz", {7: ([1], [[1], [2], [2]])})
+    with pytest.raises(UserError, match="no cues for 1 photos of list.txt, the first is red.png"):
+        evaluate(run, cues="hand.npz")
+    with pytest.raises(UserError, match="image 7 has row 2, expected 0 to 1"):
+        evaluate(run, "--size", "2", "9", cues="hand.npz")
+
+
+def test_mask_at_cells_puts_corners_on_corners():
+    mask = np.arange(35).reshape(5, 7)
+    assert mask_at_cells(mask, (3, 4)).tolist() == [[0, 2, 4, 6], [14, 16, 18, 20], [28, 30, 32, 34]]
