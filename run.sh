@@ -108,7 +108,7 @@ train() { # train STAGE SOLVER WEIGHTS [ARG..]: one training, resumed from its n
   [ -f "train-$solver.prototxt" ] || reads=(solver-"$solver".prototxt "$solver"-train.prototxt lists)
   local with=(); [ -z "$MAX_ITER" ] || with=(--max-iter "$MAX_ITER")
   [ -z "$weights" ] || { with+=(--weights "$weights"); reads+=("$weights"); }
-  stage "$name" --reads "${reads[@]}" ${TRAIN_READS:-} --makes "models/${PREFIX}_iter_*" -- \
+  stage "$name" --reads "${reads[@]}" ${TRAIN_READS:-} --makes "models/${PREFIX}_*" -- \
     python -m training.train --solver "solver-$solver.prototxt" "${with[@]}" --resume --seed "$SEED" \
     --device "$DEVICE" --precision "$PRECISION" --log "logs/$name.jsonl" "$@"
 }

@@ -25,6 +25,7 @@ from localization_cues.saliency import photo_saliency
 from tools import voc
 from tools.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
 from tools.score_net import open_net
+from training.machine import add_flags
 
 
 def parse_args(argv):
@@ -66,9 +67,7 @@ def parse_args(argv):
                        help="no class may claim a cell of saliency below T (default: no gate, as SEC and DSRG)")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="cpu", help="cpu or the number of a GPU (default: %(default)s)")
-    machine.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32",
-                         help="of the embedded engine (default: %(default)s)")
+    add_flags(machine)
     machine.add_argument("--workers", type=int, default=available_cpus(), metavar="N",
                          help="processes for the saliency (default: the number of cores)")
     args = parser.parse_args(argv)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tools.common import UserError
+from training.machine import use_machine
 
 
 class ScoreNet:
@@ -73,10 +74,8 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
     ----------
     net_file, weights : path
         Deploy prototxt and caffemodel.
-    device : str
-        'cpu' or the number of a GPU; of several ('0,1') the first scores.
-    precision : str
-        'fp32', or a faster one of the embedded engine ('tf32', 'bf16').
+    device, precision : str
+        As the flags of training.machine.
 
     Returns
     -------
@@ -85,21 +84,10 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
     for what, path in (("net", net_file), ("weights", weights)):
         if not path.is_file():
             raise UserError(f"{what} {path} does not exist; real Caffe would end without a word here")
-    gpu = None if device == "cpu" else device.split(",")[0]
-    if gpu is not None and not gpu.isdecimal():
-        raise UserError(f"--device {device}: expected cpu or the number of a GPU")
     from training.findcaffe import caffe
 
     try:
-        if gpu is None:
-            caffe.set_mode_cpu()
-        else:
-            caffe.set_device(int(gpu))
-            caffe.set_mode_gpu()
-        if hasattr(caffe, "set_precision"):
-            caffe.set_precision(precision)
-        elif precision != "fp32":
-            raise UserError(f"--precision {precision}: this Caffe computes in fp32 only; leave it out")
+        use_machine(caffe, device, precision)
         return caffe.Net(str(net_file), str(weights), caffe.TEST)
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise UserError(f"cannot open {net_file} with {weights}: {error}") from error

@@ -33,6 +33,7 @@ from tools.dataset import read_image_labels
 from tools.multiscale import fuse_scores, label_map
 from tools.photo_pipeline import score_photos
 from tools.score_net import ScoreNet, open_net
+from training.machine import add_flags
 
 SIZES = (241, 321, 401)  # squares of the original's test-ms.py
 
@@ -66,10 +67,7 @@ def parse_args(argv):
                         help="blob of the scores (default: the net's only output)")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="cpu", help="cpu or the number of a GPU; of several (0,1) the first "
-                         "(default: %(default)s)")
-    machine.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32",
-                         help="of the embedded engine (default: %(default)s)")
+    add_flags(machine)
     machine.add_argument("--workers", type=int, default=available_cpus(), metavar="N",
                          help="images whose CRF runs at a time (default: the number of cores)")
     args = parser.parse_args(argv)

@@ -79,7 +79,7 @@ class RunFiles:
         return next((entry for entry in self.snapshots() if _is_whole(entry[1], caffe_pb2)), None)
 
 
-def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=()):
+def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapshot_prefix=None):
     """Read a solver and its net, apply the command line.
 
     Parameters
@@ -93,6 +93,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=()):
         Overrides `max_iter`.
     changes : sequence of str
         "LAYER.key=value": edits of the param_str of a Python layer.
+    snapshot_prefix : str, optional
+        Overrides `snapshot_prefix`: a variant of a run beside it.
 
     Raises
     ------
@@ -100,6 +102,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=()):
         Files that are missing or not readable, a solver without snapshot_prefix or net, an edit that fits no layer.
     """
     solver = _parsed(solver_path, caffe_pb2.SolverParameter(), "solver")
+    if snapshot_prefix is not None:
+        solver.snapshot_prefix = snapshot_prefix
     if not solver.snapshot_prefix:
         raise UserError(f"{solver_path}: no snapshot_prefix; give it one, it says where the weights go")
     field = next((name for name in ("net", "train_net") if solver.HasField(name)), None)

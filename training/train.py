@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from tools.common import UserError, run_main
+from training.machine import add_flags, device_numbers, use_machine
 from training.progress import LossLog, Progress
 from training.run_files import resolve
 from training.weights import copy_weights
@@ -33,11 +34,10 @@ def parse_args(argv):
     parser.add_argument("--weights", default="", help="initial weights, copied by layer name; several with commas")
     parser.add_argument("--resume", action="store_true", help="go on from the newest snapshot, if there is one")
     parser.add_argument("--seed", type=int, help="random seed (default: the solver's random_seed)")
-    parser.add_argument("--device", help="cpu, a GPU's number, or several with commas (default: the solver's mode)")
-    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"),
-                        help="arithmetic of the embedded engine (default fp32)")
+    add_flags(parser)
     parser.add_argument("--set", action="append", default=[], metavar="LAYER.key=value", dest="changes",
                         help="change the param_str of a Python layer, e.g. update-seed.grow=false")
+    parser.add_argument("--snapshot-prefix", metavar="PREFIX", help="where the weights go (default: the solver's)")
     parser.add_argument("--max-iter", type=int, help="iterations (default: the solver's max_iter)")
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
     parser.add_argument("--engine", choices=("auto", "embedded", "caffe"),
@@ -53,12 +53,12 @@ def main(argv=None):
     from training.findcaffe import caffe
 
     caffe_pb2 = caffe.proto.caffe_pb2
-    run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes)
+    run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
         return 0
     if _relaunched(args.device, caffe):
         return 0
-    _use_device(caffe, args.device, args.precision)
+    use_machine(caffe, args.device, args.precision)
     try:
         return _train(caffe, caffe_pb2, run, args)
     except Exception as error:
@@ -208,39 +208,11 @@ def _resume_command(args):
     return " ".join(["python -m training.train", *words])
 
 
-def _use_device(caffe, device, precision):
-    """Apply --device and --precision through what the engine offers."""
-    if precision:
-        if not hasattr(caffe, "set_precision"):
-            raise UserError(f"--precision {precision}: pycaffe computes in fp32 only; leave it out, or use "
-                            "--engine embedded")
-        caffe.set_precision(precision)
-    if device is None:
-        return
-    if device == "cpu":
-        caffe.set_mode_cpu()
-        return
-    devices = _device_numbers(device)
-    number = devices[int(os.environ.get("LOCAL_RANK", "0")) % len(devices)]
-    try:
-        caffe.set_device(number)
-        caffe.set_mode_gpu()
-    except RuntimeError as error:
-        raise UserError(f"--device {device}: {error}") from None
-
-
-def _device_numbers(device):
-    parts = device.split(",")
-    if not all(part.isdigit() for part in parts):
-        raise UserError(f"--device {device}: expected cpu, a number, or numbers with commas such as 0,1")
-    return [int(part) for part in parts]
-
-
 def _relaunched(device, caffe):
     """For several devices: run this command once per device under torch's launcher; whether that was done."""
-    if device is None or "," not in device or "LOCAL_RANK" in os.environ:
+    count = len(device_numbers(device))
+    if count < 2 or "LOCAL_RANK" in os.environ:
         return False
-    count = len(_device_numbers(device))
     if not hasattr(caffe, "set_precision"):
         raise UserError(f"--device {device}: pycaffe trains on one device here; give one, or use --engine embedded")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]

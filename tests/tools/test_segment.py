@@ -278,7 +278,7 @@ def test_missing_files_are_named(truth, tmp_path, monkeypatch, file):
 
 def test_unknown_device_is_refused(truth, monkeypatch):
     monkeypatch.setattr(segment, "open_net", open_net)
-    with pytest.raises(UserError, match="--device gpu0: expected cpu or the number of a GPU"):
+    with pytest.raises(UserError, match="--device gpu0: expected cpu, a number"):
         run("--device", "gpu0")
 
 
