@@ -17,7 +17,7 @@ def slow_growth(labels, cues, probabilities, th_background, th_foreground):
             for c in range(classes):
                 if cues[c, row, column]:
                     label_map[row, column] = c
-            best = max(present, key=lambda c: (probabilities[c, row, column], -c))  # noqa: B023 (used at once)
+            best = max(present, key=lambda c: (probabilities[c, row, column], -c))
             value = probabilities[best, row, column]
             if value > th_foreground and (best != 0 or value > th_background):
                 label_map[row, column] = best
