@@ -1,0 +1,97 @@
+// Mean field inference in a fully connected CRF with Gaussian edge potentials (Kraehenbuehl and Koltun, NIPS 2011).
+//
+//   E(x) = sum_i u_i(x_i) + sum_{i<j} sum_m mu_m(x_i, x_j) k_m(f_i, f_j)
+//   Q_i(l) <- softmax over l of ( -u_i(l) + sum_m sum_k gain_m(l, k) (K_m Q)_i(k) ),   gain = -mu
+//
+// Units: a feature is a position (pixels) or a colour (0..255) divided by its standard deviation, see features.h.
+// Energies are natural logarithms.
+//
+// Memory layout: images (height, width, 3) bytes; unaries and q (height, width, labels) float32; both row-major.
+// The caller owns what it passes in and out; q may not overlap unary. Images, features and gains are copied.
+//
+// Thread safety: a DenseCrf may be used from any number of threads at once after prepare(); each call needs its
+// own Workspace. Adding kernels is not thread safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "dense_crf/buffer.h"
+#include "dense_crf/features.h"
+#include "dense_crf/lattice.h"
+
+namespace dense_crf {
+
+// How a kernel couples labels: what is added to the logit of label l for each unit of filtered q at label k.
+struct Gain {
+    enum class Form { kScalar, kDiagonal, kMatrix };
+    Form form = Form::kScalar;
+    std::vector<float> values;  // 1, labels, or labels * labels (row k: from label k)
+};
+
+// Memory that a run needs beside its input and output. Keep one per thread to run without allocating.
+struct Workspace {
+    struct Kernel {
+        Buffer<float> read, write;  // vertex values of the image, see GlobalRows
+    };
+    struct Worker {
+        Buffer<float> rows, scratch;              // one tile row of pixels
+        std::vector<Buffer<float>> values, sums;  // vertex values of the tile, one a kernel
+    };
+    std::vector<Kernel> kernels;
+    std::vector<Worker> workers;
+};
+
+class DenseCrf {
+  public:
+    // Variables of an image. Throws std::invalid_argument when a size is not positive.
+    DenseCrf(int height, int width, int labels);
+    ~DenseCrf();
+
+    int height() const { return height_; }
+    int width() const { return width_; }
+    int labels() const { return labels_; }
+    std::size_t variables() const { return static_cast<std::size_t>(height_) * width_; }
+
+    // exp(-(dx^2 / sx^2 + dy^2 / sy^2) / 2)
+    void add_gaussian(float sx, float sy, Gain gain, Normalization normalization);
+    // the same times exp(-sum_c (dc / color_scales[c])^2 / 2)
+    void add_bilateral(float sx, float sy, const float color_scales[3], const std::uint8_t* image, Gain gain,
+                       Normalization normalization);
+    // exp(-|f_i - f_j|^2 / 2), features (dims, variables)
+    void add_features(int dims, const float* features, Gain gain, Normalization normalization);
+
+    // Builds the lattices that are not built yet. Runs call for it; call it to pay in advance.
+    void prepare(int threads);
+
+    // The three runs below take -sign * unary as energies: sign = -1 for energies, 1 for log-probabilities.
+    // Results are the same for any number of threads.
+
+    // q = mean field after `iterations` updates; 0 gives softmax(sign * unary).
+    void infer(const float* unary, float sign, int iterations, float* q, int threads, Workspace& workspace) const;
+    // q_out = one update of q_in; they may be the same array.
+    void step(const float* unary, float sign, const float* q_in, float* q_out, int threads,
+              Workspace& workspace) const;
+    // KL(Q || P) up to the constant log Z: sum q log q + sum q u - sum q (K q).
+    double kl_divergence(const float* unary, float sign, const float* q, int threads, Workspace& workspace) const;
+
+  private:
+    struct Kernel;
+    struct Pass;
+    class Run;
+
+    void add(std::unique_ptr<FeatureSource> features, Gain gain, Normalization normalization);
+    bool has_diagonal_kernel() const;
+
+    int height_, width_, labels_;
+    int tile_side_ = 0;
+    std::vector<Tile> tiles_;
+    std::vector<std::unique_ptr<Kernel>> kernels_;
+};
+
+// Rejects NaN and infinity: throws std::invalid_argument that starts with `name`.
+void require_finite(const float* values, std::size_t count, std::size_t row, const char* name);
+
+}  // namespace dense_crf

@@ -1,0 +1,171 @@
+// Names of lattice vertices, and tables from name to number.
+//
+// A vertex has dims + 1 integer coordinates that sum to 0, so dims of them name it. PackedKeys puts them into one
+// 64-bit word: a step to a neighbour is one addition, a comparison one instruction. Features of many dimensions
+// or of huge range do not fit; WideKeys then keeps the coordinates in a vector (slow, always right).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "dense_crf/features.h"
+#include "dense_crf/vector_kernels.h"
+
+namespace dense_crf {
+
+// Open addressing, linear probing, at most half full. Numbers are given in order of insertion.
+class PackedIndex {
+  public:
+    using Key = std::uint64_t;
+
+    explicit PackedIndex(std::size_t expected) { rehash(expected * 2); }
+
+    std::int32_t find_or_insert(Key key) {
+        for (std::size_t i = slot(key);; i = (i + 1) & mask_) {
+            if (slots_[i].key == key) return slots_[i].number;
+            if (slots_[i].key == kFree) {
+                const std::int32_t number = static_cast<std::int32_t>(keys_.size());
+                slots_[i] = {key, number};
+                keys_.push_back(key);
+                if (keys_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
+                return number;
+            }
+        }
+    }
+    std::int32_t find(Key key) const {  // -1: absent
+        for (std::size_t i = slot(key);; i = (i + 1) & mask_) {
+            if (slots_[i].key == key) return slots_[i].number;
+            if (slots_[i].key == kFree) return -1;
+        }
+    }
+    const std::vector<Key>& keys() const { return keys_; }
+
+  private:
+    static constexpr Key kFree = ~Key{0};  // PackedKeys uses 63 bits at most
+    struct Slot {
+        Key key;
+        std::int32_t number;
+    };
+
+    std::size_t slot(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> shift_); }
+    void rehash(std::size_t at_least) {
+        shift_ = 64 - 6;
+        while ((std::size_t{1} << (64 - shift_)) < at_least) --shift_;
+        slots_.assign(std::size_t{1} << (64 - shift_), Slot{kFree, -1});
+        mask_ = slots_.size() - 1;
+        for (std::size_t n = 0; n < keys_.size(); ++n) {
+            std::size_t i = slot(keys_[n]);
+            while (slots_[i].key != kFree) i = (i + 1) & mask_;
+            slots_[i] = {keys_[n], static_cast<std::int32_t>(n)};
+        }
+    }
+
+    int shift_ = 0;
+    std::size_t mask_ = 0;
+    std::vector<Slot> slots_;
+    std::vector<Key> keys_;
+};
+
+class WideIndex {
+  public:
+    using Key = std::vector<std::int32_t>;
+
+    explicit WideIndex(std::size_t) {}
+    std::int32_t find_or_insert(const Key& key) {
+        const auto found = numbers_.try_emplace(key, static_cast<std::int32_t>(keys_.size()));
+        if (found.second) keys_.push_back(key);
+        return found.first->second;
+    }
+    std::int32_t find(const Key& key) const {
+        const auto found = numbers_.find(key);
+        return found == numbers_.end() ? -1 : found->second;
+    }
+    const std::vector<Key>& keys() const { return keys_; }
+
+  private:
+    struct Hash {
+        std::size_t operator()(const Key& key) const {
+            std::uint64_t h = 0;
+            for (std::int32_t x : key) h = (h ^ static_cast<std::uint32_t>(x)) * 0x9E3779B97F4A7C15u, h ^= h >> 29;
+            return static_cast<std::size_t>(h);
+        }
+    };
+    std::unordered_map<Key, std::int32_t, Hash> numbers_;
+    std::vector<Key> keys_;
+};
+
+// Geometry: corner r + 1 of a simplex is corner r plus one step along coordinate i, where i has rank dims - r. A
+// step along i < dims adds 1 to every coordinate and takes dims + 1 from coordinate i; a step along coordinate
+// dims (which is not stored) adds 1 to every one. The blur walks along the same steps.
+class PackedKeys {
+  public:
+    using Index = PackedIndex;
+    using Key = PackedIndex::Key;
+
+    // low, high: bounds of every stored coordinate, neighbours included.
+    static bool fits(const std::vector<std::int64_t>& low, const std::vector<std::int64_t>& high) {
+        return total_bits(low, high) <= 63;
+    }
+    PackedKeys(const std::vector<std::int64_t>& low, const std::vector<std::int64_t>& high)
+        : low_(low), shift_(low.size()), step_(low.size() + 1) {
+        int bit = 0;
+        Key ones = 0;
+        for (std::size_t i = 0; i < low.size(); ++i) {
+            shift_[i] = bit;
+            ones += Key{1} << bit;
+            bit += bits(high[i] - low[i]);
+        }
+        for (std::size_t i = 0; i < low.size(); ++i) {
+            step_[i] = ones - (static_cast<Key>(low.size() + 1) << shift_[i]);
+        }
+        step_.back() = ones;
+    }
+    // coordinates: kEmbedWidth apart.
+    Key make(const std::int32_t* coordinates) const {
+        Key key = 0;
+        for (std::size_t i = 0; i < low_.size(); ++i) {
+            key += static_cast<Key>(coordinates[i * kEmbedWidth] - low_[i]) << shift_[i];
+        }
+        return key;
+    }
+    void step(Key& key, int coordinate) const { key += step_[coordinate]; }
+
+  private:
+    static int bits(std::int64_t span) {
+        int n = 1;
+        while (n < 63 && (std::int64_t{1} << n) <= span) ++n;
+        return n;
+    }
+    static int total_bits(const std::vector<std::int64_t>& low, const std::vector<std::int64_t>& high) {
+        int n = 0;
+        for (std::size_t i = 0; i < low.size() && n <= 63; ++i) n += bits(high[i] - low[i]);
+        return n;
+    }
+    std::vector<std::int64_t> low_;
+    std::vector<int> shift_;
+    std::vector<Key> step_;
+};
+
+class WideKeys {
+  public:
+    using Index = WideIndex;
+    using Key = WideIndex::Key;
+
+    explicit WideKeys(int dims) : dims_(dims) {}
+    Key make(const std::int32_t* coordinates) const {
+        Key key(dims_);
+        for (int i = 0; i < dims_; ++i) key[i] = coordinates[i * kEmbedWidth];
+        return key;
+    }
+    void step(Key& key, int coordinate) const {
+        for (std::int32_t& x : key) ++x;
+        if (coordinate < dims_) key[coordinate] -= dims_ + 1;
+    }
+
+  private:
+    int dims_;
+};
+
+}  // namespace dense_crf

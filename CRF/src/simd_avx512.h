@@ -1,0 +1,33 @@
+// Sixteen floats in a 512-bit register (AVX-512 F, BW, DQ, VL).
+#pragma once
+
+#include <immintrin.h>
+
+namespace dense_crf::avx512 {
+
+struct Vec {
+    static constexpr int kLanes = 16;
+    __m512 v;
+
+    static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+    static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+    static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+    static Vec load_first(const float* p, int n, float rest) {
+        return {_mm512_mask_loadu_ps(_mm512_set1_ps(rest), first(n), p)};
+    }
+    void store(float* p) const { _mm512_storeu_ps(p, v); }
+    void store_first(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+};
+
+inline Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline float horizontal_max(Vec a) { return _mm512_reduce_max_ps(a.v); }
+inline float horizontal_sum(Vec a) { return _mm512_reduce_add_ps(a.v); }
+inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+// a * 2^n for integral n.
+inline Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+
+}  // namespace dense_crf::avx512
