@@ -3,6 +3,8 @@
 from . import (  # noqa: F401
     activation,
     common,
+    database,
+    hdf5,
     image_data,
     input,
     interp,
@@ -10,6 +12,8 @@ from . import (  # noqa: F401
     metrics,
     normalization,
     pooling,
+    recurrent,
     shape,
     vision,
+    window_data,
 )

@@ -147,6 +147,7 @@ class Pooling(TorchLayer):
 
     def compute(self, x):
         p = self.param
+        x = x.contiguous(memory_format=torch.channels_last)  # several times faster than NCHW on a CPU
         if p.pool == p.AVE:
             return self.pool.average(x)
         if p.pool == p.STOCHASTIC:

@@ -1,0 +1,111 @@
+"""Data: pictures or arrays with labels from an LMDB database of Datum records."""
+
+import os
+import weakref
+
+import cv2
+import lmdb
+import numpy as np
+
+from ..layer import register
+from ..proto import caffe_pb2
+from .data_transformer import Transformer
+from .reading import DataLayer, Order, decode_picture, same_shapes, write_array, write_pictures
+
+_open = weakref.WeakValueDictionary()  # LMDB allows one handle a file and process: layers share it
+
+
+class _Database:
+    """A read-only LMDB environment."""
+
+    def __init__(self, path):
+        self.env = lmdb.open(path, readonly=True, lock=False, readahead=False, subdir=os.path.isdir(path))
+
+
+@register("Data")
+class Data(DataLayer):
+    """Records of an LMDB in the order of their keys, round after round: (N, C, H, W), and labels (N,).
+
+    A record holds uint8 or float values (C, H, W), or an encoded picture, which force_color, force_gray or the
+    picture itself gives three channels or one.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, bottom, top):
+        p = self.param = self._layer_param.data_param
+        t = self._layer_param.transform_param
+        if p.batch_size < 1:
+            raise self.error("batch_size is missing or 0; expected at least 1")
+        if t.force_color and t.force_gray:
+            raise self.error("either force_color or force_gray, not both")
+        if p.backend != p.LMDB:
+            raise self.error(f"LevelDB is not supported (source '{p.source}'; it is what a data_param without backend "
+                             "means): convert the data to LMDB (convert_imageset -backend lmdb) and set backend: LMDB")
+        self._connect(p.source)
+        color = t.force_color or p.force_encoded_color
+        self.flags = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if t.force_gray else cv2.IMREAD_UNCHANGED
+        self.transformer = Transformer(self)
+        self.order = Order(self, self.count, p.batch_size, rand_skip=p.rand_skip)
+        height, width, channels = self.picture(*self._record(self.order.items(0)[0]))[0].shape
+        top[0].reshape(p.batch_size, channels, *self.transformer.extents(height, width))
+        for blob in top[1:]:
+            blob.reshape(p.batch_size)
+
+    def _connect(self, source):
+        path = os.path.realpath(source)
+        try:
+            self.database = _open.get(path) or _Database(path)
+        except lmdb.Error as error:
+            raise self.error(f"cannot open the LMDB '{source}': {error}") from error
+        _open[path] = self.database
+        self.count = self.database.env.stat()["entries"]
+        if not self.count:
+            raise self.error(f"the LMDB '{source}' is empty")
+        self.cursor = self.database.env.begin().cursor()
+        self.place = None  # of the cursor
+
+    def _record(self, place):
+        """Key and value of the record at a place, counted from 0 in the order of keys."""
+        if self.place is None or place < self.place:
+            self.cursor.first()
+            self.place = 0
+        while self.place < place:
+            self.cursor.next()
+            self.place += 1
+        return self.cursor.item()
+
+    def picture(self, key, value):
+        """A record's picture (H, W, C) and label."""
+        what = f"record '{key.decode(errors='replace')}' of '{self.param.source}'"
+        datum = caffe_pb2.Datum()
+        try:
+            datum.ParseFromString(value)
+        except Exception as error:
+            raise self.error(f"{what} is not a Datum message") from error
+        if datum.encoded:
+            picture = decode_picture(datum.data, self.flags)
+            if picture is None:
+                raise self.error(f"{what} holds a picture that is cut short or cannot be decoded")
+            return (picture if picture.ndim == 3 else picture[:, :, None]), datum.label, what
+        values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
+        shape = (datum.channels, datum.height, datum.width)
+        if values.size != np.prod(shape) or not values.size:
+            raise self.error(f"{what} holds {values.size} values for the shape {shape}")
+        return values.reshape(shape).transpose(1, 2, 0), datum.label, what
+
+    def jobs(self, tick):
+        choices = self.choices(self.transformer, tick, self.param.batch_size)
+        records = [self._record(place) for place in self.order.items(tick)]
+        return [lambda r=r, c=c: self.item(r, c) for r, c in zip(records, choices, strict=True)]
+
+    def item(self, record, choice):
+        picture, label, what = self.picture(*record)
+        return self.transformer(picture, choice, what), label, what
+
+    def deliver(self, items, top):
+        pictures, labels, names = zip(*items, strict=True)
+        same_shapes(self, pictures, names)
+        write_pictures(top[0], pictures)
+        if len(top) > 1:
+            write_array(top[1], np.array(labels))
