@@ -101,6 +101,8 @@ def probabilities(scores):
 def label_map(scores, image_bgr=None, classes=None):
     """Class of every pixel.
 
+    One thread: callers work on several images at a time.
+
     Parameters
     ----------
     scores : ndarray of float32, shape (H, W, C)
@@ -122,5 +124,6 @@ def label_map(scores, image_bgr=None, classes=None):
         import krahenbuhl2013  # built from CRF/; not needed without the CRF
 
         image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
-        scores = krahenbuhl2013.CRF(image_rgb, np.log(probabilities(scores)), scale_factor=CRF_SCALE)
+        log_p = np.log(probabilities(scores))
+        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=CRF_SCALE, threads=1)
     return classes[np.argmax(scores, axis=2)].astype(np.uint8)

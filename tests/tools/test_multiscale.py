@@ -84,7 +84,7 @@ def test_crf_gets_the_rgb_photo_and_log_p_of_the_allowed_classes(rng, crf_calls)
     labels = multiscale.label_map(scores, image_bgr, classes=[0, 3, 5])
     (image, unary, settings), = crf_calls
     np.testing.assert_array_equal(image, image_bgr[:, :, ::-1])
-    assert image.flags.c_contiguous and settings == {"scale_factor": 1.0}
+    assert image.flags.c_contiguous and settings == {"scale_factor": 1.0, "threads": 1}
     np.testing.assert_allclose(unary, np.log(special.softmax(scores[:, :, [0, 3, 5]], axis=2)), atol=1e-6)
     np.testing.assert_array_equal(labels, np.array([5, 3, 0])[unary.argmax(axis=2)])
 
