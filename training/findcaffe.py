@@ -47,8 +47,8 @@ def find_caffe(engine="auto", caffe_root=None):
     for folder in (ROOT, ROOT / "training"):
         _put_on_path(folder)
     if "caffe" not in sys.modules:
-        _put_on_path(_folder_of_caffe(engine, caffe_root), first=True)
-    caffe = _imported()
+        _import_from(_folder_of_caffe(engine, caffe_root))
+    caffe = sys.modules["caffe"]
     embedded = _is_embedded(caffe.__file__)
     if embedded and engine == "caffe" or not embedded and engine == "embedded":
         raise UserError(f"ENGINE={engine}, but the module caffe is already loaded from {caffe.__file__}")
@@ -92,12 +92,15 @@ def _put_on_path(folder, first=False):
         sys.path.insert(0 if first else len(sys.path), folder)
 
 
-def _imported():
+def _import_from(folder):
+    _put_on_path(folder, first=True)
     try:
-        return importlib.import_module("caffe")
+        importlib.import_module("caffe")
     except ImportError as error:
-        raise UserError(f"the module caffe does not load: {error}; rebuild pycaffe for Python "
-                        f"{sys.version_info.major}.{sys.version_info.minor}, or set ENGINE=embedded") from error
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        remedy = (f"rebuild pycaffe for Python {version}, or set ENGINE=embedded" if folder != ENGINE_FOLDER
+                  else "run setup.sh and use its .venv")
+        raise UserError(f"the module caffe of {folder} does not load: {error}; {remedy}") from error
 
 
 def _is_embedded(path):

@@ -58,6 +58,10 @@ def test_softmax_gradient_by_finite_differences(rng):
     check_gradient(lambda x: (floored_softmax(x) * top).sum(), scores, gradient, rng)
 
 
+def test_softmax_of_infinite_scores_is_nan_without_a_warning():
+    assert np.isnan(floored_softmax(np.array([[[[np.inf]], [[np.inf]]]]))).all()
+
+
 # -- seed losses --------------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,12 @@ def test_other_settings_are_refined_apart(other, batch, recorded):
     assert len(recorded) == 2
 
 
+def test_probabilities_that_are_not_finite_never_reach_the_crf(batch, recorded):
+    """A training that has gone wrong shows in the loss, which is NaN then."""
+    batch[0][1, 2, 3, 4] = np.nan
+    assert np.isnan(Refinement()(*batch)).all() and not recorded
+
+
 def test_only_the_last_results_are_remembered(batch, recorded):
     refine = Refinement(remember=2)
     for shift in (0, 1, 2, 0):

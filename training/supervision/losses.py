@@ -143,7 +143,8 @@ def expand_loss(probabilities, labels):
 
 def _exponentials(scores):
     """exp(x - max over classes), float64, a new array."""
-    shifted = np.subtract(scores, np.max(scores, axis=1, keepdims=True), dtype=np.float64)
+    with np.errstate(invalid="ignore"):         # infinite scores become NaN, which the training stops at
+        shifted = np.subtract(scores, np.max(scores, axis=1, keepdims=True), dtype=np.float64)
     return np.exp(shifted, out=shifted)
 
 

@@ -79,7 +79,7 @@ class Refinement:
         Returns
         -------
         float32 array (N, C, H, W), not writeable
-            Between 1e-4 / (1 + C 1e-4) and 1.
+            Between 1e-4 / (1 + C 1e-4) and 1; NaN throughout where the probabilities are not all finite.
         """
         probabilities = np.asarray(probabilities)
         if probabilities.ndim != 4 or np.ndim(images) != 4 or len(images) != len(probabilities):
@@ -87,6 +87,8 @@ class Refinement:
                 f"refinement: probabilities are {probabilities.shape}, images {np.shape(images)}; "
                 "expected (N, C, H, W) and (N, 3, H', W') with the same N"
             )
+        if not np.isfinite(probabilities).all():
+            return np.full(probabilities.shape, np.nan, dtype=np.float32)   # the loss shows it, no CRF is needed
         images_8bit = network_images_to_8bit(images, *probabilities.shape[2:], mean_bgr)
         settings = (iterations, scale_factor, bool(textbook))
         with self._lock:                # a second caller with the same input waits for the first one's result

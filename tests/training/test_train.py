@@ -1,0 +1,281 @@
+"""The training command: end to end, resumed as unbroken, overrides, logs, and what it says when something is wrong."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.training.runs import NET, SOLVER, make_run
+from tools.common import UserError
+from training import train
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """A run folder as working directory, and a function that trains there and returns what was printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGINE", "embedded")
+    monkeypatch.setenv("GLOG_minloglevel", "1")
+    make_run(tmp_path)
+
+    def call(*words):
+        status = train.main(["--solver", "solver.prototxt", *words])
+        call.printed = capsys.readouterr().err
+        return status
+
+    call.folder = tmp_path
+    return call
+
+
+def weights(path):
+    import caffe
+
+    net = caffe.Net("net.prototxt", caffe.TRAIN, weights=str(path))
+    return np.concatenate([blob.data.ravel() for blobs in net.params.values() for blob in blobs])
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def remove_snapshots(folder):
+    for path in folder.glob("models/*_iter_*"):
+        path.unlink()
+
+
+def test_a_run_ends_with_the_weights_of_the_last_iteration(run):
+    assert run("--log", "logs/tiny.jsonl") == 0
+    assert (run.folder / "models/tiny_iter_8.caffemodel").is_file()
+    assert "trained: models/tiny_iter_8.caffemodel" in run.printed and "tiny: 8/8, loss-seed " in run.printed
+    lines = [json.loads(line) for line in (run.folder / "logs/tiny.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == list(range(8))
+    np.testing.assert_allclose([line["lr"] for line in lines], [5e-4] * 4 + [2.5e-4] * 4, rtol=1e-6)
+    assert all(np.isfinite(line["losses"]["loss-seed"]) and line["seconds"] >= 0 for line in lines)
+
+
+def test_the_run_keeps_the_solver_and_net_that_made_it(run):
+    run("--max-iter", "2", "--seed", "5", "--set", "annotation.mirror=false")
+    solver = (run.folder / "models/tiny_solver.prototxt").read_text()
+    assert 'net: "models/tiny_net.prototxt"' in solver and "max_iter: 2" in solver and "random_seed: 5" in solver
+    assert "mirror: false" in (run.folder / "models/tiny_net.prototxt").read_text()
+    model = digest(run.folder / "models/tiny_iter_2.caffemodel")
+    remove_snapshots(run.folder)
+    assert train.main(["--solver", "models/tiny_solver.prototxt"]) == 0
+    assert digest(run.folder / "models/tiny_iter_2.caffemodel") == model
+
+
+def test_the_net_is_kept_word_for_word_unless_it_is_changed(run):
+    run("--max-iter", "1")
+    assert (run.folder / "models/tiny_net.prototxt").read_text() == NET
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run):
+    digests = []
+    for seed in ("3", "3", "4"):
+        remove_snapshots(run.folder)
+        run("--seed", seed)
+        digests.append(digest(run.folder / "models/tiny_iter_8.caffemodel"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_a_resumed_run_equals_the_unbroken_one(run, iter_size):
+    """With shuffled photos, mirroring, dropout, momentum and a step of the learning rate in between."""
+    (run.folder / "solver.prototxt").write_text(SOLVER + f"iter_size: {iter_size}\n")
+    run("--log", "unbroken.jsonl")
+    unbroken = digest(run.folder / "models/tiny_iter_8.caffemodel")
+    remove_snapshots(run.folder)
+    run("--max-iter", "4", "--log", "resumed.jsonl")
+    run("--resume", "--log", "resumed.jsonl")
+    assert "resumed from models/tiny_iter_4.solverstate" in run.printed
+    assert "models/tiny_solver.prototxt differs from what the snapshot was made with" in run.printed     # max_iter
+    assert digest(run.folder / "models/tiny_iter_8.caffemodel") == unbroken
+    logs = [[json.loads(line) for line in (run.folder / f"{name}.jsonl").read_text().splitlines()]
+            for name in ("unbroken", "resumed")]
+    assert [(x["iteration"], x["losses"]) for x in logs[0]] == [(x["iteration"], x["losses"]) for x in logs[1]]
+
+
+def test_resume_passes_over_a_state_that_was_cut_off(run):
+    run("--max-iter", "6")
+    unbroken = digest(run.folder / "models/tiny_iter_6.caffemodel")
+    state = run.folder / "models/tiny_iter_6.solverstate"
+    state.write_bytes(state.read_bytes()[:-10])
+    (run.folder / "models/tiny_iter_6.caffemodel").rename(run.folder / "models/tiny_iter_7.caffemodel")
+    run("--max-iter", "6", "--resume")
+    assert "resumed from models/tiny_iter_3.solverstate" in run.printed
+    assert digest(run.folder / "models/tiny_iter_6.caffemodel") == unbroken
+
+
+def test_resume_without_a_snapshot_starts_anew(run):
+    assert run("--resume") == 0
+    assert "resumed" not in run.printed
+
+
+def test_a_finished_run_is_left_alone(run):
+    run()
+    before = (run.folder / "models/tiny_iter_8.caffemodel").stat().st_mtime_ns
+    for words in ((), ("--resume",)):
+        assert run(*words) == 0
+        assert "nothing to do: models/tiny_iter_8.caffemodel exists" in run.printed
+    assert (run.folder / "models/tiny_iter_8.caffemodel").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_of_other_settings_is_not_taken_for_this_one(run):
+    run()
+    with pytest.raises(UserError, match=r"made with other settings .* \(see models/tiny_net\.prototxt\); remove it"):
+        run("--set", "annotation.mirror=false")
+
+
+def test_snapshots_of_an_earlier_run_are_not_written_over(run):
+    run("--max-iter", "4")
+    with pytest.raises(UserError, match=r"tiny_iter_4\.solverstate is there from an earlier run; add --resume"):
+        run()
+
+
+def test_a_drawn_seed_stays_that_of_the_run(run):
+    (run.folder / "solver.prototxt").write_text(SOLVER.replace("random_seed: 11\n", ""))
+    run("--max-iter", "4")
+    seed = [line for line in (run.folder / "models/tiny_solver.prototxt").read_text().splitlines() if "seed" in line]
+    run("--resume")
+    assert len(seed) == 1 and seed[0] in (run.folder / "models/tiny_solver.prototxt").read_text()
+
+
+def test_weights_are_copied_and_the_rest_is_named(run):
+    run("--max-iter", "1")
+    (run.folder / "first").mkdir()
+    (run.folder / "models/tiny_iter_1.caffemodel").rename(run.folder / "first/a.caffemodel")
+    remove_snapshots(run.folder)
+    (run.folder / "net.prototxt").write_text(NET.replace('name: "score"', 'name: "score-new"'))
+    run("--weights", "first/a.caffemodel", "--max-iter", "1")
+    assert "first/a.caffemodel: copied 1 layers (conv); not in the net: score" in run.printed
+    assert "left at their filler: score-new" in run.printed
+
+
+def test_initial_weights_are_those_of_the_file(run):
+    run("--max-iter", "1")
+    first = weights(run.folder / "models/tiny_iter_1.caffemodel")
+    (run.folder / "models/tiny_iter_1.caffemodel").rename(run.folder / "first.caffemodel")
+    remove_snapshots(run.folder)
+    (run.folder / "solver.prototxt").write_text(SOLVER.replace("0.0005", "0"))
+    run("--weights", "first.caffemodel", "--seed", "99", "--max-iter", "1")
+    np.testing.assert_array_equal(weights(run.folder / "models/tiny_iter_1.caffemodel"), first)
+
+
+# -- what is refused ----------------------------------------------------------------------------------------
+
+
+def test_weights_without_a_layer_of_the_net_are_refused(run):
+    run("--max-iter", "1")
+    (run.folder / "models/tiny_iter_1.caffemodel").rename(run.folder / "a.caffemodel")
+    remove_snapshots(run.folder)
+    renamed = NET.replace('name: "score"', 'name: "s"').replace('name: "conv"', 'name: "c"')
+    (run.folder / "net.prototxt").write_text(renamed)
+    with pytest.raises(UserError, match=r"a\.caffemodel: none of its layers \(conv, score\) has the name .* \(c, s\)"):
+        run("--weights", "a.caffemodel")
+
+
+def test_weights_of_another_shape_are_refused(run):
+    run("--max-iter", "1")
+    (run.folder / "models/tiny_iter_1.caffemodel").rename(run.folder / "a.caffemodel")
+    remove_snapshots(run.folder)
+    (run.folder / "net.prototxt").write_text(NET.replace("num_output: 4", "num_output: 5"))
+    with pytest.raises(UserError, match=r"layer 'conv' .*\(5, 3, 3, 3\).*\(4, 3, 3, 3\).*a\.caffemodel"):
+        run("--weights", "a.caffemodel")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--set", "update-seed.grwo=false"), r"layer 'update-seed' \(DSRGLayer\): unknown param 'grwo'"),
+    (("--set", "score.grow=false"), r"has no Python layer 'score'; its Python layers: annotation, softmax, update"),
+    (("--set", "grow"), r"--set grow: expected LAYER\.key=value"),
+    (("--set", "annotation.size=[1"), r"--set annotation\.size=\[1: the value or the param_str .* not readable"),
+    (("--weights", "none.caffemodel"), r"weights none\.caffemodel do not exist"),
+    (("--weights", "cues.npz"), r"weights cues\.npz are damaged or no \.caffemodel"),
+    (("--max-iter", "0"), r"max_iter is 0, expected 1 or more"),
+    (("--device", "gpu"), r"--device gpu: expected cpu, a number, or numbers with commas"),
+])
+def test_wrong_words_are_answered_in_one_line(words, message, run):
+    with pytest.raises(UserError, match=message):
+        run(*words)
+    assert not list(run.folder.glob("models/*_iter_*"))
+
+
+@pytest.mark.parametrize(("solver", "message"), [
+    (SOLVER.replace('net: "net.prototxt"', ""), r"solver\.prototxt: neither net nor train_net"),
+    (SOLVER.replace('snapshot_prefix: "models/tiny"', ""), r"solver\.prototxt: no snapshot_prefix"),
+    (SOLVER.replace("net.prototxt", "none.prototxt"), r"net none\.prototxt does not exist"),
+    (SOLVER + "speed: 3\n", r"solver solver\.prototxt:\d+:\d+.*speed"),
+])
+def test_solvers_that_cannot_be_run_are_named(solver, message, run):
+    (run.folder / "solver.prototxt").write_text(solver)
+    with pytest.raises(UserError, match=message):
+        run()
+
+
+def test_a_missing_photo_is_named(run):
+    (run.folder / "photos/4.png").unlink()
+    with pytest.raises(UserError, match=r"photos/4\.png"):
+        run()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_the_weights_change(run):
+    """A learning rate that is far too high: the snapshots of before are whole and finite."""
+    (run.folder / "solver.prototxt").write_text(SOLVER.replace("0.0005", "1e30").replace("snapshot: 3", "snapshot: 1"))
+    with pytest.raises(UserError, match=r"iteration \d+: loss-seed (nan|inf) at lr 1e\+30; .* Lower base_lr"):
+        run()
+    snapshots = sorted(run.folder.glob("models/*.caffemodel"))
+    assert not (run.folder / "models/tiny_iter_8.caffemodel").exists() and len(snapshots) < 8
+
+
+def test_a_bug_in_a_layer_keeps_its_traceback(run, monkeypatch):
+    monkeypatch.setattr("pylayers.dsrg_layer.DSRGLayer.forward", lambda self, bottom, top: {}["bug"])
+    with pytest.raises(KeyError, match="bug"):
+        run()
+
+
+def test_precision_is_refused_where_caffe_has_none(run, monkeypatch):
+    import caffe
+
+    monkeypatch.delattr(caffe, "set_precision")
+    with pytest.raises(UserError, match=r"--precision bf16: pycaffe computes in fp32 only"):
+        run("--precision", "bf16")
+
+
+# -- as a process -------------------------------------------------------------------------------------------
+
+
+def start(folder, *words):
+    path = os.pathsep.join(str(ROOT / part) for part in ("", "engine", "training"))
+    environment = {**os.environ, "PYTHONPATH": path, "ENGINE": "embedded", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "training.train", "--solver", "solver.prototxt", *words]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_errors_are_one_line_and_a_status(run):
+    process = start(run.folder, "--weights", "none.caffemodel")
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert error.splitlines()[-1].startswith("error: weights none.caffemodel do not exist")
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_snapshot_and_says_how_to_go_on(run, number, status):
+    (run.folder / "solver.prototxt").write_text(
+        SOLVER.replace("max_iter: 8", "max_iter: 100000").replace("snapshot: 3", "snapshot: 0"))
+    process = start(run.folder, "--log", "log.jsonl")
+    deadline = time.monotonic() + 100
+    while not ((run.folder / "log.jsonl").exists() and (run.folder / "log.jsonl").read_text()):
+        assert time.monotonic() < deadline and process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(number)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == status, error
+    states = list(run.folder.glob("models/tiny_iter_*.solverstate"))
+    assert len(states) == 1 and "python -m training.train --solver solver.prototxt --log log.jsonl --resume" in error
