@@ -130,7 +130,9 @@ if selected data && [ -z "$DATA_ROOT" ] && [ -n "$MAKE_DATA" ]; then
   stage data --makes made-data -- $MAKE_DATA --out made-data --seed "$SEED"
 fi
 if selected lists; then
-  stage lists --reads data/ImageSets/Segmentation --makes lists/input_list.txt lists/classes.txt -- \
+  reads=(data/ImageSets/Segmentation)
+  for f in data/image_labels.txt data/classes.txt data/Annotations; do [ ! -e "$f" ] || reads+=("$f"); done
+  stage lists --reads "${reads[@]}" --makes lists/input_list.txt lists/classes.txt -- \
     python -m tools.make_lists --data data --out lists
 fi
 # <prefix>_iter_<max_iter>.caffemodel of every solver of the experiment
