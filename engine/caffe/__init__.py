@@ -4,8 +4,7 @@ Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 u
 here are pycaffe's; `set_precision` and the exception classes are the engine's own.
 """
 
-from . import classifier, detector, draw, io, net_spec, proto  # noqa: F401
-from . import pycaffe  # noqa: F401
+from . import classifier, detector, draw, io, net_spec, proto, pycaffe  # noqa: F401
 from .classifier import Classifier
 from .detector import Detector
 from .device import (

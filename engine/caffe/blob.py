@@ -119,6 +119,48 @@ class Memory:
         return self._host.numpy()
 
 
+class Reshaped:
+    """The Memory of another blob under another shape of the same count (parameters shared permissively)."""
+
+    exposed = property(lambda self: self.base.exposed)
+
+    def __init__(self, base, shape):
+        self.base, self.shape = base, tuple(shape)
+
+    def reshape(self, shape):
+        if tuple(shape) != self.shape:
+            raise ValueError(f"a parameter of shape {self.shape} that is shared cannot become {tuple(shape)}")
+
+    def read(self, device):
+        return self.base.read(device).reshape(self.shape)
+
+    def mutable(self, device):
+        value = self.base.mutable(device)
+        if not value.is_contiguous():  # a reshape would be a copy
+            self.base.write(value.contiguous())
+            value = self.base.mutable(device)
+        return value.view(self.shape)
+
+    def write(self, tensor):
+        self.base.write(tensor.reshape(self.base.shape))
+
+    def accumulate(self, tensor):
+        self.base.accumulate(tensor.reshape(self.base.shape))
+
+    def clear(self):
+        self.base.clear()
+
+    def array(self):
+        return self.base.array().reshape(self.shape)
+
+    def view(self):
+        return self.base.view().reshape(self.shape)
+
+
+def _as_shape(memory, shape):
+    return memory if memory.shape == shape else Reshaped(memory, shape)
+
+
 class Blob:
     """An N-d array `data` with its gradient `diff` (pycaffe's Blob).
 
@@ -178,12 +220,12 @@ class Blob:
         self.diff_memory.reshape(shape)
 
     def share_data(self, other):
-        """Use the data memory of `other` (same shape) from now on."""
-        self.data_memory = other.data_memory
+        """Use the data memory of `other` (same count) from now on."""
+        self.data_memory = _as_shape(other.data_memory, self._shape)
 
     def share_diff(self, other):
-        """Use the diff memory of `other` (same shape) from now on."""
-        self.diff_memory = other.diff_memory
+        """Use the diff memory of `other` (same count) from now on."""
+        self.diff_memory = _as_shape(other.diff_memory, self._shape)
 
     def __repr__(self):
         return f"Blob{self._shape}"

@@ -173,7 +173,10 @@ class TorchLayer(NativeLayer):
         where = device.current()
         leaves = []
         for blob, wanted in zip(bottom, self.propagate_down, strict=True):
-            leaves.append(_leaf(blob.data_memory.read(where), wanted))
+            value = blob.data_memory.read(where)
+            if blob.data_memory.exposed and any(blob is t for t in top):
+                value = value.clone()  # the result goes into this very memory, which autograd still has to read
+            leaves.append(_leaf(value, wanted))
         for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
             leaves.append(_leaf(blob.data_memory.read(where), wanted))
         inputs = [t.float() for t in leaves] if self.fp32 else leaves
@@ -207,9 +210,10 @@ class TorchLayer(NativeLayer):
         for blob, wants, grad in zip(bottom, propagate_down, grads, strict=False):
             if wants:
                 blob.diff_memory.clear() if grad is None else blob.diff_memory.write(grad)
+        passed_on = {grad.data_ptr() for _, grad in made}  # memory of the tops, which changes while the sum is kept
         for blob, grad in zip(self.blobs, grads[len(bottom) :], strict=True):
             if grad is not None:
-                blob.diff_memory.accumulate(grad)
+                blob.diff_memory.accumulate(grad.clone() if grad.data_ptr() in passed_on else grad)
 
 
 def _leaf(value, wanted):

@@ -5,6 +5,7 @@ read their rank's share (device.solver_rank of device.solver_count), gradients a
 so that weights stay equal everywhere. Without torchrun every function here does nothing.
 """
 
+import atexit
 import os
 
 import torch
@@ -18,6 +19,7 @@ def start():
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2 or dist.is_initialized():
         return
     dist.init_process_group("nccl" if device.current().type == "cuda" else "gloo")
+    atexit.register(dist.destroy_process_group)
     device.set_solver_count(dist.get_world_size())
     device.set_solver_rank(dist.get_rank())
 
@@ -33,7 +35,7 @@ def average_gradients(net):
     if not dist.is_initialized():
         return
     where, world = device.current(), dist.get_world_size()
-    diffs = [blob.diff_memory for blob, *_ in net._learnable]
+    diffs = [param.blob.diff_memory for param in net._learnable]
     flat = torch.cat([d.read(where).float().reshape(-1) for d in diffs])
     dist.all_reduce(flat)
     flat /= world
@@ -49,8 +51,12 @@ def share_weights(net):
     """Give every process rank 0's weights."""
     if not dist.is_initialized():
         return
-    for blob, *_ in net._learnable:
-        dist.broadcast(blob.data_memory.mutable(device.current()), 0)
+    where = device.current()
+    for param in net._learnable:
+        values = param.blob.data_memory.mutable(where)
+        received = values.contiguous()  # the layout of memory may differ from process to process
+        dist.broadcast(received, 0)
+        values.copy_(received)
 
 
 def has_nccl():

@@ -1,7 +1,8 @@
 """Update rules and learning rate policies (Caffe's sgd_solvers.cpp), free of nets and files.
 
-An update rule is ``rule(gradient, history, rate, param, iteration) -> (update, new history)`` for one parameter blob;
-the weights become ``weights - update``. All tensors are float32; history is a tuple of tensors of the blob's shape.
+An update rule is ``rule(gradient, history, rate, param, iteration) -> update`` for one parameter blob; the weights
+become ``weights - update``. All tensors are float32; history is a tuple of tensors of the blob's shape, which the rule
+changes in place (the update may be one of them).
 """
 
 import math
@@ -18,7 +19,7 @@ def learning_rate(param, iteration, step_index):
     iteration : int
         0-based.
     step_index : int
-        Steps passed so far (multistep only; see :func:`steps_passed`).
+        Steps passed so far (step and multistep; see :func:`steps_passed`).
 
     Raises
     ------
@@ -29,14 +30,12 @@ def learning_rate(param, iteration, step_index):
     policy = param.lr_policy
     if policy == "fixed":
         return base
-    if policy == "step":
-        return base * gamma ** (iteration // param.stepsize)
+    if policy in ("step", "multistep"):
+        return base * gamma**step_index
     if policy == "exp":
         return base * gamma**iteration
     if policy == "inv":
         return base * (1.0 + gamma * iteration) ** -power
-    if policy == "multistep":
-        return base * gamma**step_index
     if policy == "poly":
         return base * max(0.0, 1.0 - iteration / param.max_iter) ** power
     if policy == "sigmoid":
@@ -45,10 +44,11 @@ def learning_rate(param, iteration, step_index):
 
 
 def steps_passed(param, iteration, step_index):
-    """The multistep index after looking at `iteration` (it moves one stepvalue at a time, as in Caffe)."""
+    """Caffe's current_step after looking at `iteration` (with multistep it moves one stepvalue at a time)."""
+    if param.lr_policy == "step":
+        return iteration // param.stepsize
     if param.lr_policy == "multistep" and step_index < len(param.stepvalue):
-        if iteration >= param.stepvalue[step_index]:
-            return step_index + 1
+        return step_index + (iteration >= param.stepvalue[step_index])
     return step_index
 
 
@@ -65,45 +65,45 @@ def regularize(gradient, weights, decay, kind):
 
 def sgd(gradient, history, rate, param, iteration):
     (v,) = history
-    v = v.mul(param.momentum).add_(gradient, alpha=rate)
-    return v, (v,)
+    return v.mul_(param.momentum).add_(gradient, alpha=rate)
 
 
 def nesterov(gradient, history, rate, param, iteration):
-    (old,) = history
-    v = old.mul(param.momentum).add_(gradient, alpha=rate)
-    return v.mul(1 + param.momentum).sub_(old, alpha=param.momentum), (v,)
+    (v,) = history
+    before = v * -param.momentum
+    v.mul_(param.momentum).add_(gradient, alpha=rate)
+    return before.add_(v, alpha=1 + param.momentum)
 
 
 def adagrad(gradient, history, rate, param, iteration):
     (h,) = history
-    h = h.addcmul(gradient, gradient)
-    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate), (h,)
+    h.addcmul_(gradient, gradient)
+    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate)
 
 
 def rmsprop(gradient, history, rate, param, iteration):
     (h,) = history
-    h = h.mul(param.rms_decay).addcmul_(gradient, gradient, value=1 - param.rms_decay)
-    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate), (h,)
+    h.mul_(param.rms_decay).addcmul_(gradient, gradient, value=1 - param.rms_decay)
+    return gradient.div(h.sqrt().add_(param.delta)).mul_(rate)
 
 
 def adadelta(gradient, history, rate, param, iteration):
     squares, updates = history
     keep = param.momentum
-    squares = squares.mul(keep).addcmul_(gradient, gradient, value=1 - keep)
-    step = gradient * updates.add(param.delta).div_(squares.add(param.delta)).sqrt_()
-    updates = updates.mul(keep).addcmul_(step, step, value=1 - keep)
-    return step.mul(rate), (squares, updates)
+    squares.mul_(keep).addcmul_(gradient, gradient, value=1 - keep)
+    step = gradient * updates.add(param.delta).div_(squares + param.delta).sqrt_()
+    updates.mul_(keep).addcmul_(step, step, value=1 - keep)
+    return step.mul_(rate)
 
 
 def adam(gradient, history, rate, param, iteration):
     m, v = history
     t = iteration + 1
     beta1, beta2 = param.momentum, param.momentum2
-    m = m.mul(beta1).add_(gradient, alpha=1 - beta1)
-    v = v.mul(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    m.mul_(beta1).add_(gradient, alpha=1 - beta1)
+    v.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
-    return m.div(v.sqrt().add_(param.delta)).mul_(rate * correction), (m, v)
+    return m.div(v.sqrt().add_(param.delta)).mul_(rate * correction)
 
 
 #: solver type -> (rule, number of history blobs for each parameter)

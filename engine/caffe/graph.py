@@ -1,0 +1,319 @@
+"""The graph of a net: layers wired by blob names, step by step as Caffe's Net::Init does.
+
+Filter by phase, insert splits, wire bottoms and tops, set layers up, share parameters by name, then find out which
+layers and bottoms take part in the backward pass (loss, lr_mult, propagate_down, force_backward).
+"""
+
+import os
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from . import device
+from . import layers as _layers  # noqa: F401  (fills the registry)
+from .blob import Blob, LayerVec, RawBlobVec
+from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
+from .proto import caffe_pb2
+from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
+from .python_layer import make_python_layer
+
+AUTOMATIC = "(automatic)"  # Caffe's name for the tops that a prototxt leaves out
+
+
+@dataclass(eq=False)
+class Node:
+    """One layer with its wiring."""
+
+    layer: object
+    param: caffe_pb2.LayerParameter
+    bottom_names: list
+    top_names: list
+    bottoms: RawBlobVec = field(default_factory=RawBlobVec)
+    tops: RawBlobVec = field(default_factory=RawBlobVec)
+    bottom_needs: list = field(default_factory=list)  # propagate_down per bottom
+    param_needs: list = field(default_factory=list)  # per parameter blob
+    param_names: list = field(default_factory=list)  # per parameter blob: its shared name, or its number
+    needs_backward: bool = False
+    loss_weights: list = field(default_factory=list)  # per top
+    loss_shapes: list = field(default_factory=list)  # per top: the shape for which its diff holds the loss weight
+
+    @property
+    def title(self):
+        return f"layer '{self.param.name}' ({self.param.type})"
+
+
+@dataclass(eq=False)
+class Learnable:
+    """A parameter blob as the solver sees it: shared parameters once, with their owner."""
+
+    blob: Blob
+    node: Node
+    index: int  # among the blobs of its layer
+    spec: caffe_pb2.ParamSpec
+
+    @property
+    def layer_name(self):
+        return self.node.param.name
+
+
+class Graph:
+    """Layers and blobs of a net, ready to run; :class:`caffe.Net` adds running and weights."""
+
+    def _build(self, net_param, phase, level, stages, source):
+        self._source = source
+        self._lines = _read_lines(source)
+        try:
+            param = insert_splits(filter_net(net_param, phase, level, tuple(stages)))
+        except PrototxtError as error:  # raised without knowing the file
+            raise PrototxtError(f"{self._where(error.layer)}{error}", layer=error.layer) from error
+        self.name = param.name
+        self._debug_info = param.debug_info
+        self._blobs = OrderedDict()
+        self._nodes = []
+        self._learnable = []
+        self._inputs = []
+        self._seed = device.next_seed()
+        needs, owners, available = {}, {}, set()
+        for index, layer_param in enumerate(param.layer):
+            if not layer_param.HasField("phase"):
+                layer_param.phase = phase
+            with self._located(layer_param, "setup"):
+                self._add_layer(index, layer_param, needs, owners, available)
+        self._find_backward(param.force_backward)
+        self._outputs = sorted(available)
+
+    def _where(self, layer_name):
+        """'file:line: ' of a layer, as much of it as is known."""
+        line = self._lines.get(layer_name) if layer_name else None
+        return f"{self._source}:{line}: " if line else f"{self._source}: "
+
+    @contextmanager
+    def _located(self, param, doing):
+        """Errors get the layer's place: the engine's own in their text, those of a Python layer as a note."""
+        try:
+            yield
+        except LayerError as error:
+            raise LayerError(self._where(param.name) + str(error)) from error
+        except Exception as error:
+            error.add_note(f"{self._where(param.name)}in {doing} of layer '{param.name}' ({param.type})")
+            raise
+
+    # -- one layer ---------------------------------------------------------------------------------------------
+    def _add_layer(self, index, param, needs, owners, available):
+        node = Node(self._make_layer(param, index), param, list(param.bottom), list(param.top))
+        self._wire(node, needs, available)
+        _check_counts(node)
+        node.layer.setup(node.bottoms, node.tops)
+        _read_loss_weights(node)
+        self._reshape(node)
+        self._nodes.append(node)
+        if len(param.param) > len(node.layer.blobs):
+            raise LayerError(f"{node.title}: {len(param.param)} param {{...}} entries, but the layer has "
+                             f"{len(node.layer.blobs)} parameter blob(s)")
+        for k in range(len(node.layer.blobs)):
+            self._add_param(node, k, owners)
+        node.needs_backward = any(needs[name] for name in node.bottom_names) or any(node.param_needs)
+        for name in node.top_names:
+            needs[name] = node.needs_backward or needs.get(name, False)
+
+    def _make_layer(self, param, index):
+        if param.type == "Python":
+            return make_python_layer(param)
+        if param.type not in REGISTRY:
+            raise LayerError(f"layer '{param.name}': unknown layer type '{param.type}'; known types: "
+                             + ", ".join(layer_type_list()))
+        layer = REGISTRY[param.type](param)
+        layer.seed = np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, index))
+        return layer
+
+    def _wire(self, node, needs, available):
+        param, layer = node.param, node.layer
+        if param.propagate_down and len(param.propagate_down) != len(param.bottom):
+            raise LayerError(f"{node.title}: {len(param.propagate_down)} propagate_down for {len(param.bottom)} "
+                             "bottoms; give one for each bottom or none")
+        for k, name in enumerate(param.bottom):
+            available.discard(name)
+            node.bottoms.append(self._blobs[name])
+            node.bottom_needs.append(param.propagate_down[k] if param.propagate_down else needs[name])
+        for k, name in enumerate(param.top):
+            if name not in param.bottom[k : k + 1]:
+                if name in self._blobs:
+                    raise LayerError(f"{node.title}: top blob '{name}' is already made by another layer; each blob has "
+                                     "one producer (only an in-place layer repeats the name of its bottom)")
+                self._blobs[name] = Blob(0)
+            elif isinstance(layer, NativeLayer) and not layer.inplace:
+                raise LayerError(f"{node.title} cannot work in place: top[{k}] '{name}' is its bottom; give the top "
+                                 "another name")
+            node.tops.append(self._blobs[name])
+            available.add(name)
+        if param.type == "Input":
+            self._inputs += node.top_names
+        if isinstance(layer, NativeLayer) and layer.auto_tops:
+            while len(node.tops) < layer.tops[0]:
+                self._blobs[AUTOMATIC] = Blob(0)
+                node.tops.append(self._blobs[AUTOMATIC])
+                node.top_names.append(AUTOMATIC)
+
+    def _reshape(self, node):
+        node.layer.reshape(node.bottoms, node.tops)
+        for k, weight in enumerate(node.loss_weights):
+            # a loss top's diff holds its weight, which is where the backward pass begins
+            if weight and node.loss_shapes[k] != node.tops[k].dims:
+                node.loss_shapes[k] = node.tops[k].dims
+                node.tops[k].diff_memory.write(torch.full(node.tops[k].dims, weight, device=device.current()))
+
+    # -- parameters --------------------------------------------------------------------------------------------
+    def _add_param(self, node, k, owners):
+        spec = caffe_pb2.ParamSpec()
+        if k < len(node.param.param):
+            spec.CopyFrom(node.param.param[k])
+        node.param_needs.append(spec.lr_mult != 0)
+        node.param_names.append(spec.name or str(k))
+        if spec.name in owners:
+            self._share_param(node, k, spec, owners[spec.name])
+            return
+        entry = Learnable(node.layer.blobs[k], node, k, spec)
+        self._learnable.append(entry)
+        if spec.name:
+            owners[spec.name] = entry
+
+    def _share_param(self, node, k, spec, owner):
+        mine, theirs = node.layer.blobs[k], owner.blob
+        who = f"{node.title}: shared parameter '{spec.name}'"
+        permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
+        if mine.count != theirs.count or not (permissive or mine.dims == theirs.dims):
+            remedy = " or set share_mode: PERMISSIVE" if mine.count == theirs.count else ""
+            raise LayerError(f"{who} is {mine.dims} here but {theirs.dims} in its owner '{owner.layer_name}'; "
+                             f"make the shapes equal{remedy}")
+        mine.share_data(theirs)
+        mine.share_diff(theirs)
+        for name in ("lr_mult", "decay_mult"):
+            if not spec.HasField(name):
+                continue
+            mine_value, owner_value = getattr(spec, name), getattr(owner.spec, name)
+            if owner.spec.HasField(name) and mine_value != owner_value:
+                raise LayerError(f"{who} has {name} {mine_value:g} here and {owner_value:g} in '{owner.layer_name}'; "
+                                 "give one value")
+            setattr(owner.spec, name, mine_value)
+
+    # -- the backward pass -------------------------------------------------------------------------------------
+    def _find_backward(self, force):
+        """Which layers and bottoms take part in the backward pass (second half of Caffe's Net::Init)."""
+        under_loss, skipped = set(), set()
+        for node in reversed(self._nodes):
+            contributes = any(node.loss_weights) or not under_loss.isdisjoint(node.top_names)
+            if skipped.issuperset(node.top_names):
+                node.needs_backward = False
+                node.bottom_needs = [False] * len(node.bottoms)
+            if not contributes:
+                node.needs_backward = False
+                node.bottom_needs = [False] * len(node.bottoms)
+            else:
+                under_loss.update(node.bottom_names)
+            needs = zip(node.bottom_names, node.bottom_needs, strict=True)
+            skipped.update(name for name, needed in needs if not needed)
+        for node in self._nodes:
+            native = isinstance(node.layer, NativeLayer)
+            if force:
+                node.needs_backward = True
+                node.bottom_needs = [needed or not native or node.layer.allow_force_backward(k)
+                                     for k, needed in enumerate(node.bottom_needs)]
+                node.param_needs = [True] * len(node.param_needs)
+            if native:  # a layer that nobody will ask for gradients computes without a graph
+                node.layer.propagate_down = [n and node.needs_backward for n in node.bottom_needs]
+                node.layer.param_propagate_down = [n and node.needs_backward for n in node.param_needs]
+
+    # -- what pycaffe shows ------------------------------------------------------------------------------------
+    @property
+    def blobs(self):
+        """OrderedDict: blob name -> Blob, in order of creation, with those of automatic splits."""
+        return self._blobs
+
+    @cached_property
+    def layers(self):
+        """LayerVec of all layers in order, with Input and Split layers; a Python layer is the user's own object."""
+        return LayerVec(n.layer for n in self._nodes)
+
+    @cached_property
+    def layer_dict(self):
+        """OrderedDict: layer name -> layer."""
+        return OrderedDict((n.param.name, n.layer) for n in self._nodes)
+
+    @cached_property
+    def params(self):
+        """OrderedDict: layer name -> BlobVec, for layers that have parameters."""
+        return OrderedDict((n.param.name, n.layer.blobs) for n in self._nodes if n.layer.blobs)
+
+    @cached_property
+    def top_names(self):
+        """OrderedDict: layer name -> names of its tops."""
+        return OrderedDict((n.param.name, n.top_names) for n in self._nodes)
+
+    @cached_property
+    def bottom_names(self):
+        """OrderedDict: layer name -> names of its bottoms, those of automatic splits."""
+        return OrderedDict((n.param.name, n.bottom_names) for n in self._nodes)
+
+    @cached_property
+    def _layer_names(self):
+        return [n.param.name for n in self._nodes]
+
+    @property
+    def inputs(self):
+        """Names of the tops of Input layers."""
+        return list(self._inputs)
+
+    @property
+    def outputs(self):
+        """Names of the blobs that no layer reads, sorted as Caffe sorts them."""
+        return list(self._outputs)
+
+    @property
+    def blob_loss_weights(self):
+        """OrderedDict: blob name -> its weight in the loss."""
+        weights = OrderedDict.fromkeys(self._blobs, 0.0)
+        for node in self._nodes:
+            weights.update(zip(node.top_names, node.loss_weights, strict=True))
+        return weights
+
+
+def _read_lines(source):
+    """Lines of the layers of a prototxt; none where the net comes from elsewhere."""
+    if not os.path.isfile(source):
+        return {}
+    try:
+        return layer_lines(read_text(source))
+    except PrototxtError:  # a binary net
+        return {}
+
+
+def _check_counts(node):
+    layer = node.layer
+    if not isinstance(layer, NativeLayer):
+        return
+    counts = (("bottom", layer.bottoms, len(node.bottoms)), ("top", layer.tops, len(node.tops)))
+    for kind, (least, most), have in counts:
+        if have < least or (most is not None and have > most):
+            expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+            raise LayerError(f"{node.title}: {have} {kind} blob(s), expected {expected}")
+    if layer.equal and len(node.bottoms) != len(node.tops):
+        raise LayerError(f"{node.title}: {len(node.bottoms)} bottoms but {len(node.tops)} tops; this type makes one "
+                         "top for each bottom")
+
+
+def _read_loss_weights(node):
+    weights = list(node.param.loss_weight)
+    if weights and len(weights) != len(node.tops):
+        raise LayerError(f"{node.title}: {len(weights)} loss_weight for {len(node.tops)} tops; give one for each top "
+                         "or none")
+    if not weights and node.tops:
+        is_loss = isinstance(node.layer, NativeLayer) and node.layer.loss
+        weights = [float(is_loss)] + [0.0] * (len(node.tops) - 1)
+        if is_loss:
+            node.param.loss_weight.append(1.0)  # Caffe's loss layers write it into their parameter, and so into files
+    node.loss_weights = weights
+    node.loss_shapes = [None] * len(weights)

@@ -1,0 +1,81 @@
+"""A solver's snapshots: weights and solver state in Caffe's files, written whole or not at all, checked when read."""
+
+import os
+
+import numpy as np
+import torch
+
+from . import device, log, parallel, serialization, weights
+
+
+class SolverError(ValueError):
+    """A solver file or state that cannot be used: who, expected, got, what next."""
+
+
+def check_folder(source, param):
+    """Refuse a snapshot_prefix that cannot be written before any work is done."""
+    folder = os.path.dirname(param.snapshot_prefix) or "."
+    if param.snapshot and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise SolverError(f"{source}: snapshot_prefix '{param.snapshot_prefix}': folder '{folder}' does not exist or "
+                          "cannot be written; create it")
+    if param.snapshot_diff and param.snapshot_format == param.HDF5:
+        raise SolverError(f"{source}: snapshot_diff is written with snapshot_format: BINARYPROTO only")
+
+
+def write(solver):
+    """Write <prefix>_iter_<n>.caffemodel, then .solverstate (.h5 for snapshot_format HDF5)."""
+    if not parallel.is_root():
+        return
+    p = solver.param
+    hdf5 = p.snapshot_format == p.HDF5
+    stem, suffix = f"{p.snapshot_prefix}_iter_{solver.iter}", ".h5" if hdf5 else ""
+    model, state = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
+    kind = "HDF5" if hdf5 else "binary proto"
+    log.info("solver.cpp", f"Snapshotting to {kind} file {model}")
+    if hdf5:
+        weights.save_hdf5(solver.net, model)
+    else:
+        weights.save(solver.net, model, diffs=p.snapshot_diff)
+    log.info("sgd_solver.cpp", f"Snapshotting solver state to {kind} file {state}")
+    history = [slots[s].cpu().contiguous().numpy() for s in range(solver.slots) for slots in solver.history()]
+    serialization.save_solverstate(state, solver.iter, model, history, solver.current_step)
+
+
+def read(solver, state_file):
+    """Set a solver to a .solverstate (or .solverstate.h5); everything is checked before anything changes."""
+    state_file = os.fspath(state_file)
+    state = serialization.load_solverstate(state_file)
+    _check_history(solver, state_file, state.history)
+    if state.learned_net:
+        solver.net.copy_from(_learned_net(state_file, state.learned_net))
+    learnable, where = solver.net._learnable, device.current()
+    for k, slots in enumerate(solver.history() if state.history else ()):
+        for s, slot in enumerate(slots):
+            array = np.asarray(state.history[s * len(learnable) + k], np.float32)
+            slot.copy_(torch.tensor(array, device=where).reshape(slot.shape))
+    solver.iter, solver.current_step = state.iter, state.current_step
+    for layer in solver.net.layers:
+        if layer.type != "Python":
+            layer.seek(state.iter * solver.param.iter_size)
+
+
+def _check_history(solver, state_file, history):
+    learnable = solver.net._learnable
+    wanted = solver.slots * len(learnable)
+    if len(history) not in (0, wanted):
+        raise SolverError(f"'{state_file}' holds {len(history)} history blobs, this {solver.type} solver needs "
+                          f"{wanted} ({solver.slots} for each of {len(learnable)} parameters); it was written for "
+                          "another net or solver type")
+    for k, array in enumerate(history):
+        param = learnable[k % len(learnable)]
+        if array.size != param.blob.count:
+            raise SolverError(f"'{state_file}': history blob {k} is {array.shape}, but the parameter of layer "
+                              f"'{param.layer_name}' is {param.blob.dims}; it was written for another net")
+
+
+def _learned_net(state_file, learned_net):
+    beside = os.path.join(os.path.dirname(state_file), os.path.basename(learned_net))
+    for path in (learned_net, beside):
+        if os.path.isfile(path):
+            return path
+    raise RuntimeError(f"'{state_file}' names the weights '{learned_net}', which do not exist; neither does '{beside}'")
