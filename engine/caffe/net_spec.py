@@ -8,7 +8,7 @@ LayerParameter itself (loss_weight, name, phase). Tops without a name get ``<Typ
 import difflib
 from collections import Counter, OrderedDict
 
-from .proto import caffe_pb2
+from .proto import caffe_pb2, is_repeated
 
 
 def param_name_dict():
@@ -32,7 +32,7 @@ def assign_proto(proto, name, val):
         near = difflib.get_close_matches(name, fields, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(fields)}"
         raise AttributeError(f"{proto.DESCRIPTOR.name} has no field '{name}'{hint}")
-    if field.label == field.LABEL_REPEATED:
+    if is_repeated(field):
         values = list(val) if isinstance(val, (list, tuple)) else [val]
         target = getattr(proto, name)
         if field.message_type is None:

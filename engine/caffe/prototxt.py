@@ -10,12 +10,12 @@ import os
 import re
 from pathlib import Path
 
-from google.protobuf import text_format
+from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
 from . import upgrade
 from .log import info
-from .proto import caffe_pb2
+from .proto import caffe_pb2, is_repeated
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
@@ -128,7 +128,27 @@ def to_text(message, full_floats=False):
     `full_floats` writes float32 values widened to double (0.30000001192092896 for 0.3), as pycaffe's str()
     did; otherwise the shortest text that reads back to the same float32.
     """
-    return text_format.MessageToString(message, float_format="" if full_floats else None)
+    if not full_floats:
+        return text_format.MessageToString(message)
+    return "".join(f"{line}\n" for line in _widened(message))
+
+
+def _widened(message, indent=""):
+    """Lines of prototxt text, floats in full."""
+    for field, value in message.ListFields():
+        for item in value if is_repeated(field) else [value]:
+            if field.message_type is not None:
+                yield f"{indent}{field.name} {{"
+                yield from _widened(item, indent + "  ")
+                yield f"{indent}}}"
+                continue
+            if field.enum_type is not None:
+                item = field.enum_type.values_by_number[item].name
+            elif isinstance(item, bool):
+                item = str(item).lower()
+            elif isinstance(item, (str, bytes)):
+                item = f'"{text_encoding.CEscape(item, as_utf8=True)}"'
+            yield f"{indent}{field.name}: {item}"
 
 
 def _decode(data, name):

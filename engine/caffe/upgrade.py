@@ -7,7 +7,7 @@ upgrades work in place on the messages. The functions main_* are Caffe's upgrade
 
 import os
 
-from .proto import caffe_pb2
+from .proto import caffe_pb2, is_repeated
 
 V1 = caffe_pb2.V1LayerParameter
 
@@ -177,7 +177,7 @@ def upgrade_v1(net):
         for field, value in old.ListFields():
             if field.name in _V1_SPECIAL:
                 continue
-            if field.label == field.LABEL_REPEATED:
+            if is_repeated(field):
                 getattr(new, field.name).extend(value)
             elif field.message_type is not None:
                 getattr(new, field.name).CopyFrom(value)
@@ -311,7 +311,7 @@ def _assign(message, path, value):
     for parent in parents:
         message = getattr(message, parent)
     field = message.DESCRIPTOR.fields_by_name[name]
-    if field.label == field.LABEL_REPEATED:
+    if is_repeated(field):
         getattr(message, name).append(value)
     elif field.message_type is not None:
         getattr(message, name).CopyFrom(value)

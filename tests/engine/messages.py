@@ -2,7 +2,7 @@
 
 import math
 
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, is_repeated, is_required
 from hypothesis import strategies as st
 
 SKIPPED = {"blobs", "layers", "net_param", "train_net_param", "test_net_param"}  # big or deprecated
@@ -31,10 +31,10 @@ def messages(draw, descriptor, depth=3):
     message = getattr(caffe_pb2, descriptor.name)()
     fields = [f for f in descriptor.fields if f.name not in SKIPPED and (f.message_type is None or depth > 0)]
     wanted = draw(st.lists(st.sampled_from(fields), max_size=4, unique_by=lambda f: f.name)) if fields else []
-    wanted += [f for f in descriptor.fields if f.label == f.LABEL_REQUIRED and f not in wanted]
+    wanted += [f for f in descriptor.fields if is_required(f) and f not in wanted]
     for field in wanted:
         value = messages(field.message_type, depth - 1) if field.message_type else _scalar(field)
-        if field.label == field.LABEL_REPEATED:
+        if is_repeated(field):
             getattr(message, field.name).extend(draw(st.lists(value, max_size=3)))
         elif field.message_type:
             getattr(message, field.name).CopyFrom(draw(value))
