@@ -52,8 +52,8 @@ def test_an_installed_caffe_is_preferred_even_behind_the_engine_on_the_path(real
 
 
 def test_embedded_means_the_engine_whatever_is_installed(real):
-    for variables in ({"CAFFE_ROOT": real}, {"path": [real / "python"]}):
-        assert find(ENGINE="embedded", **variables)[1] == str(ROOT / "engine/caffe/__init__.py")
+    file = find(ENGINE="embedded", CAFFE_ROOT=real, path=[real / "python"])[1]
+    assert file == str(ROOT / "engine/caffe/__init__.py")
 
 
 @pytest.mark.parametrize(("variables", "message"), [
