@@ -5,26 +5,16 @@ its place, synced and renamed, so an interrupted run leaves the old file. Every 
 that names the file, what is wrong with it and what to do.
 """
 
-import contextlib
-import errno
-import mmap
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import h5py
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from . import upgrade, wire
+from .modelfile import ModelFileError, atomic_path, decode, hdf5, is_hdf5, looks_like, mapped, strip, write_atomic
 from .proto import caffe_pb2
-
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-
-
-class ModelFileError(RuntimeError):
-    """A weights or state file that cannot be read or written."""
 
 
 @dataclass
@@ -61,7 +51,7 @@ def load_weights(path):
     ModelFileError
         Truncated, corrupt, empty or another kind of file.
     """
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return _load_weights_hdf5(path)
     return load_caffemodel(path)[1]
 
@@ -77,11 +67,11 @@ def load_caffemodel(path):
         As load_weights.
     """
     name = os.fspath(path)
-    with _mapped(path) as view:
-        skeleton, arrays = _strip(view, "NetParameter", name, "a caffemodel")
-        net = _decode(skeleton, caffe_pb2.NetParameter(), view, name, "a caffemodel")
+    with mapped(path) as view:
+        skeleton, arrays = strip(view, "NetParameter", name, "a caffemodel")
+        net = decode(skeleton, caffe_pb2.NetParameter(), view, name, "a caffemodel")
         if not len(net.layer) and not len(net.layers):
-            raise ModelFileError(f"{name}: holds no layers; {_kind(view, name)}")
+            raise ModelFileError(f"{name}: holds no layers; {looks_like(view)}")
         try:
             upgrade.upgrade_net(net, weights_only=True)
         except upgrade.UpgradeError as error:
@@ -122,20 +112,8 @@ def save_caffemodel(path, net_param, blobs=None):
     for layer, arrays in zip(net_param.layer, blobs, strict=True):
         if len(layer.blobs):
             raise ValueError(f"layer '{layer.name}' holds blobs itself; give them in one place")
-        chunks += _layer_chunks(layer.SerializeToString(), arrays)
+        chunks += wire.layer_chunks(layer.SerializeToString(), arrays)
     write_atomic(path, chunks)
-
-
-def _layer_chunks(layer, arrays):
-    """Buffers of one `layer` of a NetParameter: a serialized LayerParameter, its blobs put in."""
-    view = memoryview(layer)
-    cut = max((stop for number, _, _, _, stop in wire.fields(view, 0, len(view)) if number < 7), default=0)
-    inside = [view[:cut]]
-    for array in arrays:
-        blob = wire.blob_chunks(array)
-        inside += [wire.tag(7, wire.BYTES) + wire.varint(sum(map(len, blob))), *blob]
-    inside.append(view[cut:])
-    return [wire.tag(100, wire.BYTES) + wire.varint(sum(map(len, inside))), *inside]
 
 
 def save_hdf5(path, weights):
@@ -147,7 +125,7 @@ def save_hdf5(path, weights):
     weights : mapping
         Layer name -> list of float32 arrays; None in place of an array leaves its dataset out.
     """
-    with _atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for name, arrays in weights.items():
             group = data.require_group(name)
@@ -159,10 +137,10 @@ def save_hdf5(path, weights):
 def read_net_binary(path):
     """A binary NetParameter whole, numbers included, upgraded: for the upgrade tools."""
     name = os.fspath(path)
-    with _mapped(path) as view:
-        net = _decode(bytes(view), caffe_pb2.NetParameter(), view, name, "a caffemodel")
+    with mapped(path) as view:
+        net = decode(bytes(view), caffe_pb2.NetParameter(), view, name, "a caffemodel")
         if not len(net.layer) and not len(net.layers) and not len(net.input):
-            raise ModelFileError(f"{name}: holds no layers; {_kind(view, name)}")
+            raise ModelFileError(f"{name}: holds no layers; {looks_like(view)}")
     try:
         return upgrade.upgrade_net(net)
     except upgrade.UpgradeError as error:
@@ -170,7 +148,7 @@ def read_net_binary(path):
 
 
 def _load_weights_hdf5(path):
-    with _hdf5(path) as file:
+    with hdf5(path) as file:
         if "data" not in file:
             kind = "it is a solver state" if "history" in file else f"it has {', '.join(file) or 'nothing'}"
             raise ModelFileError(f"{path}: HDF5 without the group 'data', no weights of Caffe; {kind}")
@@ -188,14 +166,14 @@ def _load_weights_hdf5(path):
 
 def load_solverstate(path):
     """SolverState of a .solverstate, binary or HDF5; errors as load_weights."""
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return _load_solverstate_hdf5(path)
     name = os.fspath(path)
-    with _mapped(path) as view:
-        skeleton, arrays = _strip(view, "SolverState", name, "a solver state")
-        state = _decode(skeleton, caffe_pb2.SolverState(), view, name, "a solver state")
+    with mapped(path) as view:
+        skeleton, arrays = strip(view, "SolverState", name, "a solver state")
+        state = decode(skeleton, caffe_pb2.SolverState(), view, name, "a solver state")
         if not state.HasField("iter"):
-            raise ModelFileError(f"{name}: no solver state, it has no iteration; {_kind(view, name)}")
+            raise ModelFileError(f"{name}: no solver state, it has no iteration; {looks_like(view)}")
         history = [
             _shaped(blob, arrays[int(blob.data[0])], f"{name}: history blob {k}")
             for k, blob in enumerate(state.history)
@@ -231,7 +209,7 @@ def save_solverstate(path, iteration, learned_net, history, current_step=0):
 
 
 def _load_solverstate_hdf5(path):
-    with _hdf5(path) as file:
+    with hdf5(path) as file:
         if "iter" not in file or "history" not in file:
             kind = "these are weights" if "data" in file else f"it has {', '.join(file) or 'nothing'}"
             raise ModelFileError(f"{path}: HDF5 without 'iter' and 'history', no solver state; {kind}")
@@ -248,7 +226,7 @@ def _load_solverstate_hdf5(path):
 
 
 def _save_solverstate_hdf5(path, iteration, learned_net, history, current_step):
-    with _atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset("iter", data=np.array([iteration], np.int32))
         file.create_dataset("current_step", data=np.array([current_step], np.int32))
         _write_c_string(file, "learned_net", os.fspath(learned_net).encode())
@@ -272,11 +250,11 @@ def _write_c_string(file, name, value):
 def load_mean(path):
     """The blob of a .binaryproto (mean file, infogain matrix) as float32 array, old ones with four axes."""
     name = os.fspath(path)
-    with _mapped(path) as view:
-        skeleton, arrays = _strip(view, "BlobProto", name, "a binaryproto (one blob)")
-        blob = _decode(skeleton, caffe_pb2.BlobProto(), view, name, "a binaryproto (one blob)")
+    with mapped(path) as view:
+        skeleton, arrays = strip(view, "BlobProto", name, "a binaryproto (one blob)")
+        blob = decode(skeleton, caffe_pb2.BlobProto(), view, name, "a binaryproto (one blob)")
         if not arrays[0].size:
-            raise ModelFileError(f"{name}: holds no numbers; {_kind(view, name)}")
+            raise ModelFileError(f"{name}: holds no numbers; {looks_like(view)}")
         array = _shaped(blob, arrays[0], name)
         del arrays
     return array
@@ -318,132 +296,3 @@ def _shaped(blob, numbers, where):
             "the file is damaged, get it again"
         )
     return numbers.astype(np.float32).reshape(shape)
-
-
-# ---- reading ------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _mapped(path):
-    """Memory-mapped content of a file."""
-    try:
-        file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
-    except OSError as error:
-        reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
-        raise RuntimeError(f"Could not open file {path}{reason}") from None
-    with file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise ModelFileError(f"{path}: is empty; get or write it again")
-        # Closed with its last view: the traceback of a failed read may still hold some.
-        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _strip(view, message, name, kind):
-    try:
-        return wire.strip(view, message)
-    except wire.WireError as error:
-        guess = _kind(view, name)
-        if guess != UNKNOWN:
-            raise ModelFileError(f"{name}: not {kind}; {guess}") from None
-        raise ModelFileError(
-            f"{name}: truncated or not {kind}: {error} (the file has {len(view)} bytes); {UNKNOWN}"
-        ) from None
-
-
-def _decode(data, message, view, name, kind):
-    try:
-        message.ParseFromString(data)
-    except DecodeError:
-        raise ModelFileError(f"{name}: damaged or not {kind}; {_kind(view, name)}") from None
-    return message
-
-
-UNKNOWN = "get it again and compare its size or checksum"
-
-
-def _kind(view, name):
-    """What a file that is not what was expected seems to be, and what to do."""
-    head = bytes(view[:512])
-    starts = {
-        b"version https://git-lfs": "it is a Git LFS pointer; run `git lfs pull`",
-        b"<": "it is a web page, the download failed; get it again",
-        b"PK\x03\x04": "it is a zip archive or a PyTorch file; a caffemodel is needed",
-        b"\x80\x02": "it is a pickle; a caffemodel is needed",
-        b"\x1f\x8b": "it is gzip-compressed; unpack it first",
-        b"\x89PNG": "it is a picture",
-        HDF5_MAGIC: "it is HDF5",
-    }
-    for start, text in starts.items():
-        if head.lstrip().startswith(start) or head.startswith(start):
-            return text
-    if not any(byte < 9 or byte == 127 for byte in head):
-        return "it is text: is it a prototxt given in place of weights?"
-    state = caffe_pb2.SolverState()
-    with contextlib.suppress(DecodeError, wire.WireError):
-        state.ParseFromString(wire.strip(view, "SolverState")[0])
-        if state.HasField("iter") and len(state.history):
-            return f"it is a solver state, its weights are in '{state.learned_net}'"
-    net = caffe_pb2.NetParameter()
-    with contextlib.suppress(DecodeError, wire.WireError):
-        net.ParseFromString(wire.strip(view, "NetParameter")[0])
-        if len(net.layer) or len(net.layers):
-            return f"it is a caffemodel (net '{net.name}')"
-    return UNKNOWN
-
-
-def _is_hdf5(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read(8) == HDF5_MAGIC
-    except OSError:
-        return False  # the reader says why
-
-
-@contextlib.contextmanager
-def _hdf5(path):
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ModelFileError(f"{path}: truncated or damaged HDF5 ({error}); get it again") from None
-    with file:
-        yield file
-
-
-# ---- writing ------------------------------------------------------------------------------------------
-
-WRITE_REMEDIES = {
-    errno.ENOENT: "make its folder first",
-    errno.ENOTDIR: "make its folder first",
-    errno.ENOSPC: "free space, nothing that was there before is lost",
-    errno.EACCES: "choose a folder that you may write to",
-    errno.EROFS: "choose a folder that you may write to",
-}
-
-
-def write_atomic(path, data):
-    """Write bytes, or a list of buffers, to a file: beside it, synced, renamed."""
-    with _atomic_path(path) as temporary, open(temporary, "wb") as file:
-        file.writelines([data] if isinstance(data, (bytes, bytearray, memoryview)) else data)
-
-
-@contextlib.contextmanager
-def _atomic_path(path):
-    """A path beside `path`; what is written there takes its place on success and is removed on failure."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        remedy = WRITE_REMEDIES.get(error.errno, "choose another folder")
-        raise ModelFileError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # a folder that cannot be synced is still renamed in
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

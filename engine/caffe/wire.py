@@ -141,3 +141,15 @@ def blob_chunks(array):
     tail = tag(SHAPE, BYTES) + varint(len(shape)) + shape
     head = tag(DATA, BYTES) + varint(array.nbytes) if array.size else b""
     return [head, array.reshape(-1).view(np.uint8).data, tail]
+
+
+def layer_chunks(layer, arrays):
+    """Buffers of one `layer` of a NetParameter: a serialized LayerParameter, its blobs put in."""
+    view = memoryview(layer)
+    cut = max((stop for number, _, _, _, stop in fields(view, 0, len(view)) if number < 7), default=0)
+    inside = [view[:cut]]
+    for array in arrays:
+        blob = blob_chunks(array)
+        inside += [tag(7, BYTES) + varint(sum(map(len, blob))), *blob]
+    inside.append(view[cut:])
+    return [tag(100, BYTES) + varint(sum(map(len, inside))), *inside]

@@ -133,7 +133,7 @@ def test_weights_round_trip_and_protobuf_agrees(shapes, seed):
         net.layer.add(name=f"l{index}", type="Scale", top=["x"], phase=1).scale_param.axis = 0
         arrays.append([rng.standard_normal(shape).astype(np.float32) for shape in layer_shapes])
     chunks = [
-        serialization._layer_chunks(layer.SerializeToString(), a)
+        wire.layer_chunks(layer.SerializeToString(), a)
         for layer, a in zip(net.layer, arrays, strict=True)
     ]
     data = b"".join([b"\x0a\x01n"] + [bytes(piece) for chunk in chunks for piece in chunk])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from caffe import prototxt, serialization, upgrade
+from caffe import prototxt, serialization, upgrade, upgrade_v0
 from caffe.proto import caffe_pb2
 from caffe.prototxt import PrototxtError, parse_net, parse_solver, to_text
 
@@ -144,7 +144,7 @@ def test_every_v0_field_has_a_target_of_its_kind():
     for field in caffe_pb2.V0LayerParameter.DESCRIPTOR.fields:
         if field.name in kept | obsolete:
             continue
-        for target in upgrade.V0_FIELDS[field.name].values():
+        for target in upgrade_v0.V0_FIELDS[field.name].values():
             message = v1
             for part in target.split("."):
                 goal = message.fields_by_name[part]

@@ -1,0 +1,155 @@
+"""Model files on disk: mapped for reading, written beside their place and renamed, and what a wrong file is.
+
+Every fault is one ModelFileError that names the file, what is wrong with it and what to do.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+from pathlib import Path
+
+import h5py
+from google.protobuf.message import DecodeError
+
+from . import wire
+from .proto import caffe_pb2
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+class ModelFileError(RuntimeError):
+    """A weights or state file that cannot be read or written."""
+
+
+# ---- reading ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def mapped(path):
+    """Memory-mapped content of a file."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
+    except OSError as error:
+        reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
+        raise RuntimeError(f"Could not open file {path}{reason}") from None
+    with file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise ModelFileError(f"{path}: is empty; get or write it again")
+        # Closed with its last view: the traceback of a failed read may still hold some.
+        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def strip(view, message, name, kind):
+    """wire.strip, with a failure told as: file `name` is no `kind`, what it seems to be instead."""
+    try:
+        return wire.strip(view, message)
+    except wire.WireError as error:
+        guess = looks_like(view)
+        if guess != UNKNOWN:
+            raise ModelFileError(f"{name}: not {kind}; {guess}") from None
+        raise ModelFileError(
+            f"{name}: truncated or not {kind}: {error} (the file has {len(view)} bytes); {UNKNOWN}"
+        ) from None
+
+
+def decode(data, message, view, name, kind):
+    """Parse bytes into a message and return it, failures told as in strip."""
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise ModelFileError(f"{name}: damaged or not {kind}; {looks_like(view)}") from None
+    return message
+
+
+UNKNOWN = "get it again and compare its size or checksum"
+
+
+def looks_like(view):
+    """What a file that is not what was expected seems to be, and what to do."""
+    head = bytes(view[:512])
+    starts = {
+        b"version https://git-lfs": "it is a Git LFS pointer; run `git lfs pull`",
+        b"<": "it is a web page, the download failed; get it again",
+        b"PK\x03\x04": "it is a zip archive or a PyTorch file; a caffemodel is needed",
+        b"\x80\x02": "it is a pickle; a caffemodel is needed",
+        b"\x1f\x8b": "it is gzip-compressed; unpack it first",
+        b"\x89PNG": "it is a picture",
+        HDF5_MAGIC: "it is HDF5",
+    }
+    for start, text in starts.items():
+        if head.lstrip().startswith(start) or head.startswith(start):
+            return text
+    if not any(byte < 9 or byte == 127 for byte in head):
+        return "it is text: is it a prototxt given in place of weights?"
+    state = caffe_pb2.SolverState()
+    with contextlib.suppress(DecodeError, wire.WireError):
+        state.ParseFromString(wire.strip(view, "SolverState")[0])
+        if state.HasField("iter") and len(state.history):
+            return f"it is a solver state, its weights are in '{state.learned_net}'"
+    net = caffe_pb2.NetParameter()
+    with contextlib.suppress(DecodeError, wire.WireError):
+        net.ParseFromString(wire.strip(view, "NetParameter")[0])
+        if len(net.layer) or len(net.layers):
+            return f"it is a caffemodel (net '{net.name}')"
+    return UNKNOWN
+
+
+def is_hdf5(path):
+    """Whether a file begins as HDF5 does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(8) == HDF5_MAGIC
+    except OSError:
+        return False  # the reader says why
+
+
+@contextlib.contextmanager
+def hdf5(path):
+    """An HDF5 file opened for reading."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise ModelFileError(f"{path}: truncated or damaged HDF5 ({error}); get it again") from None
+    with file:
+        yield file
+
+
+# ---- writing ------------------------------------------------------------------------------------------
+
+WRITE_REMEDIES = {
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "make its folder first",
+    errno.ENOSPC: "free space, nothing that was there before is lost",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+}
+
+
+def write_atomic(path, data):
+    """Write bytes, or a list of buffers, to a file: beside it, synced, renamed."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.writelines([data] if isinstance(data, (bytes, bytearray, memoryview)) else data)
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """A path beside `path`; what is written there takes its place on success and is removed on failure."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        remedy = WRITE_REMEDIES.get(error.errno, "choose another folder")
+        raise ModelFileError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a folder that cannot be synced is still renamed in
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
