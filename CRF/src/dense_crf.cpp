@@ -69,7 +69,7 @@ void DenseCrf::add(std::unique_ptr<FeatureSource> features, Gain gain, Normaliza
     auto kernel = std::make_unique<Kernel>();
     kernel->features = std::move(features);
     kernel->normalization = normalization;
-    kernel->set_gain(gain, labels_);
+    kernel->gain = std::move(gain);
     kernels_.push_back(std::move(kernel));
 }
 
@@ -86,6 +86,7 @@ void DenseCrf::prepare(int threads) {
     for (const auto& kernel : kernels_) {
         if (kernel->lattice == nullptr) {
             kernel->lattice = std::make_unique<Lattice>(*kernel->features, tiles_, kernel->normalization, threads);
+            kernel->spread_gain(row_shape(labels_, vector_kernels()));
         }
     }
 }

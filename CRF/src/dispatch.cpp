@@ -40,4 +40,13 @@ const VectorKernels& vector_kernels() {
     return chosen;
 }
 
+RowShape row_shape(int labels, const VectorKernels& kernels) {
+    RowShape shape{labels, labels / kernels.lanes, 0, kernels.lanes, 0};
+    const int left = labels % kernels.lanes;
+    shape.tail = kernels.half_tail && left > 0 && left <= kernels.lanes / 2 ? 1 : 0;
+    shape.full += left > 0 && shape.tail == 0 ? 1 : 0;
+    shape.stride = shape.planes() * kernels.lanes;
+    return shape;
+}
+
 }  // namespace dense_crf

@@ -4,51 +4,98 @@
 // is the same on every instruction set.
 #pragma once
 
-#include <cstring>
-
 #include "dense_crf/vector_kernels.h"
 
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
 constexpr int kLanes = Vec::kLanes;
+constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
 constexpr int kMaxRegisters = 6;  // vectors of one row that a loop keeps in registers
 
-// exp(x) for x <= 0, relative error below 2e-7; values under exp(-87) come out as about 1e-38.
+inline void prefetch(const float* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
+
+// exp(x) for x <= 0, relative error below 1e-7; values under exp(-87) come out as about 1e-38.
 inline Vec exp_nonpositive(Vec x) {
     x = max(x, Vec::set(-87.0f));
     const Vec n = round(x * Vec::set(1.44269504f));
     Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
     f = fma(n, Vec::set(2.12194440e-4f), f);
-    Vec p = Vec::set(0.00829776283f);
-    p = fma(p, f, Vec::set(0.0419154316f));
-    p = fma(p, f, Vec::set(0.166675732f));
-    p = fma(p, f, Vec::set(0.499988943f));
-    p = fma(p, f, Vec::set(0.999999702f));
-    p = fma(p, f, Vec::set(1.00000012f));
+    Vec p = Vec::set(1.38157932e-3f);  // minimax on |f| <= ln 2 / 2, its first two terms kept exact
+    p = fma(p, f, Vec::set(8.36872123e-3f));
+    p = fma(p, f, Vec::set(4.16683704e-2f));
+    p = fma(p, f, Vec::set(1.66665211e-1f));
+    p = fma(p, f, Vec::set(4.99999940e-1f));
+    p = fma(p, f * f, f) + Vec::set(1.0f);
     return scale_by_power(p, n);
 }
 
-// Calls body(constant N, first lane) for slices of a row of `padded` floats, N vectors each.
-template <int N>
-struct Vectors {
-    static constexpr int value = N;
-};
-template <class Body>
-inline void for_row_parts(int padded, Body&& body) {
-    int first = 0;
-    for (int left = padded / kLanes; left > 0;) {
-        const int take = left < kMaxRegisters ? left : kMaxRegisters;
-        switch (take) {
-            case 1: body(Vectors<1>{}, first); break;
-            case 2: body(Vectors<2>{}, first); break;
-            case 3: body(Vectors<3>{}, first); break;
-            case 4: body(Vectors<4>{}, first); break;
-            case 5: body(Vectors<5>{}, first); break;
-            default: body(Vectors<kMaxRegisters>{}, first); break;
+// A row, or the part of it that a loop keeps in registers: N full vectors and T (0 or 1) half vectors.
+template <int N, int T>
+struct Row {
+    static constexpr int kFull = N, kTail = T;
+    Vec full[N > 0 ? N : 1];
+    Half tail;
+
+    static Row zero() {
+        Row r;
+        for (int i = 0; i < N; ++i) r.full[i] = Vec::set(0.0f);
+        if constexpr (T > 0) r.tail = Half::set(0.0f);
+        return r;
+    }
+    static Row load(const float* p) {
+        Row r;
+        for (int i = 0; i < N; ++i) r.full[i] = Vec::load(p + i * kLanes);
+        if constexpr (T > 0) r.tail = Half::load(p + N * kLanes);
+        return r;
+    }
+    void store(float* p) const {
+        for (int i = 0; i < N; ++i) full[i].store(p + i * kLanes);
+        if constexpr (T > 0) tail.store(p + N * kLanes);
+    }
+    // this += w * row `index` of the planes.
+    void add_vertex(const float* const* planes, std::size_t index, float w) {
+        const Vec weight = Vec::set(w);
+        for (int i = 0; i < N; ++i) full[i] = fma(weight, Vec::load(planes[i] + index * kLanes), full[i]);
+        if constexpr (T > 0) {
+            tail = fma(Half::set(w), Half::load(planes[N] + index * Half::kLanes), tail);
         }
-        left -= take;
-        first += take * kLanes;
+    }
+    // Row `index` of the planes += w * this.
+    void add_to_vertex(float* const* planes, std::size_t index, float w) const {
+        const Vec weight = Vec::set(w);
+        for (int i = 0; i < N; ++i) {
+            float* p = planes[i] + index * kLanes;
+            fma(weight, full[i], Vec::load(p)).store(p);
+        }
+        if constexpr (T > 0) {
+            float* p = planes[N] + index * Half::kLanes;
+            fma(Half::set(w), tail, Half::load(p)).store(p);
+        }
+    }
+};
+
+// Calls body(a Row type, first plane) for parts of a row of at most kMaxRegisters vectors.
+template <class Body>
+inline void for_row_parts(const RowShape& shape, Body&& body) {
+    static_assert(kMaxRegisters == 6, "the cases below");
+    int first = 0;
+    for (; shape.full - first > kMaxRegisters; first += kMaxRegisters) body(Row<kMaxRegisters, 0>{}, first);
+    const bool tail = kHasTail > 0 && shape.tail > 0;
+    switch (shape.full - first) {
+        case 0: return tail ? body(Row<0, kHasTail>{}, first) : void();
+        case 1: return tail ? body(Row<1, kHasTail>{}, first) : body(Row<1, 0>{}, first);
+        case 2: return tail ? body(Row<2, kHasTail>{}, first) : body(Row<2, 0>{}, first);
+        case 3: return tail ? body(Row<3, kHasTail>{}, first) : body(Row<3, 0>{}, first);
+        case 4: return tail ? body(Row<4, kHasTail>{}, first) : body(Row<4, 0>{}, first);
+        case 5: return tail ? body(Row<5, kHasTail>{}, first) : body(Row<5, 0>{}, first);
+        default: return tail ? body(Row<6, kHasTail>{}, first) : body(Row<6, 0>{}, first);
     }
 }
 
@@ -129,91 +176,103 @@ void embed(int dims, const float* scale, const float* features, std::size_t stri
     embed_dims<0>(dims, scale, features, stride, scratch, vertex, rank, weight);
 }
 
-// ---- pixel rows ---------------------------------------------------------------------------------------------
+// ---- rows of pixels -----------------------------------------------------------------------------------------
 
-void load_rows(const float* source, float sign, float rest, int pixels, int labels, int padded, float* rows) {
+void load_rows(const RowShape& shape, const float* source, float sign, float rest, int pixels, float* rows) {
     const Vec factor = Vec::set(sign);
-    for (int p = 0; p < pixels; ++p, source += labels, rows += padded) {
-        int l = 0;
-        for (; l + kLanes <= labels; l += kLanes) (factor * Vec::load(source + l)).store(rows + l);
-        if (l < labels) {
-            (factor * Vec::load_first(source + l, labels - l, rest * sign)).store(rows + l);  // sign^2 = 1
-        }
+    const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
+    for (int p = 0; p < pixels; ++p, source += labels, rows += shape.stride) {
+        for (int l = 0; l < whole; l += kLanes) (factor * Vec::load(source + l)).store(rows + l);
+        // Padding: sign * (sign * rest) = rest.
+        if (left > 0) (factor * Vec::load_first(source + whole, left, sign * rest)).store(rows + whole);
     }
 }
 
-void store_rows(const float* rows, int pixels, int labels, int padded, float* destination) {
-    for (int p = 0; p < pixels; ++p, rows += padded, destination += labels) {
-        int l = 0;
-        for (; l + kLanes <= labels; l += kLanes) Vec::load(rows + l).store(destination + l);
-        if (l < labels) Vec::load(rows + l).store_first(destination + l, labels - l);
+void store_rows(const RowShape& shape, const float* rows, int pixels, float* destination) {
+    const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
+    for (int p = 0; p < pixels; ++p, rows += shape.stride, destination += labels) {
+        for (int l = 0; l < whole; l += kLanes) Vec::load(rows + l).store(destination + l);
+        if (left > 0) Vec::load(rows + whole).store_first(destination + whole, left);
     }
 }
 
-void add_self(const float* q, const float* self, const float* gain, int pixels, int labels, int padded,
+void add_self(const RowShape& shape, const float* q, const float* self, const float* gain, int pixels,
               float* rows) {
-    for (int p = 0; p < pixels; ++p, q += labels, rows += padded) {
+    const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
+    for (int p = 0; p < pixels; ++p, q += labels, rows += shape.stride) {
         const Vec weight = Vec::set(self[p]);
         for (int l = 0; l < labels; l += kLanes) {
-            const int left = labels - l;
-            const Vec value = left >= kLanes ? Vec::load(q + l) : Vec::load_first(q + l, left, 0.0f);
+            const Vec value = l < whole ? Vec::load(q + l) : Vec::load_first(q + l, left, 0.0f);
             fma(weight * Vec::load(gain + l), value, Vec::load(rows + l)).store(rows + l);
         }
     }
 }
 
-template <int N>
-inline void slice_part(const float* values, const std::uint16_t* corner, const float* weight, int corners,
-                       int pixels, int padded, float* rows) {
-    for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += padded) {
-        Vec sum[N];
-        for (int i = 0; i < N; ++i) sum[i] = Vec::load(rows + i * kLanes);
+template <class R, int kCorners, bool kMapped>
+inline void slice_part(const float* const* planes, const PixelCorners& at, const float* gain, int pixels,
+                       int stride, float* rows) {
+    const int corners = kCorners > 0 ? kCorners : at.corners;
+    const std::uint16_t* corner = at.corner;
+    const float* weight = at.weight;
+    const R scale = R::load(gain);
+    for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
+        R sum = R::zero();
         for (int c = 0; c < corners; ++c) {
-            const float* value = values + static_cast<std::size_t>(corner[c]) * padded;
-            const Vec w = Vec::set(weight[c]);
-            for (int i = 0; i < N; ++i) sum[i] = fma(w, Vec::load(value + i * kLanes), sum[i]);
+            const std::size_t index = kMapped ? static_cast<std::size_t>(at.row[corner[c]]) : corner[c];
+            sum.add_vertex(planes, index, weight[c]);
         }
-        for (int i = 0; i < N; ++i) sum[i].store(rows + i * kLanes);
+        R out = R::load(rows);
+        for (int i = 0; i < R::kFull; ++i) out.full[i] = fma(scale.full[i], sum.full[i], out.full[i]);
+        if constexpr (R::kTail > 0) out.tail = fma(scale.tail, sum.tail, out.tail);
+        out.store(rows);
     }
 }
 
-void slice(const float* values, const std::uint16_t* corner, const float* weight, int corners, int pixels,
-           int padded, float* rows) {
-    for_row_parts(padded, [&](auto vectors, int lane) {
-        constexpr int N = decltype(vectors)::value;
-        if (corners == 3) return slice_part<N>(values + lane, corner, weight, 3, pixels, padded, rows + lane);
-        if (corners == 6) return slice_part<N>(values + lane, corner, weight, 6, pixels, padded, rows + lane);
-        slice_part<N>(values + lane, corner, weight, corners, pixels, padded, rows + lane);
-    });
-}
-
-template <int N>
-inline void splat_part(const float* rows, const std::uint16_t* corner, const float* weight, int corners,
-                       int pixels, int padded, float* sums) {
-    for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += padded) {
-        Vec q[N];
-        for (int i = 0; i < N; ++i) q[i] = Vec::load(rows + i * kLanes);
+template <class R, int kCorners, bool kMapped>
+inline void splat_part(const float* rows, const PixelCorners& at, int pixels, int stride, float* const* planes) {
+    const int corners = kCorners > 0 ? kCorners : at.corners;
+    const std::uint16_t* corner = at.corner;
+    const float* weight = at.weight;
+    for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
+        const R q = R::load(rows);
         for (int c = 0; c < corners; ++c) {
-            float* sum = sums + static_cast<std::size_t>(corner[c]) * padded;
-            const Vec w = Vec::set(weight[c]);
-            for (int i = 0; i < N; ++i) fma(w, q[i], Vec::load(sum + i * kLanes)).store(sum + i * kLanes);
+            const std::size_t index = kMapped ? static_cast<std::size_t>(at.row[corner[c]]) : corner[c];
+            q.add_to_vertex(planes, index, weight[c]);
         }
     }
 }
 
-void splat(const float* rows, const std::uint16_t* corner, const float* weight, int corners, int pixels,
-           int padded, float* sums) {
-    for_row_parts(padded, [&](auto vectors, int lane) {
-        constexpr int N = decltype(vectors)::value;
-        if (corners == 3) return splat_part<N>(rows + lane, corner, weight, 3, pixels, padded, sums + lane);
-        if (corners == 6) return splat_part<N>(rows + lane, corner, weight, 6, pixels, padded, sums + lane);
-        splat_part<N>(rows + lane, corner, weight, corners, pixels, padded, sums + lane);
+void slice(const RowShape& shape, const float* const* planes, const PixelCorners& at, const float* gain, int pixels,
+           float* rows) {
+    for_row_parts(shape, [&](auto row, int first) {
+        using R = decltype(row);
+        const float* const* part = planes + first;
+        const float* g = gain + first * kLanes;
+        float* r = rows + first * kLanes;
+        if (at.corners == 6 && at.row != nullptr) return slice_part<R, 6, true>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 6) return slice_part<R, 6, false>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 3 && at.row != nullptr) return slice_part<R, 3, true>(part, at, g, pixels, shape.stride, r);
+        if (at.row != nullptr) return slice_part<R, 0, true>(part, at, g, pixels, shape.stride, r);
+        slice_part<R, 0, false>(part, at, g, pixels, shape.stride, r);
+    });
+}
+
+void splat(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels, float* const* planes) {
+    for_row_parts(shape, [&](auto row, int first) {
+        using R = decltype(row);
+        float* const* part = planes + first;
+        const float* r = rows + first * kLanes;
+        if (at.corners == 6 && at.row != nullptr) return splat_part<R, 6, true>(r, at, pixels, shape.stride, part);
+        if (at.corners == 6) return splat_part<R, 6, false>(r, at, pixels, shape.stride, part);
+        if (at.corners == 3 && at.row != nullptr) return splat_part<R, 3, true>(r, at, pixels, shape.stride, part);
+        if (at.row != nullptr) return splat_part<R, 0, true>(r, at, pixels, shape.stride, part);
+        splat_part<R, 0, false>(r, at, pixels, shape.stride, part);
     });
 }
 
 template <int N>
-inline void softmax_in_registers(int pixels, float* rows) {
-    for (int p = 0; p < pixels; ++p, rows += N * kLanes) {
+inline void softmax_in_registers(int pixels, int stride, float* rows) {
+    for (int p = 0; p < pixels; ++p, rows += stride) {
         Vec x[N];
         for (int i = 0; i < N; ++i) x[i] = Vec::load(rows + i * kLanes);
         Vec top = x[0];
@@ -229,108 +288,86 @@ inline void softmax_in_registers(int pixels, float* rows) {
     }
 }
 
-void softmax(int pixels, int padded, float* rows) {
-    switch (padded / kLanes) {
-        case 1: return softmax_in_registers<1>(pixels, rows);
-        case 2: return softmax_in_registers<2>(pixels, rows);
-        case 3: return softmax_in_registers<3>(pixels, rows);
-        case 4: return softmax_in_registers<4>(pixels, rows);
-        case 5: return softmax_in_registers<5>(pixels, rows);
-        case 6: return softmax_in_registers<6>(pixels, rows);
+void softmax(const RowShape& shape, int pixels, float* rows) {
+    switch (shape.planes()) {
+        case 1: return softmax_in_registers<1>(pixels, shape.stride, rows);
+        case 2: return softmax_in_registers<2>(pixels, shape.stride, rows);
+        case 3: return softmax_in_registers<3>(pixels, shape.stride, rows);
+        case 4: return softmax_in_registers<4>(pixels, shape.stride, rows);
+        case 5: return softmax_in_registers<5>(pixels, shape.stride, rows);
+        case 6: return softmax_in_registers<6>(pixels, shape.stride, rows);
         default: break;
     }
-    for (int p = 0; p < pixels; ++p, rows += padded) {
+    for (int p = 0; p < pixels; ++p, rows += shape.stride) {
         Vec top = Vec::load(rows);
-        for (int l = kLanes; l < padded; l += kLanes) top = max(top, Vec::load(rows + l));
+        for (int l = kLanes; l < shape.stride; l += kLanes) top = max(top, Vec::load(rows + l));
         const Vec shift = Vec::set(horizontal_max(top));
         Vec sum = Vec::set(0.0f);
-        for (int l = 0; l < padded; l += kLanes) {
+        for (int l = 0; l < shape.stride; l += kLanes) {
             const Vec e = exp_nonpositive(Vec::load(rows + l) - shift);
             e.store(rows + l);
             sum = sum + e;
         }
         const Vec inverse = Vec::set(1.0f / horizontal_sum(sum));
-        for (int l = 0; l < padded; l += kLanes) (Vec::load(rows + l) * inverse).store(rows + l);
+        for (int l = 0; l < shape.stride; l += kLanes) (Vec::load(rows + l) * inverse).store(rows + l);
     }
 }
 
-// ---- vertex rows --------------------------------------------------------------------------------------------
-
-void gather(const GlobalRows& global, const std::int32_t* vertex, int count, const float* gain,
-            float factor, int padded, float* local) {
-    const Vec scale = Vec::set(factor);
-    for (int g = 0; g < global.groups; ++g) {
-        const float* values = global.values + g * global.group_stride;
-        const float* group_gain = gain + g * global.lanes;
-        float* row = local + g * global.lanes;
-        for (int i = 0; i < count; ++i, row += padded) {
-            const float* value = values + static_cast<std::size_t>(vertex[i]) * global.lanes;
-            for (int l = 0; l < global.lanes; l += kLanes) {
-                (scale * Vec::load(group_gain + l) * Vec::load(value + l)).store(row + l);
-            }
-        }
-    }
-}
-
-void scatter(const float* local, const std::int32_t* vertex, int count, int fresh, int padded,
-             const GlobalRows& global) {
-    for (int g = 0; g < global.groups; ++g) {
-        float* values = global.values + g * global.group_stride;
-        const float* row = local + g * global.lanes;
-        for (int i = 0; i < count; ++i, row += padded) {
-            float* value = values + static_cast<std::size_t>(vertex[i]) * global.lanes;
-            if (vertex[i] >= fresh) {
-                for (int l = 0; l < global.lanes; l += kLanes) Vec::load(row + l).store(value + l);
-            } else {
-                for (int l = 0; l < global.lanes; l += kLanes) {
-                    (Vec::load(value + l) + Vec::load(row + l)).store(value + l);
-                }
-            }
-        }
-    }
-}
-
-void mix(const float* gain, int labels, int count, int padded, float* scratch, float* rows) {
-    for (int i = 0; i < count; ++i, rows += padded) {
-        std::memcpy(scratch, rows, sizeof(float) * static_cast<std::size_t>(labels));
-        for (int l = 0; l < padded; l += kLanes) {
-            Vec sum = Vec::set(0.0f);
-            for (int j = 0; j < labels; ++j) {
-                const float* to = gain + static_cast<std::size_t>(j) * padded + l;
-                sum = fma(Vec::set(scratch[j]), Vec::load(to), sum);
+void mix(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows) {
+    for (int p = 0; p < pixels; ++p, message += shape.stride, rows += shape.stride) {
+        for (int l = 0; l < shape.stride; l += kLanes) {
+            Vec sum = Vec::load(rows + l);
+            for (int j = 0; j < shape.labels; ++j) {
+                const float* to = matrix + static_cast<std::size_t>(j) * shape.stride + l;
+                sum = fma(Vec::set(message[j]), Vec::load(to), sum);
             }
             sum.store(rows + l);
         }
     }
 }
 
-template <int N>
-inline void blur_chains(const std::int32_t* stream, std::size_t length, int vertices, float* values) {
-    constexpr int kRow = N * kLanes;
-    const Vec half = Vec::set(0.5f);
-    Vec before[N], here[N];
-    for (int i = 0; i < N; ++i) before[i] = here[i] = Vec::set(0.0f);
-    for (std::size_t s = 1; s < length; ++s) {
-        const std::int32_t at = stream[s - 1], next = stream[s];
-        const float* after = values + static_cast<std::size_t>(next) * kRow;
-        // A separator (id `vertices`) is read as the row of zeros and written to the row behind it.
-        float* out = values + static_cast<std::size_t>(at + (at == vertices ? 1 : 0)) * kRow;
-        for (int i = 0; i < N; ++i) {
-            const Vec ahead = Vec::load(after + i * kLanes);
-            fma(half, before[i] + ahead, here[i]).store(out + i * kLanes);
-            before[i] = here[i];
-            here[i] = ahead;
-        }
+// ---- planes of vertices -------------------------------------------------------------------------------------
+
+template <class V>
+inline void add_plane_rows(const std::int32_t* vertex, int count, std::int32_t first, float* plane) {
+    const float* from = plane + static_cast<std::size_t>(first) * V::kLanes;
+    for (int i = 0; i < count; ++i, from += V::kLanes) {
+        float* to = plane + static_cast<std::size_t>(vertex[i]) * V::kLanes;
+        (V::load(to) + V::load(from)).store(to);
     }
 }
 
-void blur(const std::int32_t* stream, std::size_t length, int vertices, int lanes, float* values) {
-    switch (lanes / kLanes) {
-        case 1: return blur_chains<1>(stream, length, vertices, values);
-        case 2: return blur_chains<2>(stream, length, vertices, values);
-        case 3: return blur_chains<3>(stream, length, vertices, values);
-        default: return blur_chains<4>(stream, length, vertices, values);
+void add_rows(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
+              float* const* planes) {
+    for (int i = 0; i < shape.full; ++i) add_plane_rows<Vec>(vertex, count, first, planes[i]);
+    if constexpr (kHasTail > 0) {
+        if (shape.tail > 0) add_plane_rows<Half>(vertex, count, first, planes[shape.full]);
     }
+}
+
+template <class V>
+inline void blur_plane(const std::int32_t* stream, std::size_t length, int vertices, float* plane) {
+    constexpr std::size_t kAhead = 16;  // steps; the stream has that many entries more than `length`
+    const V half = V::set(0.5f);
+    V before = V::set(0.0f), here = before;
+    std::int32_t at = vertices;
+    for (std::size_t s = 1; s < length; ++s) {
+        prefetch(plane + static_cast<std::size_t>(stream[s + kAhead]) * V::kLanes);
+        const V ahead = V::load(plane + static_cast<std::size_t>(stream[s]) * V::kLanes);
+        // A separator (number `vertices`) is read as the row of zeros and written to the row behind it.
+        float* out = plane + static_cast<std::size_t>(at + (at == vertices ? 1 : 0)) * V::kLanes;
+        fma(half, before + ahead, here).store(out);
+        before = here;
+        here = ahead;
+        at = stream[s];
+    }
+}
+
+void blur(const std::int32_t* stream, std::size_t length, int vertices, int width, float* plane) {
+    if constexpr (kHasTail > 0) {
+        if (width == Half::kLanes) return blur_plane<Half>(stream, length, vertices, plane);
+    }
+    blur_plane<Vec>(stream, length, vertices, plane);
 }
 
 }  // namespace
@@ -339,19 +376,8 @@ void blur(const std::int32_t* stream, std::size_t length, int vertices, int lane
 #define DENSE_CRF_NAME(x) DENSE_CRF_TEXT(x)
 
 const VectorKernels& kernels() {
-    static constexpr VectorKernels table = {DENSE_CRF_NAME(DENSE_CRF_ISA),
-                                            kLanes,
-                                            embed,
-                                            load_rows,
-                                            store_rows,
-                                            add_self,
-                                            slice,
-                                            splat,
-                                            softmax,
-                                            gather,
-                                            scatter,
-                                            mix,
-                                            blur};
+    static constexpr VectorKernels table = {DENSE_CRF_NAME(DENSE_CRF_ISA), kLanes, kHasTail > 0, embed, load_rows,
+                                            store_rows, add_self, slice, splat, softmax, mix, add_rows, blur};
     return table;
 }
 

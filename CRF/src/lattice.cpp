@@ -62,7 +62,7 @@ void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>&
 // One direction of the blur on single values; see VectorKernels::blur.
 void blur_values(const std::vector<std::int32_t>& stream, int vertices, std::vector<float>& values) {
     float before = 0, here = 0;
-    for (std::size_t s = 1; s < stream.size(); ++s) {
+    for (std::size_t s = 1; s < stream.size() - Lattice::kStreamPadding; ++s) {
         const std::int32_t at = stream[s - 1];
         const float ahead = values[stream[s]];
         values[at == vertices ? at + 1 : at] = here + 0.5f * (before + ahead);
@@ -166,6 +166,7 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     }
     tile_begin_.push_back(tile_vertex_.size());
     seen_vertices_ = static_cast<int>(index.keys().size());
+    tile_fresh_.push_back(seen_vertices_);
     if (pixels_ % 4 != 0) {
         // As in the original, which works on four variables at a time and fills the last group up with features
         // of 0: their simplex has no pixel, but values are blurred across it. Near black, in the upper left
@@ -199,6 +200,7 @@ void Lattice::link(const Keys& keys, const Index& index, int threads) {
             for (int w = v; w >= 0; w = next[w]) stream.push_back(w);
             stream.push_back(vertices_);
         }
+        stream.insert(stream.end(), kStreamPadding, vertices_);
     });
 }
 
@@ -285,6 +287,20 @@ int Lattice::max_tile_vertices() const {
     int most = 0;
     for (std::size_t t = 0; t + 1 < tile_begin_.size(); ++t) most = std::max(most, tile_vertices(static_cast<int>(t)));
     return most;
+}
+
+int Lattice::max_tile_borrowed() const {
+    int most = 0;
+    for (int t = 0; t + 1 < static_cast<int>(tile_begin_.size()); ++t) {
+        most = std::max(most, tile_vertices(t) - (tile_fresh(t + 1) - tile_fresh(t)));
+    }
+    return most;
+}
+
+std::size_t Lattice::blur_steps() const {
+    std::size_t steps = 0;
+    for (const auto& stream : streams_) steps += stream.size();
+    return steps;
 }
 
 }  // namespace dense_crf

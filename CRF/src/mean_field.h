@@ -1,9 +1,12 @@
 // The passes of one mean field run over the tiles of an image.
 //
 // An update is one pass over the pixels: slice the filtered values of the last pass, add the unary, softmax, splat
-// the result for the next pass; q itself is never written before the last pass. Between passes the vertex values
-// are blurred. Per pixel an update reads labels * 4 bytes of unary and (d + 1) * 6 bytes of corners and weights a
-// kernel as streams, all else stays in L2: 24 MB at 375 x 500 x 21, 71 MB at 375 x 500 x 81.
+// the result for the next pass. Between passes the vertex values are blurred. q is written in the last pass only
+// (and in every pass where a kernel acts on each pixel alone).
+//
+// Threads take tiles in order. A tile owns the vertices that no earlier tile touches and splats into their rows at
+// once; for the others it sums in scratch rows, which are added behind a turnstile, in tile order. So each sum has
+// one order of terms for any number of threads. With a single tile the same rows serve reading and writing.
 #pragma once
 
 #include <atomic>
@@ -19,14 +22,12 @@ namespace dense_crf {
 struct DenseCrf::Kernel {
     std::unique_ptr<FeatureSource> features;
     Normalization normalization = Normalization::kSymmetric;
+    Gain gain;
     std::unique_ptr<Lattice> lattice;
-    int padded = 0;
-    Buffer<float> lane_gain;  // padded: factor per label; 1 where a matrix follows
-    Buffer<float> matrix;     // (labels, padded), empty unless labels are mixed
+    Buffer<float> lane_gain;  // factor of each label (1 where a matrix follows), alpha included; 0 in the padding
+    Buffer<float> matrix;     // (labels, stride), empty unless labels are mixed
 
-    void set_gain(const Gain& gain, int labels);
-    // A kernel that only scales each pixel's own q, with labels kept apart.
-    bool acts_alone() const { return lattice->diagonal() && matrix.empty(); }
+    void spread_gain(const RowShape& shape);
 };
 
 // One pass: logits = sign * unary (+ filtered previous q); [softmax]; [-> out]; [splat].
@@ -44,26 +45,33 @@ class DenseCrf::Run {
     void execute();
 
   private:
-    static constexpr int kRowPixels = 64;  // pixels whose logits are held at a time; they stay in L1
+    struct Planes {
+        std::vector<float*> read, write;  // one pointer a plane
+    };
+    struct BlurTask {
+        int kernel, plane;
+    };
 
     void allocate();
+    std::vector<float*> lay_planes(Buffer<float>& values, int vertices, std::size_t rows) const;
     void work(int worker);
-    void tile_pass(const Pass& pass, int tile, Workspace::Worker& worker);
-    void pixel_row(const Pass& pass, const Tile& tile, int row, Workspace::Worker& worker);
-    void leave_sums(int tile, Workspace::Worker& worker);
+    void tile_pass(const Pass& pass, int tile, int worker);
+    void open_rows(int tile, int worker);
+    void close_rows(int tile, int worker);
+    void filter_row(const Pass& pass, const Tile& tile, int tile_number, int row, float* logits,
+                    Workspace::Worker& worker);
+    void splat_row(const Tile& tile, int row, const float* q, const Workspace::Worker& worker);
     void blur(int task);
-    void mix_alone(const Kernel& kernel, const float* q, const float* self, int pixels, Workspace::Worker& worker);
-    GlobalRows rows(int kernel, Buffer<float>& values) const;
 
     const DenseCrf& crf_;
     const std::vector<Pass>& passes_;
     Workspace& workspace_;
     const VectorKernels& vector_;
-    int padded_, threads_;
-    struct BlurTask {
-        int kernel, group;
-    };
-    std::vector<int> groups_;  // of each kernel
+    const RowShape shape_;
+    const int threads_;
+    const bool one_tile_;
+    std::vector<Planes> planes_;            // of each kernel
+    std::vector<std::int32_t> scratch_row_;  // of each kernel: first row behind the vertices
     std::vector<BlurTask> blur_tasks_;
     Barrier barrier_;
     Turnstile turnstile_;

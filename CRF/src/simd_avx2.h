@@ -46,4 +46,6 @@ inline Vec scale_by_power(Vec a, Vec n) {
     return {_mm256_mul_ps(a.v, _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23)))};
 }
 
+using Half = Vec;  // no narrower planes
+
 }  // namespace dense_crf::avx2

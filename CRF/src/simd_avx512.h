@@ -30,4 +30,16 @@ inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEARES
 // a * 2^n for integral n.
 inline Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
+// Eight floats, for the last labels of a row.
+struct Half {
+    static constexpr int kLanes = 8;
+    __m256 v;
+
+    static Half set(float x) { return {_mm256_set1_ps(x)}; }
+    static Half load(const float* p) { return {_mm256_loadu_ps(p)}; }
+    void store(float* p) const { _mm256_storeu_ps(p, v); }
+};
+inline Half operator+(Half a, Half b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Half fma(Half a, Half b, Half c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+
 }  // namespace dense_crf::avx512

@@ -74,4 +74,6 @@ inline Vec scale_by_power(Vec a, Vec n) {
     });
 }
 
+using Half = Vec;  // no narrower planes
+
 }  // namespace dense_crf::portable

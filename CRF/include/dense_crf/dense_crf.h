@@ -33,14 +33,13 @@ struct Gain {
 
 // Memory that a run needs beside its input and output. Keep one per thread to run without allocating.
 struct Workspace {
-    struct Kernel {
-        Buffer<float> read, write;  // vertex values of the image, see GlobalRows
-    };
     struct Worker {
-        Buffer<float> rows, scratch;              // one tile row of pixels
-        std::vector<Buffer<float>> values, sums;  // vertex values of the tile, one a kernel
+        Buffer<float> rows, message;               // logits of pixels
+        Buffer<std::int32_t> splat_row, borrowed;  // of each kernel, `kernel_stride` apart: where a tile sums
+        std::vector<int> borrowed_count;
+        std::size_t kernel_stride = 0;
     };
-    std::vector<Kernel> kernels;
+    std::vector<Buffer<float>> values;  // vertex values, two a kernel
     std::vector<Worker> workers;
 };
 

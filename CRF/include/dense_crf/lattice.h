@@ -54,12 +54,17 @@ class Lattice {
     // Vertices of a tile, and the first vertex number that no earlier tile touches.
     const std::int32_t* tile_vertex(int tile) const { return tile_vertex_.data() + tile_begin_[tile]; }
     int tile_vertices(int tile) const { return static_cast<int>(tile_begin_[tile + 1] - tile_begin_[tile]); }
-    int tile_fresh(int tile) const { return tile_fresh_[tile]; }
+    std::int32_t tile_fresh(int tile) const { return tile_fresh_[tile]; }
     int max_tile_vertices() const;
+    int max_tile_borrowed() const;  // vertices of a tile that earlier tiles touch as well
 
     // Chains of neighbouring vertices, one stream a direction: S a b c S d e S, where S = vertices() separates.
-    // Vertices without a neighbour in that direction are left out: their blur is the identity.
+    // Vertices without a neighbour in that direction are left out: their blur is the identity. Each stream ends
+    // with kStreamPadding more separators, for loops that look ahead.
+    static constexpr std::size_t kStreamPadding = 16;
     const std::vector<std::vector<std::int32_t>>& streams() const { return streams_; }
+
+    std::size_t blur_steps() const;
 
     // A kernel so narrow that no two pixels meet (the 41 x 41 map of training with a Gaussian of 1/4 pixel)
     // filters q to self[pixel] * q. Then the arrays above are empty.

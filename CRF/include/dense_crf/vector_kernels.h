@@ -1,9 +1,10 @@
 // The inner loops, compiled once per instruction set and chosen at run time.
 //
-// Rows: the values of one pixel or lattice vertex for all labels, label-contiguous, padded to `padded` floats (a
-// multiple of the vector width). Global vertex values are stored as `groups` arrays of (vertices + 2) rows of
-// `padded / groups` floats, so that a blur of one group of labels stays in cache; the last two rows are a row of
-// zeros (what an absent neighbour holds) and a row that takes writes nobody reads.
+// A row holds the values of one pixel or lattice vertex for all labels. Rows of pixels are label-contiguous, padded
+// to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds labels
+// p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight lanes do
+// for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros (what an
+// absent neighbour holds), a row that takes writes nobody reads, and scratch rows of the tiles under way.
 #pragma once
 
 #include <cstddef>
@@ -14,16 +15,31 @@ namespace dense_crf {
 inline constexpr int kEmbedWidth = 16;   // pixels embedded at a time
 inline constexpr float kNever = -1e30f;  // a logit whose softmax is 0
 
-struct GlobalRows {
-    float* values;
-    std::size_t group_stride;  // floats between groups
-    int groups;
-    int lanes;                 // floats of a row within a group
+// How labels lie in registers.
+struct RowShape {
+    int labels;
+    int full;    // planes of `lanes` floats
+    int tail;    // 1 if a plane of lanes / 2 floats follows
+    int lanes;   // floats of a vector register
+    int stride;  // floats between rows of pixels
+
+    int planes() const { return full + tail; }
+    int width(int plane) const { return plane < full ? lanes : lanes / 2; }
+};
+
+// The corners of consecutive pixels, `corners` each, as numbers within their tile; `row` maps these to rows of
+// vertices (nullptr: they are the same).
+struct PixelCorners {
+    const std::uint16_t* corner;
+    const float* weight;
+    const std::int32_t* row;
+    int corners;
 };
 
 struct VectorKernels {
     const char* name;
-    int lanes;  // floats of a vector register
+    int lanes;       // floats of a vector register
+    bool half_tail;  // whether planes of lanes / 2 floats are available
 
     // Finds the enclosing simplex of kEmbedWidth points. features: dims rows, `stride` floats apart; scale: dims.
     // Out, one row of kEmbedWidth numbers per coordinate 0..dims: remainder-0 vertex, rank of the coordinate and
@@ -32,34 +48,31 @@ struct VectorKernels {
                   std::int32_t* vertex, std::int32_t* rank, float* weight);
 
     // rows[p] = sign * source[p], sign = 1 or -1, padding set to `rest`. source rows are `labels` apart.
-    void (*load_rows)(const float* source, float sign, float rest, int pixels, int labels, int padded, float* rows);
+    void (*load_rows)(const RowShape& shape, const float* source, float sign, float rest, int pixels, float* rows);
     // destination[p] = rows[p] without padding.
-    void (*store_rows)(const float* rows, int pixels, int labels, int padded, float* destination);
-    // rows[p] += self[p] * gain * q[p]; q rows are `labels` apart, gain has `padded` entries (0 in the padding).
-    void (*add_self)(const float* q, const float* self, const float* gain, int pixels, int labels, int padded,
+    void (*store_rows)(const RowShape& shape, const float* rows, int pixels, float* destination);
+    // rows[p] += self[p] * gain * q[p]; q rows are `labels` apart; gain: `stride` floats.
+    void (*add_self)(const RowShape& shape, const float* q, const float* self, const float* gain, int pixels,
                      float* rows);
-    // rows[p] += sum over corners c of weight[p, c] * values[corner[p, c]].
-    void (*slice)(const float* values, const std::uint16_t* corner, const float* weight, int corners, int pixels,
-                  int padded, float* rows);
-    // sums[corner[p, c]] += weight[p, c] * rows[p].
-    void (*splat)(const float* rows, const std::uint16_t* corner, const float* weight, int corners, int pixels,
-                  int padded, float* sums);
+    // rows[p] += gain * sum over corners c of weight[p, c] * planes[corner[p, c]].
+    void (*slice)(const RowShape& shape, const float* const* planes, const PixelCorners& at, const float* gain,
+                  int pixels, float* rows);
+    // planes[corner[p, c]] += weight[p, c] * rows[p].
+    void (*splat)(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
+                  float* const* planes);
     // rows[p] = softmax(rows[p]).
-    void (*softmax)(int pixels, int padded, float* rows);
-
-    // local[i] = factor * gain * global[vertex[i]].
-    void (*gather)(const GlobalRows& global, const std::int32_t* vertex, int count, const float* gain,
-                   float factor, int padded, float* local);
-    // global[vertex[i]] += local[i], or = local[i] where vertex[i] >= fresh.
-    void (*scatter)(const float* local, const std::int32_t* vertex, int count, int fresh, int padded,
-                    const GlobalRows& global);
-    // rows[i] = gain (labels, padded) applied to rows[i]: out[k] = sum over j of gain[j, k] * in[j]; scratch:
-    // `labels` floats.
-    void (*mix)(const float* gain, int labels, int count, int padded, float* scratch, float* rows);
-    // One direction of the blur on one group, in place: v += (v before + v after) / 2 along each chain of
+    void (*softmax)(const RowShape& shape, int pixels, float* rows);
+    // rows[p] += matrix^T message[p]; matrix: labels rows of `stride` floats.
+    void (*mix)(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows);
+    // planes[vertex[i]] += planes[first + i].
+    void (*add_rows)(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
+                     float* const* planes);
+    // One direction of the blur on one plane, in place: v += (v before + v after) / 2 along each chain of
     // `stream` (see Lattice::streams).
-    void (*blur)(const std::int32_t* stream, std::size_t length, int vertices, int lanes, float* values);
+    void (*blur)(const std::int32_t* stream, std::size_t length, int vertices, int width, float* plane);
 };
+
+RowShape row_shape(int labels, const VectorKernels& kernels);
 
 // The kernels of the best instruction set of this machine; environment variable CRF_ISA (portable, avx2, avx512)
 // narrows the choice. Throws std::invalid_argument when it names one that is unknown or not available.
