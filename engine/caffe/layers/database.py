@@ -10,7 +10,8 @@ import numpy as np
 from ..layer import register
 from ..proto import caffe_pb2
 from .data_transformer import Transformer
-from .reading import DataLayer, Order, decode_picture, same_shapes, write_array, write_pictures
+from .pictures import decode_picture
+from .reading import DataLayer, Order, same_shapes, write_array, write_pictures
 
 _open = weakref.WeakValueDictionary()  # LMDB allows one handle a file and process: layers share it
 

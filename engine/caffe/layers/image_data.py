@@ -1,21 +1,11 @@
 """Pictures listed in a text file: ImageData, and ImageSegData of DeepLab-v2 with a label for every pixel."""
 
-import cv2
 import numpy as np
 
 from ..layer import register
 from .data_transformer import Transformer
-from .reading import (
-    DataLayer,
-    Order,
-    PictureCache,
-    read_picture,
-    read_source,
-    resize_to,
-    same_shapes,
-    write_array,
-    write_pictures,
-)
+from .pictures import PictureCache, read_labels, read_picture
+from .reading import DataLayer, Order, read_source, resize_to, same_shapes, write_array, write_pictures
 
 
 class _PictureList(DataLayer):
@@ -39,11 +29,13 @@ class _PictureList(DataLayer):
         pairs = zip(self.order.items(tick), choices, strict=True)
         return [lambda i=index, c=choice: self.item(i, c) for index, choice in pairs]
 
-    def picture(self, path, place, color, interpolation=cv2.INTER_LINEAR):
-        def read():
-            return read_picture(self, self.param.root_folder + path, place, color, self.size, interpolation)
+    def picture(self, path, place):
+        full, color = self.param.root_folder + path, self.param.is_color
+        return self.cache.get((path, "picture"), lambda: read_picture(self, full, place, color, self.size))
 
-        return self.cache.get((path, color), read)
+    def label_picture(self, path, place):
+        full = self.param.root_folder + path
+        return self.cache.get((path, "labels"), lambda: read_labels(self, full, place, self.size))
 
 
 @register("ImageData")
@@ -59,7 +51,7 @@ class ImageData(_PictureList):
     def setup(self, bottom, top):
         super().setup(bottom, top)
         (path, _), place = self.lines[self.order.items(0)[0]]
-        height, width, channels = self.picture(path, place, self.param.is_color).shape
+        height, width, channels = self.picture(path, place).shape
         n = self.param.batch_size
         top[0].reshape(n, channels, *self.transformer.extents(height, width))
         top[1].reshape(n)
@@ -76,7 +68,7 @@ class ImageData(_PictureList):
 
     def item(self, index, choice):
         (path, label), place = self.lines[index]
-        picture = self.picture(path, place, self.param.is_color)
+        picture = self.picture(path, place)
         return self.transformer(picture, choice, f"{place}: '{path}'"), label, place
 
     def deliver(self, items, top):
@@ -90,10 +82,10 @@ class ImageData(_PictureList):
 class ImageSegData(_PictureList):
     """Pictures (N, C, H, W), labels (N, 1, H, W), and optionally sizes (N, 1, 1, 2), from lines "picture labels".
 
-    label_type PIXEL: the second name is a gray picture of labels, treated with the same crop and mirroring; IMAGE: it
-    is one number for all pixels; NONE: all pixels are ignore_label. A picture smaller than the crop is padded at the
-    bottom and right, with the mean value and with ignore_label. The third top is height and width before the padding,
-    no larger than the crop. Label pictures are resized without blending (nearest).
+    label_type PIXEL: the second name is a gray or palette picture of labels, which gets the crop and the mirroring of
+    its picture; IMAGE: it is one number for all pixels; NONE: all pixels are ignore_label. A picture smaller than the
+    crop is padded at the bottom and right, with the mean value and with ignore_label. The third top is height and
+    width before the padding, no larger than the crop. Label pictures are resized without blending (nearest).
     """
 
     tops = (2, 3)
@@ -121,10 +113,10 @@ class ImageSegData(_PictureList):
 
     def item(self, index, choice):
         (path, label), place = self.lines[index]
-        picture = self.picture(path, place, self.param.is_color)
+        picture = self.picture(path, place)
         height, width = picture.shape[:2]
         if self.by_pixel:
-            labels = self.picture(label, place, False, cv2.INTER_NEAREST)
+            labels = self.label_picture(label, place)
             if labels.shape[:2] != (height, width):
                 raise self.error(f"{place}: the picture '{path}' is {height} x {width}, the labels '{label}' "
                                  f"{labels.shape[0]} x {labels.shape[1]}; expected one size")

@@ -1,4 +1,4 @@
-"""What the data layers share: the order of items, reading ahead in threads, and pictures from files.
+"""What the data layers share: the order of items, reading ahead in threads, source lists.
 
 Everything is a function of the layer's seed and its number of forwards, so that a layer set to a forward (``seek``)
 goes on exactly as one that has run until there. Of several processes in phase TRAIN, rank r of n takes the items
@@ -6,10 +6,8 @@ r, r + n, r + 2n, ... of the common order.
 """
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import torch
 
@@ -18,7 +16,6 @@ from ..layer import NativeLayer
 from .streams import CHOICES, ORDER, SKIP, generator, shard
 
 AHEAD = 2  # batches read ahead
-CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
 
 
 class Order:
@@ -160,76 +157,3 @@ def resize_to(layer, param):
     if bool(param.new_height) != bool(param.new_width):
         raise layer.error(f"new_height {param.new_height}, new_width {param.new_width}: give both or none")
     return (param.new_height, param.new_width) if param.new_height else None
-
-
-def read_picture(layer, path, place, color=True, size=None, interpolation=cv2.INTER_LINEAR):
-    """A picture as (H, W, C) uint8: B, G, R, or one gray channel; enlarged or shrunk to `size` (height, width)."""
-    try:
-        with open(path, "rb") as f:
-            data = f.read()
-    except OSError as error:
-        raise layer.error(f"{place}: cannot read the picture '{path}': {error.strerror}") from error
-    picture = decode_picture(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
-    if picture is None:
-        raise layer.error(f"{place}: '{path}' ({len(data)} bytes) is cut short or no picture that can be decoded; "
-                          "replace the file or take the line out")
-    if size is not None and picture.shape[:2] != size:
-        picture = cv2.resize(picture, size[::-1], interpolation=interpolation)
-    return picture if picture.ndim == 3 else picture[:, :, None]
-
-
-def decode_picture(data, flags):
-    """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early."""
-    if not data or _cut_short(data):
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
-
-
-def _cut_short(data):
-    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and say nothing."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return b"IEND" not in data[-1024:] and b"IEND" not in data
-    if data[:2] != b"\xff\xd8":
-        return False
-    # walk the JPEG's segments to the start of the scan: a thumbnail inside a segment has an end of its own
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xDA:
-            return data.find(b"\xff\xd9", at) < 0
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without length
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
-
-
-class PictureCache:
-    """Decoded pictures by key, kept while all caches together stay under CACHE_BYTES; the rest is read again."""
-
-    _used = 0
-    _lock = threading.Lock()
-
-    def __init__(self):
-        self._pictures, self._bytes = {}, 0
-
-    def get(self, key, read):
-        """The picture of `key`, from memory, or read by calling `read()`."""
-        picture = self._pictures.get(key)
-        if picture is not None:
-            return picture
-        picture = read()
-        with PictureCache._lock:
-            if key not in self._pictures and PictureCache._used + picture.nbytes <= CACHE_BYTES:
-                self._pictures[key] = picture
-                self._bytes += picture.nbytes
-                PictureCache._used += picture.nbytes
-        return picture
-
-    def __del__(self):
-        PictureCache._used -= self._bytes

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..layer import register
 from .data_transformer import Transformer
-from .reading import DataLayer, PictureCache, read_picture, shard, write_array, write_pictures
-from .streams import CHOICES, generator
+from .pictures import PictureCache, read_picture
+from .reading import DataLayer, write_array, write_pictures
+from .streams import CHOICES, generator, shard
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Single:
         self.needs = [self.layer.allow_force_backward(i) for i in range(len(shapes))] if needs is None else needs
         self.layer.propagate_down = self.needs
         self.layer.param_propagate_down = [True] * len(self.layer.blobs)
+        for blob in self.layer.blobs:
+            self.set(blob, blob.data_memory.array())
 
     def set(self, blob, values, kind="data"):
         getattr(blob, f"{kind}_memory").write(torch.from_numpy(np.array(values, np.float64)))
@@ -72,6 +74,8 @@ def run_layer(text, *arrays, tops=1, phase="TEST"):
     """Tops of one layer in float32, run as nets run it."""
     single = Single(text, *(a.shape for a in arrays), tops=tops, phase=phase, needs=[False] * len(arrays))
     single.layer.fp32 = type(single.layer).fp32
+    for blob in single.layer.blobs:
+        blob.data_memory.write(torch.from_numpy(blob.data_memory.array()))
     for blob, array in zip(single.bottom, arrays, strict=True):
         blob.data_memory.write(torch.from_numpy(np.array(array, np.float32)))
     single.layer.forward(single.bottom, single.top)

@@ -1,0 +1,122 @@
+"""Pictures from files: decoded by OpenCV as Caffe does, cut-short files found, decoded ones kept in memory."""
+
+import threading
+import zlib
+
+import cv2
+import numpy as np
+
+CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_picture(layer, path, place, color=True, size=None):
+    """A picture as (H, W, C) uint8: B, G, R, or one gray channel; resized bilinearly to `size` (height, width)."""
+    data = _read_file(layer, path, place)
+    picture = decode_picture(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise _undecodable(layer, path, place, data)
+    if size is not None and picture.shape[:2] != size:
+        picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return picture if picture.ndim == 3 else picture[:, :, None]
+
+
+def read_labels(layer, path, place, size=None):
+    """A picture of labels as (H, W, 1): gray values, or the indices of a palette PNG; resized without blending.
+
+    Caffe reads a palette PNG as the gray values of its colours, which are no labels.
+    """
+    data = _read_file(layer, path, place)
+    labels = decode_picture(_palette_to_gray(data), cv2.IMREAD_UNCHANGED)
+    if labels is None:
+        raise _undecodable(layer, path, place, data)
+    if labels.ndim == 3:
+        raise layer.error(f"{place}: '{path}' is a colour picture; expected labels as a gray or palette PNG of indices")
+    if size is not None and labels.shape != size:
+        labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return labels[:, :, None]
+
+
+def _read_file(layer, path, place):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError as error:
+        raise layer.error(f"{place}: cannot read the picture '{path}': {error.strerror}") from error
+
+
+def _undecodable(layer, path, place, data):
+    return layer.error(f"{place}: '{path}' ({len(data)} bytes) is cut short or no picture that can be decoded; "
+                       "replace the file or take the line out")
+
+
+def _palette_to_gray(data):
+    """An 8-bit palette PNG declared to be gray, so that decoders give its indices; other files as they are."""
+    header = data[12:29]  # IHDR: width, height, depth, colour type, ...
+    if data[:8] != PNG or len(data) < 33 or header[12:14] != b"\x08\x03":
+        return data
+    header = header[:13] + b"\0" + header[14:]
+    out, at = [data[:12], header, zlib.crc32(header).to_bytes(4, "big")], 33
+    while at + 12 <= len(data):  # chunks: length, name, content, checksum
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in (b"PLTE", b"tRNS", b"bKGD", b"hIST"):
+            out.append(data[at:end])
+        at = end
+    return b"".join(out)
+
+
+def decode_picture(data, flags):
+    """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early."""
+    if not data or _cut_short(data):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _cut_short(data):
+    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and say nothing."""
+    if data[:8] == PNG:
+        return b"IEND" not in data
+    if data[:2] != b"\xff\xd8":
+        return False
+    # walk the JPEG's segments to the start of the scan: a thumbnail inside a segment has an end of its own
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return data.find(b"\xff\xd9", at) < 0
+        if marker == 0xFF:  # fill byte
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without length
+            at += 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+class PictureCache:
+    """Decoded pictures by key, kept while all caches together stay under CACHE_BYTES; the rest is read again."""
+
+    _used = 0
+    _lock = threading.Lock()
+
+    def __init__(self):
+        self._pictures, self._bytes = {}, 0
+
+    def get(self, key, read):
+        """The picture of `key`, from memory, or read by calling `read()`."""
+        picture = self._pictures.get(key)
+        if picture is not None:
+            return picture
+        picture = read()
+        with PictureCache._lock:
+            if key not in self._pictures and PictureCache._used + picture.nbytes <= CACHE_BYTES:
+                self._pictures[key] = picture
+                self._bytes += picture.nbytes
+                PictureCache._used += picture.nbytes
+        return picture
+
+    def __del__(self):
+        PictureCache._used -= self._bytes
