@@ -26,18 +26,22 @@ class Progress:
         Window of the shown losses, as the solver's field of that name.
     display : int
         Iterations between two plain lines; 0 for one every ten seconds.
-    bar : bool
-        A progress bar instead of plain lines; by default where stderr is a terminal.
+    silent : bool
+        Show nothing (all but one of several processes).
+
+    A bar where stderr is a terminal, plain lines elsewhere.
     """
 
-    def __init__(self, name, start, end, average_loss=1, display=0, bar=None):
+    def __init__(self, name, start, end, average_loss=1, display=0, silent=False):
         self._name, self._end, self._display = name, end, display
         self._window = max(1, average_loss)
         self._recent = {}           # loss name -> its last values
         self._started = self._last_line = time.monotonic()
         self._start = start
-        show = sys.stderr.isatty() if bar is None else bar
-        self._bar = tqdm(total=end, initial=start, desc=name, unit="it", dynamic_ncols=True) if show else None
+        self._silent = silent
+        self._bar = None
+        if sys.stderr.isatty() and not silent:
+            self._bar = tqdm(total=end, initial=start, desc=name, unit="it", dynamic_ncols=True)
 
     def step(self, done, rate, losses):
         """Iteration number `done` is complete, at learning rate `rate`, with `losses` by name."""
@@ -46,7 +50,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(self._shown(rate), refresh=False)
             self._bar.update()
-        elif self._line_is_due(done):
+        elif not self._silent and self._line_is_due(done):
             self._last_line = time.monotonic()
             speed = (self._last_line - self._started) / (done - self._start)
             line = f"{self._name}: {done}/{self._end}, {self._shown(rate)}, {speed:.2f} s/it"

@@ -1,5 +1,6 @@
 """The files of a training run: the resolved solver and net it was made with, its snapshots, its last state."""
 
+import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ def _earlier_seed(caffe_pb2, path):
     """The seed in the resolved solver of an earlier run, else a new one."""
     if path.is_file():
         return _parsed(path, caffe_pb2.SolverParameter(), "solver").random_seed
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("several processes must draw alike: give --seed, or random_seed in the solver")
     return secrets.randbelow(2**31)
 
 

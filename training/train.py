@@ -56,8 +56,7 @@ def main(argv=None):
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
         return 0
-    if _relaunched(args.device, caffe):
-        return 0
+    _relaunch_for_several(args.device, caffe, run.solver.random_seed)
     use_machine(caffe, args.device, args.precision)
     try:
         return _train(caffe, caffe_pb2, run, args)
@@ -88,15 +87,14 @@ def _train(caffe, caffe_pb2, run, args):
     state = _snapshot_to_resume(run, caffe_pb2, args.resume)
     if state is not None and run.differs():
         print(f"note: {run.differs()} differs from what the snapshot was made with", file=sys.stderr)
-    is_root = caffe.solver_rank() == 0 and os.environ.get("RANK", "0") == "0"
-    if is_root:
-        run.write()
+    is_root = os.environ.get("RANK", "0") == "0"        # torchrun numbers the processes; alone, this one writes
+    run.write()                                         # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
     if state is not None:
         _restore(solver, run, state)
     elif args.weights:
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
-            print(line, file=sys.stderr)
+            _tell(is_root, line)
     log = LossLog(args.log, solver.iter) if args.log and is_root else None
     try:
         return _steps(solver, run, log, is_root, args)
@@ -132,47 +130,80 @@ def _restore(solver, run, path):
 
 def _steps(solver, run, log, is_root, args):
     """Step to max_iter and take the last snapshot; the exit status."""
-    end, names = run.solver.max_iter, loss_names(solver.net)
-    losses = {}
-
-    def check_before_update():
-        losses.update((name, float(np.ravel(solver.net.blobs[name].data)[0])) for name in names)
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise NotFinite
-
-    solver.add_callback(lambda: None, check_before_update)
-    stem = os.path.basename(run.prefix)
-    progress = Progress(stem, solver.iter, end, run.solver.average_loss, run.solver.display, None if is_root else False)
+    end = run.solver.max_iter
+    watch = LossWatch(solver)
+    progress = Progress(os.path.basename(run.prefix), solver.iter, end, run.solver.average_loss, run.solver.display,
+                        silent=not is_root)
     with StopSignal() as stop:
         while solver.iter < end and not stop.wanted:
-            iteration, rate, started = solver.iter, solver.lr, time.monotonic()
+            # DeepLab-v2's Caffe does not tell the rate
+            iteration, rate, started = solver.iter, getattr(solver, "lr", math.nan), time.monotonic()
             try:
-                solver.step(1)
+                watch.step()
             except NotFinite:
                 progress.close()
-                raise UserError(_not_finite(run, iteration, rate, losses)) from None
-            progress.step(solver.iter, rate, losses)
+                raise UserError(_not_finite(run, iteration, rate, watch)) from None
+            progress.step(solver.iter, rate, watch.losses)
             if log is not None:
-                log.write(iteration, rate, dict(losses), time.monotonic() - started)
+                log.write(iteration, rate, watch.losses, time.monotonic() - started)
         progress.close()
         if solver.iter not in dict(run.snapshots()):
             solver.snapshot()
     if solver.iter < end:
-        print(f"stopped after iteration {solver.iter}, snapshot written; go on with\n  {_resume_command(args)}",
-              file=sys.stderr)
+        _tell(is_root, f"stopped after iteration {solver.iter}, snapshot written; go on with\n  "
+                       + _resume_command(args))
         return 128 + stop.wanted
-    print(f"trained: {run.finished()}", file=sys.stderr)
+    _tell(is_root, f"trained: {run.finished()}")
     return 0
 
 
+def _tell(is_root, text):
+    """Print a line for the user; of several processes only one does."""
+    if is_root:
+        print(text, file=sys.stderr)
+
+
 class NotFinite(Exception):
-    """A loss is NaN or infinite; raised before the weights change."""
+    """A loss is NaN or infinite."""
 
 
-def _not_finite(run, iteration, rate, losses):
-    shown = ", ".join(f"{name} {value}" for name, value in losses.items())
+class LossWatch:
+    """Does iterations one by one and reads their losses.
+
+    Where Caffe has solver callbacks (1.0 and the engine), the losses are checked before the weights change.
+
+    Attributes
+    ----------
+    losses : dict
+        Loss name -> value of the last iteration (of its last batch, where iter_size is above 1).
+    in_time : bool
+        Whether a loss that is not finite is noticed before it reaches the weights.
+    """
+
+    def __init__(self, solver):
+        self._solver, self._names, self.losses = solver, loss_names(solver.net), {}
+        self.in_time = hasattr(solver, "add_callback")
+        if self.in_time:
+            solver.add_callback(lambda: None, self._check)
+
+    def step(self):
+        """One iteration; NotFinite when a loss is NaN or infinite."""
+        self._solver.step(1)
+        if not self.in_time:
+            self._check()
+
+    def _check(self):
+        blobs = self._solver.net.blobs
+        self.losses = {name: float(np.ravel(blobs[name].data)[0]) for name in self._names}
+        if not all(math.isfinite(value) for value in self.losses.values()):
+            raise NotFinite
+
+
+def _not_finite(run, iteration, rate, watch):
+    shown = ", ".join(f"{name} {value}" for name, value in watch.losses.items())
+    weights = "the weights were left as they were" if watch.in_time else "the weights in memory are spoilt"
     kept = f"the last snapshot is {run.snapshots()[0][1]}" if run.snapshots() else "there is no snapshot yet"
-    return (f"iteration {iteration}: {shown} at lr {rate:g}; the weights were left as they were and {kept}. "
+    return (f"iteration {iteration}: {shown} at lr {rate:g}; {weights} and {kept}. "
             "Lower base_lr, or set clip_gradients in the solver, and run again")
 
 
@@ -208,15 +239,16 @@ def _resume_command(args):
     return " ".join(["python -m training.train", *words])
 
 
-def _relaunched(device, caffe):
-    """For several devices: run this command once per device under torch's launcher; whether that was done."""
+def _relaunch_for_several(device, caffe, seed):
+    """For several devices: replace this process by torch's launcher with one process for each."""
     count = len(device_numbers(device))
     if count < 2 or "LOCAL_RANK" in os.environ:
-        return False
+        return
     if not hasattr(caffe, "set_precision"):
         raise UserError(f"--device {device}: pycaffe trains on one device here; give one, or use --engine embedded")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    os.execv(sys.executable, [*launcher, "-m", "training.train", *sys.argv[1:]])
+    # "--": the launcher would take --log for one of its own options
+    os.execv(sys.executable, [*launcher, "-m", "--", "training.train", *sys.argv[1:], "--seed", str(seed)])
 
 
 def _is_for_the_user(error):

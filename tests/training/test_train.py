@@ -168,6 +168,20 @@ def test_initial_weights_are_those_of_the_file(run):
     np.testing.assert_array_equal(weights(run.folder / "models/tiny_iter_1.caffemodel"), first)
 
 
+def test_an_older_pycaffe_without_callbacks_rates_and_ranks_trains_to_the_same_weights(run, monkeypatch):
+    """DeepLab-v2's Caffe is older than 1.0."""
+    import caffe
+
+    run()
+    modern = digest(run.folder / "models/tiny_iter_8.caffemodel")
+    remove_snapshots(run.folder)
+    solver = caffe.SGDSolver.__mro__[1]
+    for owner, name in ((solver, "add_callback"), (solver, "lr"), (caffe, "solver_count"), (caffe, "solver_rank")):
+        monkeypatch.delattr(owner, name)
+    run()
+    assert digest(run.folder / "models/tiny_iter_8.caffemodel") == modern
+
+
 # -- what is refused ----------------------------------------------------------------------------------------
 
 
@@ -247,13 +261,36 @@ def test_precision_is_refused_where_caffe_has_none(run, monkeypatch):
         run("--precision", "bf16")
 
 
+def test_several_devices_start_one_process_for_each(run, monkeypatch):
+    class Replaced(Exception):
+        pass
+
+    def execv(program, words):
+        raise Replaced(words)
+
+    monkeypatch.setattr("os.execv", execv)
+    monkeypatch.setattr("sys.argv", ["train.py", "--solver", "solver.prototxt", "--device", "0,1", "--log", "x"])
+    with pytest.raises(Replaced) as caught:
+        run("--device", "0,1", "--log", "x")
+    words = caught.value.args[0]
+    assert "--nproc-per-node=2" in words
+    assert words[words.index("--"):] == ["--", "training.train", "--solver", "solver.prototxt", "--device", "0,1",
+                                         "--log", "x", "--seed", "11"]
+
+
+def test_several_processes_need_a_seed_they_share(run, monkeypatch):
+    (run.folder / "solver.prototxt").write_text(SOLVER.replace("random_seed: 11\n", ""))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="several processes must draw alike: give --seed"):
+        run()
+
+
 # -- as a process -------------------------------------------------------------------------------------------
 
 
-def start(folder, *words):
-    path = os.pathsep.join(str(ROOT / part) for part in ("", "engine", "training"))
-    environment = {**os.environ, "PYTHONPATH": path, "ENGINE": "embedded", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "training.train", "--solver", "solver.prototxt", *words]
+def start(folder, *words, launcher=("-m",)):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": "embedded", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, "training.train", "--solver", "solver.prototxt", *words]
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -279,3 +316,17 @@ def test_a_signal_leaves_a_snapshot_and_says_how_to_go_on(run, number, status):
     assert process.returncode == status, error
     states = list(run.folder.glob("models/tiny_iter_*.solverstate"))
     assert len(states) == 1 and "python -m training.train --solver solver.prototxt --log log.jsonl --resume" in error
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_net(run):
+    """On the CPU, over gloo: other batches than one process alone, one log, one set of snapshots."""
+    run()
+    alone = digest(run.folder / "models/tiny_iter_8.caffemodel")
+    remove_snapshots(run.folder)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--")
+    process = start(run.folder, "--log", "log.jsonl", launcher=launcher)
+    error = process.communicate(timeout=200)[1]
+    assert process.returncode == 0 and error.count("trained: models/tiny_iter_8.caffemodel") == 1, error
+    assert len((run.folder / "log.jsonl").read_text().splitlines()) == 8
+    assert digest(run.folder / "models/tiny_iter_8.caffemodel") != alone

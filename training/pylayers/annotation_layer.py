@@ -9,7 +9,7 @@ import numpy as np
 from localization_cues.format import CueError, load_cues
 from training.supervision.annotation import dense_annotation, mirrored
 
-from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, read_params, title
+from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
 
 CUE_FOLDERS = (".", "localization_cues", "cues")    # where a bare file name is looked for, in this order
 
@@ -91,7 +91,7 @@ class AnnotationLayer(caffe.Layer):
         images = bottom[1].data
         flips = np.zeros(len(images), dtype=bool)
         if self.params.mirror:
-            rng = np.random.default_rng([self._seed, self._tick, caffe.solver_rank()])
+            rng = np.random.default_rng([self._seed, self._tick, process_share(caffe)[0]])
             flips = rng.integers(2, size=len(images)) == 1
         self._tick += 1
         annotations = [self._annotation(image_id) for image_id in bottom[0].data.ravel()]

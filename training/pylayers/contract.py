@@ -107,6 +107,13 @@ def expect_labels(layer, bottom, index, images, classes):
                  "set classes of AnnotationLayer to the net's number of classes")
 
 
+def process_share(caffe):
+    """(rank, count) of this process among those that train together; (0, 1) where Caffe is too old to tell."""
+    if not hasattr(caffe, "solver_count"):
+        return 0, 1
+    return caffe.solver_rank(), caffe.solver_count()
+
+
 def base_seed():
     """A number from numpy's global generator, drawn in setup; `training.train` seeds it beforehand."""
     return int(np.random.randint(2**31))  # noqa: NPY002 (the global generator is what Caffe's users seed)

@@ -6,7 +6,16 @@ import caffe
 
 from tools.common import UserError
 
-from .contract import LayerError, base_seed, expect_blobs, height_width, read_params, three_numbers, title
+from .contract import (
+    LayerError,
+    base_seed,
+    expect_blobs,
+    height_width,
+    process_share,
+    read_params,
+    three_numbers,
+    title,
+)
 from .segmentation_batches import SegmentationBatches
 
 
@@ -65,7 +74,8 @@ class ImageSegDataLayer(caffe.Layer):
         self.params = read_params(self, ImageSegDataParams)
         expect_blobs(self, bottom, top, (), ("data", "labels"))
         self._tick = 0
-        self._batches = self._told(SegmentationBatches, self.params, base_seed(), caffe.solver_count())
+        self._rank, self._count = process_share(caffe)
+        self._batches = self._told(SegmentationBatches, self.params, base_seed(), self._count)
 
     def seek(self, forwards):
         """Go on with batch number `forwards`: a resumed run reads what an unbroken one would."""
@@ -77,7 +87,7 @@ class ImageSegDataLayer(caffe.Layer):
         top[1].reshape(p.batch_size, 1, *p.crop_size)
 
     def forward(self, bottom, top):
-        number = self._tick * caffe.solver_count() + caffe.solver_rank()    # each process takes its share
+        number = self._tick * self._count + self._rank      # each process takes its share
         for row, (image, labels) in enumerate(self._told(self._batches.batch, number)):
             top[0].data[row] = image
             top[1].data[row, 0] = labels
