@@ -107,11 +107,12 @@ def dsrg_supervision(n, scores):
     n["loss-Constrain"] = python([probs, crf], "ConstrainLossLayer", loss_weight=1)
 
 
-def retraining_data(n, source, size, batch):
+def retraining_data(n, source, size, batch, classes):
     """Random crops and mirrors of whole photos with their label maps; returns images, label."""
     n.images, n.label = python([], "ImageSegDataLayer", ntop=2, module="pylayers.layer", name="data",
                                param_str={"source": source, "root_folder": ".", "batch_size": batch, "mirror": True,
-                                          "crop_size": (size, size), "mean": MEAN_BGR, "phase": "Train"})
+                                          "crop_size": (size, size), "mean": MEAN_BGR, "phase": "Train",
+                                          "classes": classes})
     return n.images, n.label
 
 

@@ -101,7 +101,7 @@ def train_s():
 def train_f(source):
     """Stage f: cross-entropy on label maps; `source` lists photos and masks."""
     n = caffe.NetSpec()
-    images, label = vgg16.retraining_data(n, source, SIZE, BATCH)
+    images, label = vgg16.retraining_data(n, source, SIZE, BATCH, CLASSES)
     scores = head(n, trunk(n, images), dropout=True)
     vgg16.retraining_loss(n, scores, label)
     return n.to_proto()

@@ -46,7 +46,7 @@ def train_s():
 def train_f(source):
     """Stage f: cross-entropy on label maps; `source` lists photos and masks."""
     n = caffe.NetSpec()
-    images, label = vgg16.retraining_data(n, source, SIZE, batch=10)
+    images, label = vgg16.retraining_data(n, source, SIZE, 10, CLASSES)
     scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES, dropout=True)
     vgg16.retraining_loss(n, scores, label)
     return n.to_proto()
