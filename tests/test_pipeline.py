@@ -1,0 +1,158 @@
+"""run.sh from end to end on a tiny made data set: every stage, what it promises, and how it refuses."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+STAGES_WITHOUT_MASKS = "lists,cam,cues,train-s,label,train-f"
+WEIGHTS = ("models/cam_iter_3.caffemodel", "models/s_iter_3.caffemodel", "models/f_iter_3.caffemodel")
+
+
+def environment(**settings):
+    """The caller's environment with the pipeline's own variables as given, in fp32 on few threads."""
+    own = ("DATA_ROOT", "WEIGHTS", "CUES", "SEED", "STAGES", "DEVICE", "ENGINE", "EXPERIMENT")
+    keep = {k: v for k, v in os.environ.items() if k not in own}
+    return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **{k: str(v) for k, v in settings.items()}}
+
+
+def run(*arguments, timeout=280, **settings):
+    return subprocess.run(["bash", ROOT / "run.sh", *arguments], env=environment(**settings), text=True,
+                          capture_output=True, timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pipeline")
+    command = ["tools.make_demo_data", "--out", path / "data", "--train", "16", "--val", "4"]
+    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder):
+    """The run folder of a demo of three iterations a training, every stage."""
+    result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (folder / "output.txt").write_text(result.stdout)
+    return folder / "work" / "demo"
+
+
+def test_ends_with_the_table(whole_run, folder):
+    table = (folder / "output.txt").read_text()
+    for row in ("localisation cues | train", "static seeds (growing off) | val", "DSRG, stage s | val",
+                "pseudo-labels | train", "retrained, stage f | val", "fully supervised | val",
+                "retrained / fully supervised | val"):
+        assert f"| {row} |" in table
+    assert (whole_run / "results/report.png").stat().st_size > 10_000
+    assert (whole_run / "results/report.md").read_text().strip() in table
+
+
+def test_every_val_photo_is_segmented_by_every_model(whole_run):
+    ids = (whole_run / "lists/val_id.txt").read_text().split()
+    for model in ("static", "s", "f", "full"):
+        assert {p.stem for p in (whole_run / "segmentations" / model).glob("*.png")} == set(ids)
+
+
+def test_the_run_holds_what_made_it(whole_run):
+    assert (whole_run / "models/s_solver.prototxt").exists() and (whole_run / "models/static_net.prototxt").exists()
+    stamp = json.loads((whole_run / "stamps/train-s.json").read_text())
+    assert stamp["seconds"] > 0 and "training.train" in stamp["command"]
+
+
+def test_second_call_does_nothing_again(whole_run, folder):
+    before = {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")}
+    result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
+    assert result.returncode == 0, result.stderr
+    assert "== train-f: done" in result.stdout and "== evaluate-full: done" in result.stdout
+    assert {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")} == before
+    assert not (whole_run / "stale").exists()
+
+
+def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder):
+    """The same run without SegmentationClass, killed once while it trains, ends with the same weights and labels."""
+    bare = folder / "bare"
+    shutil.copytree(folder / "data", bare)
+    shutil.rmtree(bare / "SegmentationClass")
+    settings = environment(DATA_ROOT=bare, WORK=folder / "work2", MAX_ITER=3)
+    command = ["bash", ROOT / "run.sh", "demo", "--stages", STAGES_WITHOUT_MASKS]
+    other = folder / "work2" / "demo"
+    first = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
+    wait_for(other / "stamps/train-s.begun", first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (other / "stamps/train-s.json").exists()
+    second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=280)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "== cues: done" in second.stdout
+    for name in WEIGHTS:
+        assert (other / name).read_bytes() == (whole_run / name).read_bytes(), f"{name} differs without the masks"
+    for label in (whole_run / "labels").glob("*.png"):
+        assert (other / "labels" / label.name).read_bytes() == label.read_bytes()
+
+
+def wait_for(path, process, seconds=200):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the run ended before it was killed"
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("arguments", "settings", "status", "says"), [
+    (["nope"], {}, 2, "unknown experiment 'nope'; expected one of: demo "),
+    (["demo", "--stages", "cue"], {}, 2, "unknown stage 'cue'; expected some of: data lists"),
+    (["--fast"], {}, 2, "unknown option '--fast'; see bash run.sh --help"),
+    (["demo", "demo"], {}, 2, "one experiment at a time"),
+    (["demo"], {"SEED": "x"}, 2, "SEED=x: expected a whole number"),
+    (["demo"], {"ENGINE": "tensorflow"}, 2, "ENGINE=tensorflow: expected auto, embedded or caffe"),
+    (["voc12-vgg16"], {}, 2, "experiment voc12-vgg16 needs DATA_ROOT, a folder in VOC layout"),
+    (["voc12-vgg16"], {"DATA_ROOT": "/no/such"}, 1, "DATA_ROOT=/no/such: no such folder"),
+    (["voc12-vgg16"], {"DATA_ROOT": "EMPTY"}, 1, "has no folder JPEGImages"),
+    (["voc12-vgg16"], {"DATA_ROOT": "DATA"}, 2, "experiment voc12-vgg16 needs WEIGHTS, VGG16 trained on ImageNet"),
+    (["voc12-vgg16"], {"DATA_ROOT": "DATA", "WEIGHTS": "/no/such"}, 1, "WEIGHTS=/no/such: no such file"),
+    (["demo"], {"CUES": "/no/such"}, 1, "CUES=/no/such: no such file"),
+])
+def test_refuses_in_one_line(folder, tmp_path, arguments, settings, status, says):
+    places = {"EMPTY": tmp_path, "DATA": folder / "data"}
+    result = run(*arguments, WORK=tmp_path / "work", **{k: places.get(v, v) for k, v in settings.items()})
+    assert result.returncode == status
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and says in lines[0]
+    assert not (tmp_path / "work").exists()
+
+
+def test_help_lists_experiments_stages_and_settings():
+    result = run("--help")
+    assert result.returncode == 0
+    for word in ("demo", "voc12-vgg16", "train-s", "DATA_ROOT", "PRECISION (auto)"):
+        assert word in result.stdout
+
+
+def test_set_up_with_nothing_changed_is_quick():
+    subprocess.run(["bash", ROOT / "setup.sh"], check=True, capture_output=True)
+    result = subprocess.run(["bash", ROOT / "setup.sh"], check=True, capture_output=True, text=True)
+    assert result.stdout == "", "nothing has changed, so nothing is installed or built"
+
+
+def test_paths_named_in_readmes_exist():
+    """Links of every README lead somewhere, and so do the modules that its commands name."""
+    import re
+
+    for readme in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("prototxts/*/README.md")]:
+        if "work" in readme.relative_to(ROOT).parts or ".venv" in readme.parts:
+            continue
+        text = readme.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (readme.parent / target).exists(), f"{readme}: {target}"
+        for module in re.findall(r"python -m ((?:tools|training|localization_cues|benchmarks)\.\w+)", text):
+            assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), f"{readme}: {module}"
