@@ -51,16 +51,14 @@ def trunk(n, images, stage4_pool=True, conv5_dilation=2):
     return x
 
 
-def aspp(n, features, classes, dropout):
+def aspp(n, features, classes):
     """Four summed branches fc6_k (dilation 6, 12, 18, 24), fc7_k, fc8-SEC_k; the blob n['fc8-SEC']."""
     scores = []
     for k, dilation in enumerate((6, 12, 18, 24), start=1):
         x = conv(n, f"fc6_{k}", features, 1024, dilation=dilation)
-        if dropout:
-            n[f"drop6_{k}"] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+        n[f"drop6_{k}"] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
         x = conv(n, f"fc7_{k}", x, 1024, kernel=1)
-        if dropout:
-            n[f"drop7_{k}"] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+        n[f"drop7_{k}"] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
         scores.append(conv(n, f"fc8-SEC_{k}", x, classes, kernel=1, relu=False, param=NEW, **GAUSSIAN))
     n["fc8-SEC"] = L.Eltwise(*scores, operation=P.Eltwise.SUM)
     return n["fc8-SEC"]

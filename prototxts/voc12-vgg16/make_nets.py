@@ -38,7 +38,7 @@ def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
     images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, batch=20)
-    scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES, dropout=True)
+    scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES)
     vgg16.dsrg_supervision(n, scores)
     return n.to_proto()
 
@@ -47,7 +47,7 @@ def train_f(source):
     """Stage f: cross-entropy on label maps; `source` lists photos and masks."""
     n = caffe.NetSpec()
     images, label = vgg16.retraining_data(n, source, SIZE, 10, CLASSES)
-    scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES, dropout=True)
+    scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES)
     vgg16.retraining_loss(n, scores, label)
     return n.to_proto()
 
@@ -56,7 +56,7 @@ def deploy():
     """Scores fc8-SEC of photos of any size."""
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
-    vgg16.aspp(n, vgg16.trunk(n, n.images), CLASSES, dropout=False)
+    vgg16.aspp(n, vgg16.trunk(n, n.images), CLASSES)
     return n.to_proto()
 
 
