@@ -68,34 +68,41 @@ class WindowData(DataLayer):
                 words = iter(f.read().split())
         except OSError as error:
             raise self.error(f"cannot read the window file '{path}': {error.strerror}") from error
-        p, pictures, found, channels = self.param, [], ([], []), None
+        self._words, pictures, windows, channels = words, [], ([], []), set()
         try:
             for mark in words:
                 if mark != "#":
                     raise ValueError(f"expected '#' before picture {len(pictures)}, found '{mark}'")
-                next(words)  # the picture's own number
-                pictures.append(p.root_folder + next(words))
-                here, *_ = (int(next(words)) for _ in range(3))
-                if channels not in (None, here):
-                    raise ValueError(f"'{pictures[-1]}' has {here} channels, those before {channels}")
-                channels = here
-                for _ in range(int(next(words))):
-                    label, overlap = int(next(words)), np.float32(next(words))
-                    box = tuple(int(next(words)) for _ in range(4))
-                    if overlap >= p.fg_threshold:
-                        if label < 1:
-                            raise ValueError(f"a foreground window of '{pictures[-1]}' has class {label}")
-                        found[1].append(Window(len(pictures) - 1, label, box))
-                    elif overlap < p.bg_threshold:
-                        found[0].append(Window(len(pictures) - 1, 0, box))
-        except (ValueError, StopIteration) as error:
-            why = str(error) or "the file ends within a picture"
-            raise self.error(f"'{path}' is not a window file: {why}") from None
+                self._word()  # the picture's own number
+                pictures.append(self.param.root_folder + self._word())
+                channels.add(int(self._word()))
+                self._word(), self._word()  # height and width: read from the picture
+                for _ in range(int(self._word())):
+                    self._read_window(pictures, windows)
+        except ValueError as error:
+            raise self.error(f"'{path}' is not a window file: {error}") from None
         if not pictures:
             raise self.error(f"the window file '{path}' is empty")
-        if channels not in (1, 3):
-            raise self.error(f"'{path}' says {channels} channels; expected 1 or 3")
-        return pictures, found[1], found[0], channels
+        if channels not in ({1}, {3}):
+            raise self.error(f"'{path}' says {sorted(channels)} channels; expected 1 or 3, the same for all pictures")
+        return pictures, windows[1], windows[0], channels.pop()
+
+    def _word(self):
+        word = next(self._words, None)
+        if word is None:
+            raise ValueError("the file ends within a picture")
+        return word
+
+    def _read_window(self, pictures, windows):
+        """Sort the next window into windows[0], background, or windows[1], foreground, or leave it out."""
+        label, overlap = int(self._word()), np.float32(self._word())
+        box = tuple([int(self._word()) for _ in range(4)])
+        if overlap >= self.param.fg_threshold:
+            if label < 1:
+                raise ValueError(f"a foreground window of '{pictures[-1]}' has class {label}")
+            windows[1].append(Window(len(pictures) - 1, label, box))
+        elif overlap < self.param.bg_threshold:
+            windows[0].append(Window(len(pictures) - 1, 0, box))
 
     def jobs(self, tick):
         random = generator(self, CHOICES, tick, shard(self)[0])

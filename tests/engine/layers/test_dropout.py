@@ -24,7 +24,7 @@ def test_rule_is_the_measured_one(rng):
     np.testing.assert_allclose(grad, kept * 1.4285714626312256, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 0.999999])
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 0.99])
 def test_share_kept(ratio):
     text = f'type: "Dropout" dropout_param {{ dropout_ratio: {ratio} }}'
     y = run_layer(text, np.ones((1, 1000000)), phase="TRAIN")[0]
