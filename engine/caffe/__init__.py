@@ -21,8 +21,8 @@ from .device import (
     solver_count,
     solver_rank,
 )
+from .glog import init_log, log
 from .layer import Layer, LayerError, layer_type_list
-from .log import init_log, log
 from .net import TEST, TRAIN, Net
 from .net_spec import NetSpec, layers, params, to_proto
 from .parallel import NCCL, has_nccl

@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
 
 import torch
 
 import caffe
-from caffe import device, upgrade
+from caffe import device, glog, upgrade
 from caffe.timer import Timer
 
 
@@ -35,6 +36,9 @@ def train(args):
     _use_local_rank(args)
     _mode(args)
     solver = caffe.get_solver(args.solver)
+    for effect, number in ((args.sigint_effect, signal.SIGINT), (args.sighup_effect, signal.SIGHUP)):
+        if effect != "none":
+            signal.signal(number, lambda *_, effect=effect: setattr(solver, "request", effect))
     for path in (args.weights or "").split(","):
         if path:
             solver.net.copy_from(path)
@@ -43,48 +47,60 @@ def train(args):
     solver.solve(args.snapshot)
 
 
+def _say(line):
+    glog.info("caffe.cpp", line)
+
+
 def test(args):
     """Score a model."""
     _mode(args)
     net = _net(args, caffe.TEST)
-    sums = {}
+    sums, loss = {}, 0.0
+    _say(f"Running for {args.iterations} iterations.")
     for index in range(args.iterations):
-        for name, values in net.forward().items():
-            print(f"Batch {index}, {name} = {float(values.mean()):g}")
-            sums[name] = sums.get(name, 0.0) + values.copy()
+        loss += net._forward()
+        for name in net.outputs:
+            values = net.blobs[name].data_memory.array()
+            for value in values.ravel():
+                _say(f"Batch {index}, {name} = {value:g}")
+            sums[name] = sums.get(name, 0.0) + values
+    _say(f"Loss: {loss / args.iterations:g}")
     weights = net.blob_loss_weights
     for name in net.outputs:
-        for value in sums[name].reshape(-1) / args.iterations:
+        for value in sums[name].ravel() / args.iterations:
             tail = f" (* {weights[name]:g} = {weights[name] * value:g} loss)" if weights[name] else ""
-            print(f"{name} = {value:g}{tail}")
+            _say(f"{name} = {value:g}{tail}")
 
 
 def time_(args):
     """Benchmark a model layer by layer, forward and backward."""
     _mode(args)
     net = _net(args, caffe.TEST if args.phase == "TEST" else caffe.TRAIN)
+    _say(f"Initial loss: {net._forward():g}")
+    net._backward()
     clocks = {"forward": [0.0] * len(net.layers), "backward": [0.0] * len(net.layers)}
-    net.forward()
-    net.backward()
-    timer = Timer()
+    timer, whole = Timer(), Timer()
     for direction in clocks:
         getattr(net, f"before_{direction}")(lambda index: timer.start())
         getattr(net, f"after_{direction}")(_adder(timer, clocks[direction]))
     totals = {"forward": 0.0, "backward": 0.0}
-    whole = Timer()
+    _say("*** Benchmark begins ***")
+    _say(f"Testing for {args.iterations} iterations.")
     for _ in range(args.iterations):
         for direction in totals:
             whole.start()
-            getattr(net, direction)()
+            getattr(net, f"_{direction}")()
             whole.stop()
             totals[direction] += whole.ms
-    print("Average time per layer:")
+    _say("Average time per layer:")
     for k, name in enumerate(net._layer_names):
         for direction in clocks:
-            print(f"{name:>20}\t{direction}: {clocks[direction][k] / args.iterations:g} ms.")
+            _say(f"{name:>10}\t{direction}: {clocks[direction][k] / args.iterations:g} ms.")
     for direction in totals:
-        print(f"Average {direction.capitalize()} pass: {totals[direction] / args.iterations:g} ms.")
-    print(f"Average Forward-Backward: {sum(totals.values()) / args.iterations:g} ms.")
+        _say(f"Average {direction.capitalize()} pass: {totals[direction] / args.iterations:g} ms.")
+    _say(f"Average Forward-Backward: {sum(totals.values()) / args.iterations:g} ms.")
+    _say(f"Total Time: {sum(totals.values()):g} ms.")
+    _say("*** Benchmark ends ***")
 
 
 def _adder(timer, clock):
@@ -112,6 +128,13 @@ def device_query(args):
               f"  Total global memory: {p.total_memory}\n  Multiprocessors: {p.multi_processor_count}")
 
 
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: expected 1 or more")
+    return value
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m caffe", description=__doc__)
     sub = parser.add_subparsers(dest="command", required=True)
@@ -126,11 +149,14 @@ def _parser():
     p.add_argument("--weights", help="caffemodel(s) to start from, separated by commas")
     p.add_argument("--snapshot", help=".solverstate to resume from")
     p.add_argument("--gpu", help="CUDA device; default: as solver_mode says, else the CPU")
+    for number, effect in (("sigint", "stop"), ("sighup", "snapshot")):
+        p.add_argument(f"--{number}_effect", choices=("snapshot", "stop", "none"), default=effect,
+                       help=f"what {number.upper()} does after the iteration under way (default: {effect})")
     for name, run in (("test", test), ("time", time_)):
         p = command(name, run)
         p.add_argument("--model", required=True, help="net prototxt")
         p.add_argument("--weights", required=name == "test", help="caffemodel")
-        p.add_argument("--iterations", type=int, default=50, help="forward passes to run")
+        p.add_argument("--iterations", type=_positive, default=50, help="passes to run")
         p.add_argument("--gpu", help="CUDA device; default: the CPU")
         p.add_argument("--level", type=int, default=0, help="network level")
         p.add_argument("--stage", help="network stages, separated by commas")

@@ -2,7 +2,7 @@
 
 import math
 
-from . import device, log
+from . import device, glog
 
 
 def forward(node):
@@ -30,12 +30,12 @@ def backward_total(learnable):
         values = [_values(m) for m in memories]
         l1.append(sum(float(v.abs().sum()) for v in values))
         l2.append(math.sqrt(sum(float(v.pow(2).sum()) for v in values)))
-    log.info("net.cpp", f"    [Backward] All net params (data, diff): L1 norm = ({l1[0]:g}, {l1[1]:g}); "
+    glog.info("net.cpp", f"    [Backward] All net params (data, diff): L1 norm = ({l1[0]:g}, {l1[1]:g}); "
                         f"L2 norm = ({l2[0]:g}, {l2[1]:g})")
 
 
 def _line(direction, node, text):
-    log.info("net.cpp", f"    [{direction}] Layer {node.param.name}, {text}")
+    glog.info("net.cpp", f"    [{direction}] Layer {node.param.name}, {text}")
 
 
 def _values(memory):

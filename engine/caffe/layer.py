@@ -217,8 +217,8 @@ class TorchLayer(NativeLayer):
 
 
 def _leaf(value, wanted):
-    # .data, not .detach(): the alias gets its own version counter, so that a blob or a weight that changes between
-    # forward and backward is used as it then is, as in Caffe, instead of being refused by autograd
+    # .data, not .detach(): the alias gets its own version counter, so that a blob or a weight that changes through its
+    # numpy view between forward and backward is used as it then is, as in Caffe, instead of being refused by autograd
     return value.data.requires_grad_(wanted)
 
 

@@ -32,5 +32,6 @@ def make_python_layer(layer_param):
     cls = getattr(module, spec.layer, None)
     if not (isinstance(cls, type) and issubclass(cls, Layer)):
         has = "is not a subclass of caffe.Layer" if cls is not None else "does not exist"
-        raise LayerError(f"{who}: {spec.layer} in module '{spec.module}' ({module.__file__}) {has}")
+        place = getattr(module, "__file__", None) or "without a file"
+        raise LayerError(f"{who}: {spec.layer} in module '{spec.module}' ({place}) {has}")
     return cls(layer_param)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import torch
 
-from . import device, log, parallel, serialization, weights
+from . import device, glog, parallel, serialization, weights
 
 
 class SolverError(ValueError):
@@ -31,12 +31,12 @@ def write(solver):
     stem, suffix = f"{p.snapshot_prefix}_iter_{solver.iter}", ".h5" if hdf5 else ""
     model, state = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
     kind = "HDF5" if hdf5 else "binary proto"
-    log.info("solver.cpp", f"Snapshotting to {kind} file {model}")
+    glog.info("solver.cpp", f"Snapshotting to {kind} file {model}")
     if hdf5:
         weights.save_hdf5(solver.net, model)
     else:
         weights.save(solver.net, model, diffs=p.snapshot_diff)
-    log.info("sgd_solver.cpp", f"Snapshotting solver state to {kind} file {state}")
+    glog.info("sgd_solver.cpp", f"Snapshotting solver state to {kind} file {state}")
     history = [slots[s].cpu().contiguous().numpy() for s in range(solver.slots) for slots in solver.history()]
     serialization.save_solverstate(state, solver.iter, model, history, solver.current_step)
 

@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from . import device, log, parallel, snapshots, updates, weights
+from . import device, glog, parallel, snapshots, updates, weights
 from .blob import NetVec
 from .net import TEST, TRAIN, Net
 from .proto import caffe_pb2
@@ -59,11 +59,11 @@ class Solver:
         if self.param.random_seed >= 0:
             device.set_random_seed(self.param.random_seed)
         self.iter = self.current_step = 0
-        self.request = None
+        self.request, self._stopped = None, False
         self._rule, self.slots = updates.RULES[self.type]
         self._history = None
         self._callbacks = []
-        self._losses = deque(maxlen=max(1, self.param.average_loss))
+        self._losses = deque(maxlen=self.param.average_loss)
         self.net = self._train_net()
         self.test_nets = NetVec(self._test_nets())
         parallel.share_weights(self.net)
@@ -123,6 +123,7 @@ class Solver:
     def step(self, iterations):
         """Do `iterations` updates: forward and backward iter_size times, then update, test and snapshot when due."""
         p, stop = self.param, self.iter + iterations
+        self._stopped = False
         self._losses.clear()
         self._clock = (time.perf_counter(), self.iter)
         while self.iter < stop:
@@ -140,11 +141,12 @@ class Solver:
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
-            if (p.snapshot > 0 and self.iter % p.snapshot == 0) or self.request == "snapshot":
+            request, self.request = self.request, None
+            if (p.snapshot > 0 and self.iter % p.snapshot == 0) or request == "snapshot":
                 self.snapshot()
-            if self.request == "stop":
+            if request == "stop":
+                self._stopped = True
                 break
-            self.request = None
 
     def _gradients(self):
         """Forward and backward iter_size times; the sum of the losses."""
@@ -157,24 +159,23 @@ class Solver:
     def solve(self, resume_file=None):
         """Run to max_iter, with the last snapshot and test that Caffe does; `resume_file` is restored first."""
         p = self.param
-        log.info("solver.cpp", f"Solving {self.net.name}")
-        log.info("solver.cpp", f"Learning Rate Policy: {p.lr_policy}")
-        self.request = None
+        glog.info("solver.cpp", f"Solving {self.net.name}")
+        glog.info("solver.cpp", f"Learning Rate Policy: {p.lr_policy}")
         if resume_file:
-            log.info("solver.cpp", f"Restoring previous solver status from {resume_file}")
+            glog.info("solver.cpp", f"Restoring previous solver status from {resume_file}")
             self.restore(resume_file)
         self.step(max(0, p.max_iter - self.iter))
         if p.snapshot_after_train and not (p.snapshot > 0 and self.iter % p.snapshot == 0):
             self.snapshot()
-        if self.request == "stop":
-            log.info("solver.cpp", "Optimization stopped early.")
+        if self._stopped:
+            glog.info("solver.cpp", "Optimization stopped early.")
             return
         if p.display > 0 and self.iter % p.display == 0:
             self._losses.append(self.net._run_forward())
             self._log(f"Iteration {self.iter}, loss = {self._smoothed_loss():g}")
         if p.test_interval > 0 and self.iter % p.test_interval == 0:
             self.test_all()
-        log.info("solver.cpp", "Optimization Done.")
+        glog.info("solver.cpp", "Optimization Done.")
 
     def add_callback(self, on_start, on_gradients_ready):
         """Call the two functions at the start of each iteration and when its gradients are complete."""
@@ -183,7 +184,7 @@ class Solver:
     # -- lines ---------------------------------------------------------------------------------------------------
     def _log(self, message, source="solver.cpp"):
         if parallel.is_root():
-            log.info(source, message)
+            glog.info(source, message)
 
     def _smoothed_loss(self):
         """Mean of the last average_loss losses of this run of `step`."""

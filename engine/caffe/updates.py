@@ -127,7 +127,8 @@ def check(param, type_name):
         raise ValueError(f"Adam solver: momentum {param.momentum:g} and momentum2 {param.momentum2:g}, expected [0, 1)")
     if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
         raise ValueError(f"lr_policy '{param.lr_policy}': stepsize {param.stepsize}, expected a positive number")
-    if param.iter_size < 1:
-        raise ValueError(f"iter_size {param.iter_size}: expected 1 or more")
+    for name in ("iter_size", "average_loss"):
+        if getattr(param, name) < 1:
+            raise ValueError(f"{name} {getattr(param, name)}: expected 1 or more")
     learning_rate(param, 0, 0)
     regularize(torch.zeros(1), torch.zeros(1), 1.0, param.regularization_type)

@@ -1,0 +1,450 @@
+"""pycaffe's behaviour, call by call: each test is one measured statement about Caffe 1.0."""
+
+from collections import OrderedDict
+
+import caffe
+import h5py
+import numpy as np
+import pytest
+from caffe.proto import caffe_pb2
+
+from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, input_layer, write
+
+FORCED = "force_backward: true\n" + TWO_HEADS
+MEMORY = """layer { name: "d" type: "MemoryData" top: "data" top: "label"
+                    memory_data_param { batch_size: 2 channels: 1 height: 2 width: 3 } }"""
+
+
+@pytest.fixture
+def net(tmp_path):
+    return build(tmp_path, TWO_HEADS)
+
+
+@pytest.fixture
+def x(rng):
+    return rng.standard_normal((2, 3, 6, 5)).astype(np.float32)
+
+
+# -- construction ---------------------------------------------------------------------------------------------
+
+
+def test_a_net_needs_a_phase(tmp_path):
+    with pytest.raises(TypeError, match="give phase=caffe.TRAIN or phase=caffe.TEST, got None"):
+        caffe.Net(write(tmp_path, TWO_HEADS))
+
+
+def test_weights_as_keyword_in_place_and_in_the_legacy_order(tmp_path, net):
+    net.save(str(tmp_path / "a.caffemodel"))
+    path, model = write(tmp_path, TWO_HEADS), str(tmp_path / "a.caffemodel")
+    for other in (caffe.Net(path, caffe.TEST, weights=model), caffe.Net(path, model, caffe.TEST),
+                  caffe.Net(network_file=path, phase=caffe.TEST, level=0, stages=None, weights=model),
+                  caffe.Net(path, caffe.TEST, 0, None, model)):
+        assert np.array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(RuntimeError, match="^Could not open file nope.prototxt$"):
+        caffe.Net("nope.prototxt", caffe.TEST)
+    with pytest.raises(RuntimeError, match="^Could not open file nope.caffemodel$"):
+        caffe.Net(write(tmp_path, TWO_HEADS), caffe.TEST, weights="nope.caffemodel")
+
+
+def test_levels_and_stages_choose_layers(tmp_path):
+    text = input_layer(1, 2) + """
+        layer { name: "deep" type: "ReLU" bottom: "data" top: "deep" include { min_level: 1 } }
+        layer { name: "staged" type: "TanH" bottom: "data" top: "staged" include { stage: "s" not_stage: "t" } }"""
+    assert build(tmp_path, text).outputs == ["data"]
+    assert build(tmp_path, text, level=1).outputs == ["deep"]
+    assert build(tmp_path, text, stages=["s"]).outputs == ["staged"]
+    assert build(tmp_path, text, stages=["s", "t"]).outputs == ["data"]
+
+
+# -- what a net shows -----------------------------------------------------------------------------------------
+
+
+def test_blobs_are_listed_in_order_with_those_of_splits(net):
+    assert type(net.blobs) is OrderedDict and net.blobs is net.blobs
+    assert list(net.blobs) == ["data", "conv", "conv_relu_0_split_0", "conv_relu_0_split_1", "ip", "sig"]
+
+
+def test_layers_and_their_names(net):
+    assert net._layer_names == ["in", "conv", "relu", "conv_relu_0_split", "ip", "sig"]
+    assert type(net.layers).__name__ == "LayerVec" and len(net.layers) == 6
+    types = ["Input", "Convolution", "ReLU", "Split", "InnerProduct", "Sigmoid"]
+    assert [layer.type for layer in net.layers] == types
+    assert list(net.layer_dict) == net._layer_names and net.layer_dict is net.layer_dict
+    assert net.layer_dict["ip"] is net.layers[4] and len(net.layers[1].blobs) == 2
+
+
+def test_params_of_layers_that_have_some(net):
+    assert type(net.params) is OrderedDict and list(net.params) == ["conv", "ip"] and net.params is net.params
+    blobs = net.params["conv"]
+    assert type(blobs).__name__ == "BlobVec" and len(blobs) == 2
+    assert tuple(blobs[-1].shape) == (4,) and type(blobs[:]).__name__ == "BlobVec"
+    assert [tuple(b.shape) for b in blobs] == [(4, 3, 3, 3), (4,)]
+
+
+def test_shared_parameters_share_data_and_diff(tmp_path):
+    text = input_layer(2, 3) + "".join(
+        f'layer {{ name: "{n}" type: "InnerProduct" bottom: "{b}" top: "{n}" param {{ name: "w" }} '
+        'param { name: "b" } '"inner_product_param { num_output: 3 } }" for n, b in (("one", "data"), ("two", "one")))
+    net = build(tmp_path, text)
+    net.params["one"][0].data[...] = 5
+    net.params["two"][1].diff[...] = 6
+    assert (net.params["two"][0].data == 5).all() and (net.params["one"][1].diff == 6).all()
+
+
+def test_inputs_are_tops_of_input_layers_and_outputs_are_sorted(tmp_path, net):
+    assert net.inputs == ["data"] and net.outputs == ["ip", "sig"]
+    train = build(tmp_path, CLASSIFIER, caffe.TRAIN)
+    assert train.inputs == [] and train.outputs == ["loss"]
+    assert build(tmp_path, CLASSIFIER).outputs == ["acc", "loss"]
+
+
+def test_a_label_nobody_reads_is_an_output(tmp_path):
+    text = input_layer(2, 3, name="z") + input_layer(2, name="label") + \
+        'layer { name: "relu" type: "ReLU" bottom: "z" top: "y" }'
+    assert build(tmp_path, text).outputs == ["label", "y"]
+
+
+def test_names_of_bottoms_and_tops(net):
+    assert net.top_names == OrderedDict([
+        ("in", ["data"]), ("conv", ["conv"]), ("relu", ["conv"]),
+        ("conv_relu_0_split", ["conv_relu_0_split_0", "conv_relu_0_split_1"]), ("ip", ["ip"]), ("sig", ["sig"])])
+    assert net.bottom_names == OrderedDict([
+        ("in", []), ("conv", ["data"]), ("relu", ["conv"]), ("conv_relu_0_split", ["conv"]),
+        ("ip", ["conv_relu_0_split_0"]), ("sig", ["conv_relu_0_split_1"])])
+
+
+def test_loss_weights_by_blob(tmp_path, net):
+    assert net.blob_loss_weights == OrderedDict.fromkeys(net.blobs, 0.0)
+    assert build(tmp_path, CLASSIFIER, caffe.TRAIN).blob_loss_weights["loss"] == 1.0
+
+
+# -- forward --------------------------------------------------------------------------------------------------
+
+
+def test_forward_returns_views_of_the_outputs(net, x):
+    out = net.forward(data=x)
+    assert {k: v.shape for k, v in out.items()} == {"ip": (2, 5), "sig": (2, 4, 4, 3)}
+    assert np.shares_memory(out["ip"], net.blobs["ip"].data)
+    before = out["sig"].copy()
+    net.forward(data=2 * x)
+    assert not np.array_equal(out["sig"], before)  # a view, so it shows the second result
+
+
+def test_forward_from_to_and_more_blobs(net):
+    assert sorted(net.forward(blobs=["conv"])) == ["conv", "ip", "sig"]
+    assert list(net.forward(end="conv")) == ["conv"]
+    assert list(net.forward(start="ip", end="ip")) == ["ip"]
+
+
+def test_forward_runs_only_the_layers_asked_for(net, x):
+    net.forward(data=x)
+    old = net.blobs["ip"].data.copy()
+    net.blobs["data"].data[...] = 0
+    net.forward(end="relu")
+    assert np.array_equal(net.blobs["ip"].data, old)
+    net.blobs["conv"].data[...] = 0  # any blob may be changed between two layers
+    net.forward(start="conv_relu_0_split")
+    assert np.allclose(net.blobs["sig"].data, 0.5)
+
+
+def test_forward_of_unknown_names(net, x):
+    with pytest.raises(ValueError, match="'nosuch' is not in list"):
+        net.forward(start="nosuch")
+    with pytest.raises(KeyError, match="nosuch"):
+        net.forward(blobs=["nosuch"])
+    with pytest.raises(Exception, match="^Input blob arguments do not match net inputs.$"):
+        net.forward(bogus=x)
+
+
+def test_forward_of_wrong_shapes(net, x):
+    with pytest.raises(Exception, match="^Input is not batch sized$"):
+        net.forward(data=x[:1])
+    with pytest.raises(ValueError, match=r"could not broadcast input array from shape \(2,3,4,5\)"):
+        net.forward(data=np.zeros((2, 3, 4, 5)))
+
+
+def test_forward_casts_to_float32(net, x):
+    assert net.forward(data=x.astype(np.float64))["ip"].dtype == np.float32
+
+
+def test_underscore_forward_returns_the_loss(tmp_path, net):
+    assert net._forward(0, 1) == 0.0
+    train = build(tmp_path, CLASSIFIER, caffe.TRAIN)
+    assert train._forward(0, 2) == pytest.approx(float(train.blobs["loss"].data)) and train._forward(0, 1) == 0.0
+    with pytest.raises(IndexError, match=r"layers 0\.\.99: this net has layers 0\.\.5"):
+        net._forward(0, 99)
+    with pytest.raises(IndexError, match=r"layers 99\.\.0: this net has layers 5\.\.0"):
+        net._backward(99)
+
+
+# -- backward -------------------------------------------------------------------------------------------------
+
+
+def test_backward_returns_diffs_of_the_inputs(tmp_path, x):
+    net = build(tmp_path, FORCED)
+    out = net.forward(data=x)
+    diffs = {name: np.ones_like(v) for name, v in out.items()}
+    assert {k: v.shape for k, v in net.backward(**diffs).items()} == {"data": (2, 3, 6, 5)}
+    assert sorted(net.backward(diffs=["conv"], **diffs)) == ["conv", "data"]
+    assert list(net.backward(end="conv")) == ["data"]
+    assert list(net.backward(start="sig", end="sig")) == ["conv_relu_0_split_1"]
+    with pytest.raises(Exception, match="^Top diff arguments do not match net outputs.$"):
+        net.backward(bogus=1)
+    with pytest.raises(Exception, match="^Diff is not batch sized$"):
+        net.backward(**{name: d[:1] for name, d in diffs.items()})
+
+
+def test_backward_starts_at_the_later_layer(tmp_path, x):
+    net = build(tmp_path, FORCED)
+    net.forward(data=x)
+    net.blobs["conv"].diff[...] = 1
+    net.backward(start="relu")  # what stands above takes no part
+    assert net.blobs["data"].diff.any()
+    assert not net.params["ip"][0].diff.any()
+
+
+def test_without_a_loss_and_without_force_backward_nothing_happens(net, x):
+    out = net.forward(data=x)
+    net.backward(**{name: np.ones_like(v) for name, v in out.items()})
+    assert not net.blobs["data"].diff.any() and not net.params["conv"][0].diff.any()
+
+
+def test_gradients_of_parameters_add_up_and_those_of_blobs_do_not(tmp_path, x):
+    net = build(tmp_path, FORCED)
+    out = net.forward(data=x)
+    diffs = {name: np.ones_like(v) for name, v in out.items()}
+    net.backward(**diffs)
+    weights, data = net.params["conv"][0].diff.copy(), net.blobs["data"].diff.copy()
+    net.backward(**diffs)
+    assert np.allclose(net.params["conv"][0].diff, 2 * weights, rtol=1e-5)
+    assert np.array_equal(net.blobs["data"].diff, data)
+    net.clear_param_diffs()
+    assert not net.params["conv"][0].diff.any()
+
+
+# -- many items -----------------------------------------------------------------------------------------------
+
+
+def test_forward_all_splits_pads_and_joins(net, rng):
+    items = rng.standard_normal((5, 3, 6, 5)).astype(np.float32)
+    out = net.forward_all(data=items)
+    assert {k: (v.shape, v.dtype) for k, v in out.items()} == {
+        "ip": ((5, 5), np.float32), "sig": ((5, 4, 4, 3), np.float32)}
+    assert np.array_equal(out["ip"][2:4], net.forward(data=items[2:4])["ip"])
+    last = net.forward(data=np.concatenate([items[4:], np.zeros_like(items[:1])]))["ip"]
+    assert np.array_equal(out["ip"][4], last[0])
+    assert sorted(net.forward_all(blobs=["conv"], data=items)) == ["conv", "ip", "sig"]
+
+
+def test_forward_all_needs_inputs(net):
+    with pytest.raises(RuntimeError, match="needs a value for every input: data"):
+        net.forward_all()
+
+
+def test_forward_backward_all(tmp_path, rng):
+    net = build(tmp_path, FORCED)
+    items = rng.standard_normal((3, 3, 6, 5)).astype(np.float32)
+    tops = {"ip": np.ones((3, 5), np.float32), "sig": np.ones((3, 4, 4, 3), np.float32)}
+    outs, diffs = net.forward_backward_all(data=items, **tops)
+    assert outs["ip"].shape == (3, 5) and diffs["data"].shape == items.shape
+    net.forward(data=items[:2])
+    net.backward(**{k: v[:2] for k, v in tops.items()})
+    assert np.array_equal(diffs["data"][:2], net.blobs["data"].diff)
+    with pytest.raises(RuntimeError, match="needs a value for every input: data"):
+        net.forward_backward_all(**tops)
+
+
+# -- reshape --------------------------------------------------------------------------------------------------
+
+
+def test_reshape_of_a_blob_reaches_the_others_with_net_reshape(net):
+    net.blobs["data"].reshape(4, 3, 6, 5)
+    assert tuple(net.blobs["conv"].shape) == (2, 4, 4, 3)
+    assert net.reshape() is None
+    assert {k: tuple(b.shape) for k, b in net.blobs.items()} == {
+        "data": (4, 3, 6, 5), "conv": (4, 4, 4, 3), "conv_relu_0_split_0": (4, 4, 4, 3),
+        "conv_relu_0_split_1": (4, 4, 4, 3), "ip": (4, 5), "sig": (4, 4, 4, 3)}
+
+
+def test_forward_reshapes_by_itself(net):
+    net.blobs["data"].reshape(1, 3, 6, 5)
+    assert net.forward()["sig"].shape == (1, 4, 4, 3)
+
+
+# -- weights and files ----------------------------------------------------------------------------------------
+
+
+def test_share_with_shares_data_and_not_diffs(tmp_path, net):
+    other = build(tmp_path, TWO_HEADS)
+    assert not np.array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
+    assert other.share_with(net) is None
+    net.params["conv"][0].data[0, 0, 0, 0] = 7
+    net.params["conv"][0].diff[...] = 1
+    assert other.params["conv"][0].data[0, 0, 0, 0] == 7 and not other.params["conv"][0].diff.any()
+
+
+def test_save_writes_layers_as_wired_with_shapes_and_phase(tmp_path, net):
+    net.save(str(tmp_path / "a.caffemodel"))
+    saved = caffe_pb2.NetParameter.FromString((tmp_path / "a.caffemodel").read_bytes())
+    content = [(la.name, la.type, list(la.bottom), list(la.top), la.phase, [list(b.shape.dim) for b in la.blobs])
+               for la in saved.layer]
+    split = ["conv_relu_0_split_0", "conv_relu_0_split_1"]
+    assert saved.name == "a" and content == [
+        ("in", "Input", [], ["data"], 1, []),
+        ("conv", "Convolution", ["data"], ["conv"], 1, [[4, 3, 3, 3], [4]]),
+        ("relu", "ReLU", ["conv"], ["conv"], 1, []),
+        ("conv_relu_0_split", "Split", ["conv"], split, 1, []),
+        ("ip", "InnerProduct", split[:1], ["ip"], 1, [[5, 48], [5]]),
+        ("sig", "Sigmoid", split[1:], ["sig"], 1, [])]
+    assert not any(len(b.diff) for la in saved.layer for b in la.blobs)
+
+
+def test_a_saved_model_of_caffe_is_written_back_byte_for_byte(tmp_path, data_files, net):
+    net.copy_from(str(data_files / "a.caffemodel"))
+    net.save(str(tmp_path / "b.caffemodel"))
+    assert (tmp_path / "b.caffemodel").read_bytes() == (data_files / "a.caffemodel").read_bytes()
+
+
+def test_save_hdf5_has_a_group_for_every_layer(tmp_path, data_files, net):
+    path = str(tmp_path / "a.h5")
+    net.save_hdf5(path)
+    with h5py.File(path) as ours, h5py.File(data_files / "a.h5") as caffes:
+        names, expected = [], []
+        ours.visititems(lambda name, item: names.append((name, getattr(item, "shape", None))))
+        caffes.visititems(lambda name, item: expected.append((name, getattr(item, "shape", None))))
+    assert names == expected
+    other = build(tmp_path, TWO_HEADS)
+    other.load_hdf5(path)
+    assert np.array_equal(other.params["ip"][0].data, net.params["ip"][0].data)
+    third = build(tmp_path, TWO_HEADS, weights=path)
+    assert np.array_equal(third.params["ip"][0].data, net.params["ip"][0].data)
+
+
+def test_copy_from_leaves_layers_alone_that_only_one_side_has(tmp_path, net):
+    net.save(str(tmp_path / "a.caffemodel"))
+    other = build(tmp_path, TWO_HEADS.replace('name: "ip"', 'name: "ip2"'))
+    kept = other.params["ip2"][0].data.copy()
+    other.copy_from(str(tmp_path / "a.caffemodel"))
+    assert np.array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
+    assert np.array_equal(other.params["ip2"][0].data, kept)
+
+
+def test_copy_from_reads_a_v1_model(tmp_path, data_files):
+    with np.load(data_files / "v1_net.npz") as z:
+        weights, bias = z["param/conv1/0"], z["param/conv1/1"]
+    outputs, channels, kernel, _ = weights.shape
+    net = build(tmp_path, input_layer(1, channels, 8, 8) + f"""
+        layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+                convolution_param {{ num_output: {outputs} kernel_size: {kernel} }} }}""")
+    net.copy_from(str(data_files / "v1_net.caffemodel"))
+    assert np.array_equal(net.params["conv1"][0].data, weights)
+    assert np.array_equal(net.params["conv1"][1].data, bias)
+
+
+# -- MemoryData -----------------------------------------------------------------------------------------------
+
+
+def test_set_input_arrays_cycles_through_the_items(tmp_path):
+    net = build(tmp_path, MEMORY)
+    data = np.arange(24, dtype=np.float32).reshape(4, 1, 2, 3)
+    net.set_input_arrays(data, np.arange(4, dtype=np.float32))
+    seen = []
+    for _ in range(3):
+        net.forward()
+        seen.append((float(net.blobs["data"].data.flat[0]), net.blobs["label"].data.ravel().tolist()))
+    assert seen == [(0.0, [0.0, 1.0]), (12.0, [2.0, 3.0]), (0.0, [0.0, 1.0])]
+    assert net.inputs == [] and tuple(net.blobs["label"].shape) == (2, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("data", "labels", "message"), [
+    (np.zeros((4, 1, 2, 3)), np.zeros(4, np.float32), "data must be a C-contiguous float32"),
+    (np.zeros((3, 1, 2, 3), np.float32), np.zeros(3, np.float32), "multiple of batch_size, 2"),
+    (np.zeros((4, 1, 3, 2), np.float32), np.zeros(4, np.float32), r"data is \(4, 1, 3, 2\)"),
+    (np.zeros((4, 1, 2, 3), np.float32), np.zeros(3, np.float32), "4 items of data, but 3 labels"),
+])
+def test_set_input_arrays_refuses(tmp_path, data, labels, message):
+    with pytest.raises(RuntimeError, match=message):
+        build(tmp_path, MEMORY).set_input_arrays(data, labels)
+
+
+def test_set_input_arrays_needs_a_memory_data_layer(net):
+    with pytest.raises(RuntimeError, match="^set_input_arrays may only be called if the first layer is a MemoryData"):
+        net.set_input_arrays(np.zeros((2, 1, 1, 1), np.float32), np.zeros(2, np.float32))
+
+
+def test_memory_data_without_arrays_is_an_error(tmp_path):
+    with pytest.raises(caffe.LayerError, match=r"net.prototxt:1: layer 'd' \(MemoryData\).*set_input_arrays"):
+        build(tmp_path, MEMORY).forward()
+
+
+# -- callbacks and the module ---------------------------------------------------------------------------------
+
+
+def test_callbacks_get_the_index_of_the_layer(tmp_path, x):
+    net, seen = build(tmp_path, FORCED), {}
+    for name in ("before_forward", "after_forward", "before_backward", "after_backward"):
+        getattr(net, name)(seen.setdefault(name, []).append)
+    net.forward(data=x)
+    net.backward()
+    assert seen == {"before_forward": [0, 1, 2, 3, 4, 5], "after_forward": [0, 1, 2, 3, 4, 5],
+                    "before_backward": [5, 4, 3, 2, 1, 0], "after_backward": [5, 4, 3, 2, 1, 0]}
+
+
+def test_names_of_the_module():
+    names = """AdaDeltaSolver AdaGradSolver AdamSolver Classifier Detector Layer NCCL NesterovSolver Net NetSpec
+        RMSPropSolver SGDSolver TEST TRAIN Timer classifier detector get_solver has_nccl init_log io layer_type_list
+        layers log net_spec params proto pycaffe set_device set_mode_cpu set_mode_gpu set_multiprocess set_random_seed
+        set_solver_count set_solver_rank solver_count solver_rank to_proto""".split()
+    assert [name for name in names if not hasattr(caffe, name)] == []
+    assert (caffe.TRAIN, caffe.TEST) == (0, 1)
+    assert caffe.pycaffe.Net is caffe.Net and caffe.layers.ReLU and caffe.params.Pooling.MAX == 0
+    assert {"Convolution", "Python", "SoftmaxWithLoss"} <= set(caffe.layer_type_list())
+
+
+def test_timer_counts_milliseconds():
+    timer = caffe.Timer()
+    timer.start()
+    timer.stop()
+    assert isinstance(timer.ms, float) and 0 <= timer.ms == timer.us / 1e3 == timer.seconds * 1e3
+
+
+def test_log_writes_a_line_in_glogs_form(capsys, monkeypatch):
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
+    caffe.init_log()
+    caffe.log("hello")
+    line = capsys.readouterr().err
+    assert line.startswith("I") and line.endswith("log] hello\n")
+    monkeypatch.setenv("GLOG_minloglevel", "1")
+    caffe.log("hello")
+    assert capsys.readouterr().err == ""
+
+
+def test_random_seeds_repeat_fillers(tmp_path):
+    caffe.set_random_seed(3)
+    first = build(tmp_path, TWO_HEADS).params["conv"][0].data.copy()
+    second = build(tmp_path, TWO_HEADS).params["conv"][0].data.copy()
+    caffe.set_random_seed(3)
+    assert np.array_equal(build(tmp_path, TWO_HEADS).params["conv"][0].data, first)
+    assert not np.array_equal(first, second)
+
+
+def test_solver_counts_are_kept():
+    for name, value, default in (("solver_count", 4, 1), ("solver_rank", 2, 0)):
+        getattr(caffe, "set_" + name)(value)
+        assert getattr(caffe, name)() == value
+        getattr(caffe, "set_" + name)(default)
+    caffe.set_multiprocess(False)
+
+
+def test_gpu_without_a_gpu_and_nccl_say_what_to_do(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RuntimeError, match=r"set_mode_gpu\(\): .* no CUDA device; use caffe.set_mode_cpu\(\)"):
+        caffe.set_mode_gpu()
+    with pytest.raises(RuntimeError, match=r"set_device\(0\): .* no CUDA device"):
+        caffe.set_device(0)
+    assert caffe.has_nccl() is False
+    with pytest.raises(RuntimeError, match="torchrun"):
+        caffe.NCCL(None, "uid")

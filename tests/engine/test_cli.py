@@ -1,0 +1,139 @@
+"""python -m caffe: Caffe's words, Caffe's lines, errors of one line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import caffe
+import pytest
+from caffe.__main__ import main
+
+from tests.conftest import ROOT
+from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, write
+
+SOLVER = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 3 display: 1 snapshot_prefix: "snap" ' \
+         "solver_mode: CPU "
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
+    write(tmp_path, CLASSIFIER)
+    write(tmp_path, SOLVER, "solver.prototxt")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """Put the handlers back that train sets."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_train_and_resume(folder, capsys):
+    main(["train", "--solver", "solver.prototxt"])
+    err = capsys.readouterr().err
+    assert re.search(r"I\d{4} .* solver.cpp\] Iteration 2 \(.*\), loss = ", err) and "Optimization Done." in err
+    write(folder, SOLVER.replace("max_iter: 3", "max_iter: 5"), "solver.prototxt")
+    main(["train", "--solver", "solver.prototxt", "--snapshot", "snap_iter_3.solverstate"])
+    err = capsys.readouterr().err
+    assert "Restoring previous solver status from snap_iter_3.solverstate" in err
+    assert "Iteration 3 " in err and "Iteration 2 " not in err and (folder / "snap_iter_5.solverstate").exists()
+
+
+def test_a_process_snapshots_at_sighup_and_stops_at_sigint(folder):
+    write(folder, SOLVER.replace("max_iter: 3", "max_iter: 100000000"), "solver.prototxt")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "engine"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-m", "caffe", "train", "--solver", "solver.prototxt"], cwd=folder,
+                               env=environment, text=True, stderr=subprocess.PIPE)
+    with process:
+        for awaited, number in (("Iteration 1 ", signal.SIGHUP), ("Snapshotting solver state", signal.SIGINT)):
+            assert any(awaited in line for line in process.stderr)
+            process.send_signal(number)
+        assert "Optimization stopped early." in process.stderr.read()
+    assert process.returncode == 0
+    assert len(list(folder.glob("snap_iter_*.solverstate"))) == 2
+
+
+def test_errors_are_one_line_and_a_status(folder):
+    for words, message in ((["train", "--solver", "none.prototxt"], "error: Could not open file none.prototxt"),
+                           (["time", "--model", "solver.prototxt"], "error: solver.prototxt:1:.* has no field")):
+        with pytest.raises(SystemExit, match=message) as stop:
+            main(words)
+        assert "\n" not in str(stop.value)
+
+
+def test_train_finetunes_from_weights(folder, capsys):
+    net = build(folder, CLASSIFIER, caffe.TRAIN)
+    net.params["ip"][0].data[...] = 50
+    net.save("start.caffemodel")
+    main(["train", "--solver", "solver.prototxt", "--weights", "start.caffemodel"])
+    after = build(folder, CLASSIFIER, caffe.TRAIN, weights="snap_iter_3.caffemodel")
+    assert abs(after.params["ip"][0].data - 50).max() < 5
+    with pytest.raises(SystemExit, match="give --snapshot to resume or --weights to finetune, not both"):
+        main(["train", "--solver", "s", "--weights", "w", "--snapshot", "x"])
+
+
+def test_test_prints_scores_and_their_means(folder, capsys):
+    build(folder, CLASSIFIER).save("a.caffemodel")
+    main(["test", "--model", "net.prototxt", "--weights", "a.caffemodel", "--iterations", "2"])
+    lines = [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    number = r"[-+.e\d]+"
+    patterns = ["Running for 2 iterations.", f"Batch 0, acc = {number}", f"Batch 0, loss = {number}",
+                f"Batch 1, acc = {number}", f"Batch 1, loss = {number}", f"Loss: {number}", f"acc = {number}",
+                rf"loss = {number} \(\* 1 = {number} loss\)"]
+    assert len(lines) == len(patterns)
+    for line, pattern in zip(lines, patterns, strict=True):
+        assert re.fullmatch(pattern, line), line
+    values = [float(line.split(" = ")[1].split()[0]) for line in lines if "loss = " in line]
+    assert values[2] == pytest.approx((values[0] + values[1]) / 2, rel=1e-4)
+
+
+def test_time_measures_every_layer(folder, capsys):
+    write(folder, TWO_HEADS)
+    main(["time", "--model", "net.prototxt", "--iterations", "2", "--phase", "TEST"])
+    err = capsys.readouterr().err
+    for name in ("in", "conv", "relu", "conv_relu_0_split", "ip", "sig"):
+        for direction in ("forward", "backward"):
+            assert re.search(rf"\] +{name}\t{direction}: [\d.e-]+ ms\.$", err, re.MULTILINE)
+    assert re.search(r"Average Forward pass: [\d.]+ ms\.$", err, re.MULTILINE)
+    assert re.search(r"Average Forward-Backward: [\d.]+ ms\.$", err, re.MULTILINE)
+
+
+def test_device_query(capsys):
+    main(["device_query"])
+    assert re.search(r"^torch \d+\.\d+.*, CPU threads \d+, bf16 native on the CPU: (yes|no)$", capsys.readouterr().out,
+                     re.MULTILINE)
+
+
+def test_upgrade_tools(folder, data_files, capsys):
+    write(folder, """layers { name: "c" type: CONVOLUTION bottom: "data" top: "c" blobs_lr: 1 blobs_lr: 2
+        convolution_param { num_output: 2 kernel_size: 1 } } input: "data" input_dim: 1 input_dim: 1 input_dim: 4
+        input_dim: 4""", "old.prototxt")
+    main(["upgrade_net_proto_text", "old.prototxt", "new.prototxt"])
+    text = (folder / "new.prototxt").read_text()
+    assert 'type: "Convolution"' in text and "layers" not in text and 'type: "Input"' in text
+    assert list(caffe.Net("new.prototxt", caffe.TEST).params) == ["c"]
+    main(["upgrade_net_proto_binary", str(data_files / "v1_net.caffemodel"), "new.caffemodel"])
+    assert "conv1" in caffe.serialization.load_weights("new.caffemodel")
+    write(folder, "base_lr: 1 solver_type: ADAM", "old.solver")
+    main(["upgrade_solver_proto_text", "old.solver", "new.solver"])
+    assert 'type: "Adam"' in (folder / "new.solver").read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["test", "--model", "a"], ["nosuch"],
+                                   ["time", "--model", "a", "--iterations", "0"]])
+def test_bad_usage_exits_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and "usage: python -m caffe" in capsys.readouterr().err
+
+
+def test_several_gpus_are_torchruns(folder):
+    with pytest.raises(SystemExit, match="--gpu takes one device here; for several start torchrun"):
+        main(["train", "--solver", "solver.prototxt", "--gpu", "0,1"])

@@ -1,0 +1,84 @@
+"""Learning rate policies and update rules against their formulas, written out for one number."""
+
+import math
+
+import pytest
+import torch
+from caffe import updates
+from caffe.proto import caffe_pb2
+
+
+def solver(**fields):
+    return caffe_pb2.SolverParameter(base_lr=0.5, gamma=0.25, power=2, stepsize=10, max_iter=100, **fields)
+
+
+@pytest.mark.parametrize(("policy", "expected"), [
+    ("fixed", [0.5, 0.5, 0.5, 0.5]),
+    ("step", [0.5, 0.5, 0.5 * 0.25, 0.5 * 0.25**3]),
+    ("exp", [0.5, 0.5 * 0.25**9, 0.5 * 0.25**10, 0.5 * 0.25**30]),
+    ("inv", [0.5, 0.5 / 3.25**2, 0.5 / 3.5**2, 0.5 / 8.5**2]),
+    ("poly", [0.5, 0.5 * 0.91**2, 0.5 * 0.9**2, 0.5 * 0.7**2]),
+    ("sigmoid", [0.5 / (1 + math.exp(2.5)), 0.5 / (1 + math.exp(0.25)), 0.25, 0.5 / (1 + math.exp(-5))]),
+])
+def test_policies_at_0_9_10_and_30(policy, expected):
+    param = solver(lr_policy=policy)
+    rates = [updates.learning_rate(param, i, updates.steps_passed(param, i, 0)) for i in (0, 9, 10, 30)]
+    assert rates == pytest.approx(expected)
+
+
+def test_poly_stays_at_zero_after_max_iter():
+    assert updates.learning_rate(solver(lr_policy="poly"), 101, 0) == 0
+
+
+def test_multistep_passes_one_stepvalue_an_iteration():
+    param, step, steps = solver(lr_policy="multistep", stepvalue=[3, 5]), 0, []
+    for iteration in range(7):
+        step = updates.steps_passed(param, iteration, step)
+        steps.append(step)
+    assert steps == [0, 0, 0, 1, 1, 2, 2]
+    assert updates.learning_rate(param, 6, 2) == 0.5 * 0.25**2
+
+
+def test_regularization():
+    gradient, weights = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([2.0, -4.0, 0.0])
+    assert updates.regularize(gradient, weights, 0.5, "L2").tolist() == [2.0, -1.0, 1.0]
+    assert updates.regularize(gradient, weights, 0.5, "L1").tolist() == [1.5, 0.5, 1.0]
+    assert updates.regularize(gradient, weights, 0.0, "L2") is gradient
+    assert gradient.tolist() == [1, 1, 1]
+
+
+def by_hand(kind, gradients, rate, p):
+    """Updates of one weight, by the formulas of the papers as Caffe has them."""
+    a = b = 0.0
+    for t, g in enumerate(gradients, 1):
+        if kind == "SGD":
+            a = p.momentum * a + rate * g
+            yield a
+        elif kind == "Nesterov":
+            before, a = a, p.momentum * a + rate * g
+            yield (1 + p.momentum) * a - p.momentum * before
+        elif kind == "AdaGrad":
+            a += g * g
+            yield rate * g / (math.sqrt(a) + p.delta)
+        elif kind == "RMSProp":
+            a = p.rms_decay * a + (1 - p.rms_decay) * g * g
+            yield rate * g / (math.sqrt(a) + p.delta)
+        elif kind == "AdaDelta":
+            a = p.momentum * a + (1 - p.momentum) * g * g
+            step = g * math.sqrt((b + p.delta) / (a + p.delta))
+            b = p.momentum * b + (1 - p.momentum) * step * step
+            yield rate * step
+        else:
+            a = p.momentum * a + (1 - p.momentum) * g
+            b = p.momentum2 * b + (1 - p.momentum2) * g * g
+            yield rate * math.sqrt(1 - p.momentum2**t) / (1 - p.momentum**t) * a / (math.sqrt(b) + p.delta)
+
+
+@pytest.mark.parametrize("kind", list(updates.RULES))
+def test_update_rules(kind):
+    param = solver(momentum=0.9, momentum2=0.99, rms_decay=0.95, delta=1e-3)
+    gradients = [1.0, -2.0, 0.5, 0.0]
+    rule, slots = updates.RULES[kind]
+    history = tuple(torch.zeros(1) for _ in range(slots))
+    ours = [float(rule(torch.tensor([g]), history, 0.1, param, t)) for t, g in enumerate(gradients)]
+    assert ours == pytest.approx(list(by_hand(kind, gradients, 0.1, param)), rel=1e-5)
