@@ -171,7 +171,7 @@ class Convolution(_ConvLayer):
         columns = columns.reshape(n, self.group, -1, math.prod(out), math.prod(w.kernel))
         weight = weight.reshape(self.group, self.outputs // self.group, -1, math.prod(w.kernel))
         y = torch.einsum("ngclk,gock->ngol", columns, weight).reshape(n, self.outputs, *out)
-        return y if bias is None else y + bias.reshape(-1, *[1] * spatial)
+        return y if bias is None else y + bias.reshape(-1, *[1] * spatial).to(y.dtype)
 
 
 @register("Deconvolution")
