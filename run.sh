@@ -66,7 +66,7 @@ NEEDS_WEIGHTS=        # non-empty: WEIGHTS must be given
 CAM_WEIGHTS=$WEIGHTS  # where the classifier starts
 S_WEIGHTS=$WEIGHTS    # where stage s (and static) starts; 'cam' = from the classifier
 F_WEIGHTS=s           # where stage f starts; 's' = from stage s
-FULL_WEIGHTS=         # where the fully supervised reference starts; default: as stage s
+FULL_WEIGHTS=         # where the fully supervised reference starts ('cam', 's' or a file); default: as stage s
 STATIC_SET="update-seed.grow=false"  # what makes stage s the static-seeds baseline
 CUE_ARGS= SEGMENT_S_ARGS= LABEL_ARGS= SEGMENT_F_ARGS=
 # shellcheck disable=SC1090
@@ -139,9 +139,9 @@ fi
 mapfile -t finals < <(python -m tools.final_model ${MAX_ITER:+--max-iter $MAX_ITER} solver-{cam,s,f,full}.prototxt)
 CAM=${finals[0]} S=${finals[1]} F=${finals[2]} FULL=${finals[3]}
 STATIC=models/static${S#models/s}
-[ "$S_WEIGHTS" != cam ] || S_WEIGHTS=$CAM
-[ "$F_WEIGHTS" != s ] || F_WEIGHTS=$S
-FULL_WEIGHTS=${FULL_WEIGHTS:-$S_WEIGHTS}; [ "$FULL_WEIGHTS" != cam ] || FULL_WEIGHTS=$CAM
+model_or_file() { case "$1" in cam) echo "$CAM" ;; s) echo "$S" ;; *) echo "$1" ;; esac; }
+FULL_WEIGHTS=$(model_or_file "${FULL_WEIGHTS:-$S_WEIGHTS}")
+S_WEIGHTS=$(model_or_file "$S_WEIGHTS"); F_WEIGHTS=$(model_or_file "$F_WEIGHTS")
 CUE_FILE=cues/localization_cues.pickle
 
 if [ -n "$CUES" ]; then
