@@ -6,7 +6,6 @@ layers and bottoms take part in the backward pass (loss, lr_mult, propagate_down
 
 import os
 from collections import OrderedDict
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -81,8 +80,11 @@ class Graph:
         for index, layer_param in enumerate(param.layer):
             if not layer_param.HasField("phase"):
                 layer_param.phase = phase
-            with self._located(layer_param, "setup"):
+            try:
                 self._add_layer(index, layer_param, needs, owners, available)
+            except Exception as error:
+                self._locate(error, layer_param, "setup")
+                raise
         self._find_backward(param.force_backward)
         self._outputs = sorted(available)
 
@@ -91,16 +93,11 @@ class Graph:
         line = self._lines.get(layer_name) if layer_name else None
         return f"{self._source}:{line}: " if line else f"{self._source}: "
 
-    @contextmanager
-    def _located(self, param, doing):
-        """Errors get the layer's place: the engine's own in their text, those of a Python layer as a note."""
-        try:
-            yield
-        except LayerError as error:
+    def _locate(self, error, param, doing):
+        """Give an error the layer's place: the engine's own in their text, those of a Python layer as a note."""
+        if isinstance(error, LayerError):
             raise LayerError(self._where(param.name) + str(error)) from error
-        except Exception as error:
-            error.add_note(f"{self._where(param.name)}in {doing} of layer '{param.name}' ({param.type})")
-            raise
+        error.add_note(f"{self._where(param.name)}in {doing} of layer '{param.name}' ({param.type})")
 
     # -- one layer ---------------------------------------------------------------------------------------------
     def _add_layer(self, index, param, needs, owners, available):

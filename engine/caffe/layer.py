@@ -155,6 +155,7 @@ class TorchLayer(NativeLayer):
     autocast = False
     #: whether inputs are widened to float32 first (losses, softmax, normalisation)
     fp32 = False
+    _bottom_shapes = None  # for which _top_shapes were inferred
 
     def infer(self, *shapes):
         raise NotImplementedError(f"{type(self).__name__} defines no infer")
@@ -163,11 +164,14 @@ class TorchLayer(NativeLayer):
         raise NotImplementedError(f"{type(self).__name__} defines no compute")
 
     def reshape(self, bottom, top):
-        shapes = self.infer(*(b.dims for b in bottom))
-        if isinstance(shapes, tuple):
-            shapes = [shapes]
-        for blob, shape in zip(top, shapes, strict=True):
-            blob.reshape(*shape)
+        shapes = [b.dims for b in bottom]
+        if shapes != self._bottom_shapes:
+            found = self.infer(*shapes)
+            self._top_shapes = [found] if isinstance(found, tuple) else found
+            self._bottom_shapes = shapes
+        for blob, shape in zip(top, self._top_shapes, strict=True):
+            if blob.dims != shape:
+                blob.reshape(*shape)
 
     def forward(self, bottom, top):
         where = device.current()

@@ -85,9 +85,12 @@ class Net(Graph):
         return loss
 
     def _forward_layer(self, node):
-        with self._located(node.param, "forward"):
+        try:
             self._reshape(node)
             node.layer.forward(node.bottoms, node.tops)
+        except Exception as error:
+            self._locate(error, node.param, "forward")
+            raise
         if isinstance(node.layer, NativeLayer):
             node.layer.tick += 1
         if self._debug_info:
@@ -108,8 +111,11 @@ class Net(Graph):
             for callback in self._callbacks["before_backward"]:
                 callback(index)
             if node.needs_backward:
-                with self._located(node.param, "backward"):
+                try:
                     node.layer.backward(node.tops, BoolVec(node.bottom_needs), node.bottoms)
+                except Exception as error:
+                    self._locate(error, node.param, "backward")
+                    raise
                 if self._debug_info:
                     debug.backward(node)
             for callback in self._callbacks["after_backward"]:
@@ -124,8 +130,11 @@ class Net(Graph):
     def reshape(self):
         """Propagate the shapes of the inputs through all layers."""
         for node in self._nodes:
-            with self._located(node.param, "reshape"):
+            try:
                 self._reshape(node)
+            except Exception as error:
+                self._locate(error, node.param, "reshape")
+                raise
 
     def clear_param_diffs(self):
         """Set the gradients of all parameters to zero (backward adds to them)."""

@@ -127,6 +127,8 @@ def check(param, type_name):
         raise ValueError(f"Adam solver: momentum {param.momentum:g} and momentum2 {param.momentum2:g}, expected [0, 1)")
     if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
         raise ValueError(f"lr_policy '{param.lr_policy}': stepsize {param.stepsize}, expected a positive number")
+    if param.lr_policy == "poly" and param.max_iter <= 0:
+        raise ValueError(f"lr_policy 'poly': max_iter {param.max_iter}, expected a positive number")
     for name in ("iter_size", "average_loss"):
         if getattr(param, name) < 1:
             raise ValueError(f"{name} {getattr(param, name)}: expected 1 or more")

@@ -106,6 +106,7 @@ class _ConvLayer(_WindowLayer):
                 f"group {self.group} must divide the bottom's channels, {self.channels}, and num_output, {self.outputs}"
             )
         self.add_param((*self.weight_channels(), *self.windows.kernel), self.param.weight_filler)
+        keep_channels_last(self.blobs[0])  # now, so that a solver's history takes the same layout
         if self.param.bias_term:
             self.add_param((self.outputs,), self.param.bias_filler)
 
