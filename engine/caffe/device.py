@@ -6,6 +6,7 @@ inner products under autocast; losses, softmax and parameters stay fp32). It is 
 prototxt field, so that a prototxt means the same everywhere.
 """
 
+import os
 import warnings
 from contextlib import nullcontext
 
@@ -70,7 +71,8 @@ def follow_solver_mode(solver_param):
         return
     if solver_param.solver_mode == solver_param.GPU:
         if torch.cuda.is_available():
-            _state.update(gpu=True, device_id=solver_param.device_id)
+            _state["gpu"] = True
+            set_device(os.environ.get("LOCAL_RANK", solver_param.device_id))  # torchrun: one device a process
         else:
             warnings.warn("solver_mode: GPU, but torch finds no CUDA device: computing on the CPU", stacklevel=3)
     else:
