@@ -185,12 +185,11 @@ class TorchLayer(NativeLayer):
             leaves.append(_leaf(blob.data_memory.read(where), wanted))
         inputs = [t.float() for t in leaves] if self.fp32 else leaves
         needs = any(t.requires_grad for t in leaves)
-        with torch.set_grad_enabled(needs):
-            if self.autocast:
-                with device.autocast():
-                    outputs = self.compute(*inputs)
-            else:
-                outputs = self.compute(*inputs)
+        if needs == torch.is_grad_enabled():
+            outputs = self._compute(inputs)
+        else:
+            with torch.set_grad_enabled(needs):
+                outputs = self._compute(inputs)
         if not isinstance(outputs, (tuple, list)):
             outputs = (outputs,)
         self._graph = (leaves, outputs) if needs else None
@@ -198,6 +197,12 @@ class TorchLayer(NativeLayer):
             if blob.dims != tuple(value.shape):  # shapes that depend on the data (Filter)
                 blob.reshape(*value.shape)
             blob.data_memory.write(value)
+
+    def _compute(self, inputs):
+        if self.autocast and device.precision() == "bf16":
+            with device.autocast():
+                return self.compute(*inputs)
+        return self.compute(*inputs)
 
     def backward(self, top, propagate_down, bottom):
         if self._graph is None:
