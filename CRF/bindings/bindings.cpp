@@ -143,8 +143,8 @@ py::array_t<float> refine(const py::array& images, const py::array& unaries, int
     float* out = q.mutable_data();
     {
         py::gil_scoped_release release;
-        refine_batch(params, static_cast<int>(n), static_cast<int>(h), static_cast<int>(w), static_cast<int>(labels),
-                     image, u, out, threads);
+        refine_batch(params, static_cast<int>(n), static_cast<int>(h), static_cast<int>(w),
+                     static_cast<int>(labels), image, u, out, threads);
     }
     return q;
 }
@@ -157,8 +157,8 @@ PYBIND11_MODULE(_core, m) {
         .def(py::init<int, int, int>(), py::arg("height"), py::arg("width"), py::arg("labels"))
         .def("add_gaussian", &PyDenseCrf::add_gaussian, py::arg("sx"), py::arg("sy"), py::arg("gain"),
              py::arg("normalization"))
-        .def("add_bilateral", &PyDenseCrf::add_bilateral, py::arg("sx"), py::arg("sy"), py::arg("s0"), py::arg("s1"),
-             py::arg("s2"), py::arg("image"), py::arg("gain"), py::arg("normalization"))
+        .def("add_bilateral", &PyDenseCrf::add_bilateral, py::arg("sx"), py::arg("sy"), py::arg("s0"),
+             py::arg("s1"), py::arg("s2"), py::arg("image"), py::arg("gain"), py::arg("normalization"))
         .def("add_features", &PyDenseCrf::add_features, py::arg("features"), py::arg("gain"),
              py::arg("normalization"))
         .def("prepare", &PyDenseCrf::prepare, py::arg("threads"))

@@ -5,11 +5,12 @@
 #pragma once
 
 #include "dense_crf/vector_kernels.h"
+#include "embed_impl.h"
+#include "softmax_impl.h"
 
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
-constexpr int kLanes = Vec::kLanes;
 constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
 constexpr int kMaxRegisters = 6;  // vectors of one row that a loop keeps in registers
 
@@ -19,21 +20,6 @@ inline void prefetch(const float* p) {
 #else
     (void)p;
 #endif
-}
-
-// exp(x) for x <= 0, relative error below 1e-7; values under exp(-87) come out as about 1e-38.
-inline Vec exp_nonpositive(Vec x) {
-    x = max(x, Vec::set(-87.0f));
-    const Vec n = round(x * Vec::set(1.44269504f));
-    Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
-    f = fma(n, Vec::set(2.12194440e-4f), f);
-    Vec p = Vec::set(1.38157932e-3f);  // minimax on |f| <= ln 2 / 2, its first two terms kept exact
-    p = fma(p, f, Vec::set(8.36872123e-3f));
-    p = fma(p, f, Vec::set(4.16683704e-2f));
-    p = fma(p, f, Vec::set(1.66665211e-1f));
-    p = fma(p, f, Vec::set(4.99999940e-1f));
-    p = fma(p, f * f, f) + Vec::set(1.0f);
-    return scale_by_power(p, n);
 }
 
 // A row, or the part of it that a loop keeps in registers: N full vectors and T (0 or 1) half vectors.
@@ -89,91 +75,21 @@ inline void for_row_parts(const RowShape& shape, Body&& body) {
     for (; shape.full - first > kMaxRegisters; first += kMaxRegisters) body(Row<kMaxRegisters, 0>{}, first);
     const bool tail = kHasTail > 0 && shape.tail > 0;
     switch (shape.full - first) {
-        case 0: return tail ? body(Row<0, kHasTail>{}, first) : void();
-        case 1: return tail ? body(Row<1, kHasTail>{}, first) : body(Row<1, 0>{}, first);
-        case 2: return tail ? body(Row<2, kHasTail>{}, first) : body(Row<2, 0>{}, first);
-        case 3: return tail ? body(Row<3, kHasTail>{}, first) : body(Row<3, 0>{}, first);
-        case 4: return tail ? body(Row<4, kHasTail>{}, first) : body(Row<4, 0>{}, first);
-        case 5: return tail ? body(Row<5, kHasTail>{}, first) : body(Row<5, 0>{}, first);
-        default: return tail ? body(Row<6, kHasTail>{}, first) : body(Row<6, 0>{}, first);
+        case 0:
+            return tail ? body(Row<0, kHasTail>{}, first) : void();
+        case 1:
+            return tail ? body(Row<1, kHasTail>{}, first) : body(Row<1, 0>{}, first);
+        case 2:
+            return tail ? body(Row<2, kHasTail>{}, first) : body(Row<2, 0>{}, first);
+        case 3:
+            return tail ? body(Row<3, kHasTail>{}, first) : body(Row<3, 0>{}, first);
+        case 4:
+            return tail ? body(Row<4, kHasTail>{}, first) : body(Row<4, 0>{}, first);
+        case 5:
+            return tail ? body(Row<5, kHasTail>{}, first) : body(Row<5, 0>{}, first);
+        default:
+            return tail ? body(Row<6, kHasTail>{}, first) : body(Row<6, 0>{}, first);
     }
-}
-
-// ---- lattice coordinates ------------------------------------------------------------------------------------
-
-// kDims = 0: number of dimensions known at run time only.
-template <int kDims>
-void embed_dims(int run_time_dims, const float* scale, const float* features, std::size_t stride, float* elevated,
-                std::int32_t* vertex, std::int32_t* rank, float* weight) {
-    constexpr int W = kEmbedWidth;
-    const int dims = kDims > 0 ? kDims : run_time_dims;
-    const float up = static_cast<float>(dims + 1), down = 1.0f / static_cast<float>(dims + 1);
-    // Into the hyperplane of coordinate sum 0 (Adams et al. 2010, section 3.1), from the last axis down.
-    float total[W] = {};
-    for (int j = dims; j > 0; --j) {
-        const float* f = features + static_cast<std::size_t>(j - 1) * stride;
-        for (int l = 0; l < W; ++l) {
-            const float scaled = f[l] * scale[j - 1];
-            elevated[j * W + l] = total[l] - static_cast<float>(j) * scaled;
-            total[l] += scaled;
-        }
-    }
-    for (int l = 0; l < W; ++l) elevated[l] = total[l];
-    // Nearest point with coordinates that are multiples of dims + 1; its sum tells how far it is off the plane.
-    std::int32_t excess[W] = {};
-    for (int i = 0; i <= dims; ++i) {
-        for (int l = 0; l < W; ++l) {
-            const float x = down * elevated[i * W + l];
-            const float nearest = (x + 12582912.0f) - 12582912.0f;  // half to even, for |x| < 2^22
-            vertex[i * W + l] = static_cast<std::int32_t>(nearest * up);
-            excess[l] += static_cast<std::int32_t>(nearest);
-            elevated[i * W + l] -= nearest * up;  // from here on: distance to that point
-            rank[i * W + l] = 0;
-        }
-    }
-    for (int i = 0; i < dims; ++i) {
-        for (int j = i + 1; j <= dims; ++j) {
-            for (int l = 0; l < W; ++l) {
-                const std::int32_t less = elevated[i * W + l] < elevated[j * W + l] ? 1 : 0;
-                rank[i * W + l] += less;
-                rank[j * W + l] += 1 - less;
-            }
-        }
-    }
-    // Back into the plane, the coordinates of extreme rank first.
-    for (int i = 0; i <= dims; ++i) {
-        for (int l = 0; l < W; ++l) {
-            const std::int32_t moved = rank[i * W + l] + excess[l];
-            const std::int32_t wrap = (moved < 0 ? 1 : 0) - (moved > dims ? 1 : 0);
-            rank[i * W + l] = moved + wrap * (dims + 1);
-            vertex[i * W + l] += wrap * (dims + 1);
-            elevated[i * W + l] = (elevated[i * W + l] - static_cast<float>(wrap) * up) * down;
-        }
-    }
-    // Barycentric weights are differences of the distances in the order of rank.
-    for (int r = 0; r <= dims; ++r) {
-        for (int l = 0; l < W; ++l) weight[r * W + l] = 0;
-        for (int i = 0; i <= dims; ++i) {
-            for (int l = 0; l < W; ++l) {
-                const float x = elevated[i * W + l];
-                const std::int32_t place = dims - rank[i * W + l];
-                weight[r * W + l] += place == r ? x : 0.0f;
-                weight[r * W + l] -= place + 1 == r ? x : 0.0f;
-            }
-        }
-    }
-    for (int i = 0; i <= dims; ++i) {
-        for (int l = 0; l < W; ++l) {
-            weight[l] += rank[i * W + l] == 0 ? 1.0f - elevated[i * W + l] : 0.0f;
-        }
-    }
-}
-
-void embed(int dims, const float* scale, const float* features, std::size_t stride, float* scratch,
-           std::int32_t* vertex, std::int32_t* rank, float* weight) {
-    if (dims == 2) return embed_dims<2>(dims, scale, features, stride, scratch, vertex, rank, weight);
-    if (dims == 5) return embed_dims<5>(dims, scale, features, stride, scratch, vertex, rank, weight);
-    embed_dims<0>(dims, scale, features, stride, scratch, vertex, rank, weight);
 }
 
 // ---- rows of pixels -----------------------------------------------------------------------------------------
@@ -242,16 +158,18 @@ inline void splat_part(const float* rows, const PixelCorners& at, int pixels, in
     }
 }
 
-void slice(const RowShape& shape, const float* const* planes, const PixelCorners& at, const float* gain, int pixels,
-           float* rows) {
+void slice(const RowShape& shape, const float* const* planes, const PixelCorners& at, const float* gain,
+           int pixels, float* rows) {
     for_row_parts(shape, [&](auto row, int first) {
         using R = decltype(row);
         const float* const* part = planes + first;
         const float* g = gain + first * kLanes;
         float* r = rows + first * kLanes;
-        if (at.corners == 6 && at.row != nullptr) return slice_part<R, 6, true>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 6 && at.row != nullptr)
+            return slice_part<R, 6, true>(part, at, g, pixels, shape.stride, r);
         if (at.corners == 6) return slice_part<R, 6, false>(part, at, g, pixels, shape.stride, r);
-        if (at.corners == 3 && at.row != nullptr) return slice_part<R, 3, true>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 3 && at.row != nullptr)
+            return slice_part<R, 3, true>(part, at, g, pixels, shape.stride, r);
         if (at.row != nullptr) return slice_part<R, 0, true>(part, at, g, pixels, shape.stride, r);
         slice_part<R, 0, false>(part, at, g, pixels, shape.stride, r);
     });
@@ -268,49 +186,6 @@ void splat(const RowShape& shape, const float* rows, const PixelCorners& at, int
         if (at.row != nullptr) return splat_part<R, 0, true>(r, at, pixels, shape.stride, part);
         splat_part<R, 0, false>(r, at, pixels, shape.stride, part);
     });
-}
-
-template <int N>
-inline void softmax_in_registers(int pixels, int stride, float* rows) {
-    for (int p = 0; p < pixels; ++p, rows += stride) {
-        Vec x[N];
-        for (int i = 0; i < N; ++i) x[i] = Vec::load(rows + i * kLanes);
-        Vec top = x[0];
-        for (int i = 1; i < N; ++i) top = max(top, x[i]);
-        const Vec shift = Vec::set(horizontal_max(top));
-        Vec sum = Vec::set(0.0f);
-        for (int i = 0; i < N; ++i) {
-            x[i] = exp_nonpositive(x[i] - shift);
-            sum = sum + x[i];
-        }
-        const Vec inverse = Vec::set(1.0f / horizontal_sum(sum));
-        for (int i = 0; i < N; ++i) (x[i] * inverse).store(rows + i * kLanes);
-    }
-}
-
-void softmax(const RowShape& shape, int pixels, float* rows) {
-    switch (shape.planes()) {
-        case 1: return softmax_in_registers<1>(pixels, shape.stride, rows);
-        case 2: return softmax_in_registers<2>(pixels, shape.stride, rows);
-        case 3: return softmax_in_registers<3>(pixels, shape.stride, rows);
-        case 4: return softmax_in_registers<4>(pixels, shape.stride, rows);
-        case 5: return softmax_in_registers<5>(pixels, shape.stride, rows);
-        case 6: return softmax_in_registers<6>(pixels, shape.stride, rows);
-        default: break;
-    }
-    for (int p = 0; p < pixels; ++p, rows += shape.stride) {
-        Vec top = Vec::load(rows);
-        for (int l = kLanes; l < shape.stride; l += kLanes) top = max(top, Vec::load(rows + l));
-        const Vec shift = Vec::set(horizontal_max(top));
-        Vec sum = Vec::set(0.0f);
-        for (int l = 0; l < shape.stride; l += kLanes) {
-            const Vec e = exp_nonpositive(Vec::load(rows + l) - shift);
-            e.store(rows + l);
-            sum = sum + e;
-        }
-        const Vec inverse = Vec::set(1.0f / horizontal_sum(sum));
-        for (int l = 0; l < shape.stride; l += kLanes) (Vec::load(rows + l) * inverse).store(rows + l);
-    }
 }
 
 void mix(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows) {
@@ -346,28 +221,45 @@ void add_rows(const RowShape& shape, const std::int32_t* vertex, int count, std:
 }
 
 template <class V>
-inline void blur_plane(const std::int32_t* stream, std::size_t length, int vertices, float* plane) {
-    constexpr std::size_t kAhead = 16;  // steps; the stream has that many entries more than `length`
+inline void blur_pairs(const std::int32_t* pairs, std::size_t count, float* plane) {
+    const V half = V::set(0.5f);
+    for (std::size_t i = 0; i < count; ++i) {
+        float* a = plane + static_cast<std::size_t>(pairs[2 * i]) * V::kLanes;
+        float* b = plane + static_cast<std::size_t>(pairs[2 * i + 1]) * V::kLanes;
+        prefetch(plane + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * V::kLanes);
+        prefetch(plane + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * V::kLanes);
+        const V at_a = V::load(a), at_b = V::load(b);
+        fma(half, at_b, at_a).store(a);
+        fma(half, at_a, at_b).store(b);
+    }
+}
+
+template <class V>
+inline void blur_chains(const std::int32_t* chains, std::size_t length, int vertices, float* plane) {
     const V half = V::set(0.5f);
     V before = V::set(0.0f), here = before;
     std::int32_t at = vertices;
-    for (std::size_t s = 1; s < length; ++s) {
-        prefetch(plane + static_cast<std::size_t>(stream[s + kAhead]) * V::kLanes);
-        const V ahead = V::load(plane + static_cast<std::size_t>(stream[s]) * V::kLanes);
+    for (std::size_t s = 0; s < length; ++s) {
+        prefetch(plane + static_cast<std::size_t>(chains[s + kBlurLookahead]) * V::kLanes);
+        const V ahead = V::load(plane + static_cast<std::size_t>(chains[s]) * V::kLanes);
         // A separator (number `vertices`) is read as the row of zeros and written to the row behind it.
         float* out = plane + static_cast<std::size_t>(at + (at == vertices ? 1 : 0)) * V::kLanes;
         fma(half, before + ahead, here).store(out);
         before = here;
         here = ahead;
-        at = stream[s];
+        at = chains[s];
     }
 }
 
-void blur(const std::int32_t* stream, std::size_t length, int vertices, int width, float* plane) {
+void blur(const BlurStream& stream, int vertices, int width, float* plane) {
     if constexpr (kHasTail > 0) {
-        if (width == Half::kLanes) return blur_plane<Half>(stream, length, vertices, plane);
+        if (width == Half::kLanes) {
+            blur_pairs<Half>(stream.pairs, stream.pair_count, plane);
+            return blur_chains<Half>(stream.chains, stream.chain_length, vertices, plane);
+        }
     }
-    blur_plane<Vec>(stream, length, vertices, plane);
+    blur_pairs<Vec>(stream.pairs, stream.pair_count, plane);
+    blur_chains<Vec>(stream.chains, stream.chain_length, vertices, plane);
 }
 
 }  // namespace
@@ -376,8 +268,19 @@ void blur(const std::int32_t* stream, std::size_t length, int vertices, int widt
 #define DENSE_CRF_NAME(x) DENSE_CRF_TEXT(x)
 
 const VectorKernels& kernels() {
-    static constexpr VectorKernels table = {DENSE_CRF_NAME(DENSE_CRF_ISA), kLanes, kHasTail > 0, embed, load_rows,
-                                            store_rows, add_self, slice, splat, softmax, mix, add_rows, blur};
+    static constexpr VectorKernels table = {DENSE_CRF_NAME(DENSE_CRF_ISA),
+                                            kLanes,
+                                            kHasTail > 0,
+                                            embed,
+                                            load_rows,
+                                            store_rows,
+                                            add_self,
+                                            slice,
+                                            splat,
+                                            softmax,
+                                            mix,
+                                            add_rows,
+                                            blur};
     return table;
 }
 

@@ -23,6 +23,14 @@ std::vector<float> axis_scales(int dims) {
     return scales;
 }
 
+// The largest distance of two variables that may meet, in units of their features: two diameters of a simplex and
+// a step to a neighbour. A step has length sqrt(d (d + 1)) in lattice coordinates, corners that are m steps apart
+// sqrt(m (d + 1 - m) (d + 1)), at most for m = (d + 1) / 2.
+float reach(int dims) {
+    const double d = dims, unit = std::sqrt(2.0 / 3.0) * (d + 1);
+    return static_cast<float>((std::pow(d + 1, 1.5) + std::sqrt(d * (d + 1))) / unit);
+}
+
 // Bounds of the stored coordinates of every vertex and neighbour. Throws where they do not fit the embedding's
 // rounding (2^22 lattice cells along one axis).
 void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>& low,
@@ -47,7 +55,8 @@ void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>&
         if (!(lowest > -4e6 * (dims + 1)) || !(highest < 4e6 * (dims + 1)) || lowest < -1e9 || highest > 1e9) {
             throw std::invalid_argument(
                 "features: expected positions within about a million standard deviations of 0, got a lattice "
-                "coordinate between " + std::to_string(lowest) + " and " + std::to_string(highest) +
+                "coordinate between " +
+                std::to_string(lowest) + " and " + std::to_string(highest) +
                 "; is a kernel width (sxy, srgb) far too small?");
         }
         if (j < dims) {
@@ -59,26 +68,13 @@ void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>&
     }
 }
 
-// One direction of the blur on single values; see VectorKernels::blur.
-void blur_values(const std::vector<std::int32_t>& stream, int vertices, std::vector<float>& values) {
-    float before = 0, here = 0;
-    for (std::size_t s = 1; s < stream.size() - Lattice::kStreamPadding; ++s) {
-        const std::int32_t at = stream[s - 1];
-        const float ahead = values[stream[s]];
-        values[at == vertices ? at + 1 : at] = here + 0.5f * (before + ahead);
-        before = here;
-        here = ahead;
-    }
-}
-
 // What VectorKernels::embed writes: the simplices of kEmbedWidth points.
 struct Simplices {
     explicit Simplices(int d)
         : dims(d),
-          scratch(static_cast<std::size_t>(d + 1) * kEmbedWidth),
-          weight(scratch.size()),
-          vertex(scratch.size()),
-          rank(scratch.size()),
+          weight(static_cast<std::size_t>(d + 1) * kEmbedWidth),
+          vertex(2 * weight.size()),
+          rank(weight.size()),
           order(d + 1) {}
 
     // Calls visit(r, key) for corner r = 0..dims of point `lane`.
@@ -93,7 +89,7 @@ struct Simplices {
     }
 
     int dims;
-    Buffer<float> scratch, weight;
+    Buffer<float> weight;
     Buffer<std::int32_t> vertex, rank;
     std::vector<int> order;  // coordinates by falling rank
 };
@@ -109,6 +105,14 @@ Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, 
       alpha_(static_cast<float>(1.0 / (1.0 + std::pow(2.0, -features.dims())))) {
     std::vector<std::int64_t> low, high;
     coordinate_bounds(features, low, high);
+    // Two variables meet if vertices of their simplices are the same or neighbours. Farther apart, each has its
+    // own, and a normalised kernel gives back what it gets.
+    if (normalization != Normalization::kNone && features.separation() > 1.01f * reach(dims_)) {
+        self_.assign(pixels_, 1.0f);
+        tile_begin_.assign(tiles.size() + 1, 0);
+        tile_fresh_.assign(tiles.size() + 1, 0);
+        return;
+    }
     if (PackedKeys::fits(low, high)) {
         build(PackedKeys(low, high), features, tiles, threads);
     } else {
@@ -117,175 +121,142 @@ Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, 
     normalize(tiles, normalization, threads);
 }
 
-template <class Keys>
-void Lattice::build(const Keys& keys, const FeatureSource& features, const std::vector<Tile>& tiles,
-                    int threads) {
-    using Index = typename Keys::Index;
-    const int corners = dims_ + 1, count = static_cast<int>(tiles.size());
+// Corners and weights of one tile. `index` numbers its vertices; some thousand of them stay in L1 and L2.
+template <class Keys, class Index>
+void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index) {
     const VectorKernels& kernels = vector_kernels();
     const std::vector<float> scales = axis_scales(dims_);
-    corner_.resize(pixels_ * corners);
-    weight_.resize(pixels_ * corners);
-
-    // Each tile on its own: a table of some thousand vertices stays in L1 and L2.
-    std::vector<std::vector<typename Keys::Key>> tile_keys(count);
-    parallel_for(threads, count, [&](int t) {
-        const Tile& tile = tiles[t];
-        const std::size_t stride = (static_cast<std::size_t>(tile.pixels()) + kEmbedWidth - 1) / kEmbedWidth * kEmbedWidth;
-        Buffer<float> feature(stride * dims_);
-        features.fill(tile, stride, feature.data());
-        for (int d = 0; d < dims_; ++d) {  // the last group is filled up with copies of the last pixel
-            float* row = feature.data() + d * stride;
-            std::fill(row + tile.pixels(), row + stride, row[tile.pixels() - 1]);
+    const std::size_t pixels = static_cast<std::size_t>(tile.pixels());
+    const std::size_t stride = (pixels + kEmbedWidth - 1) / kEmbedWidth * kEmbedWidth;
+    Buffer<float> feature(stride * dims_);
+    features.fill(tile, stride, feature.data());
+    for (int d = 0; d < dims_; ++d) {  // the last group is filled up with copies of the last pixel
+        float* row = feature.data() + d * stride;
+        std::fill(row + pixels, row + stride, row[pixels - 1]);
+    }
+    Simplices simplices(dims_);
+    std::uint16_t* corner = corner_.data() + tile.first * corners();
+    float* weight = weight_.data() + tile.first * corners();
+    for (std::size_t first = 0; first < pixels; first += kEmbedWidth) {
+        kernels.embed(dims_, scales.data(), feature.data() + first, stride, simplices.vertex.data(),
+                      simplices.rank.data(), simplices.weight.data());
+        const int lanes = static_cast<int>(std::min<std::size_t>(kEmbedWidth, pixels - first));
+        for (int lane = 0; lane < lanes; ++lane, corner += corners(), weight += corners()) {
+            simplices.for_corners(keys, lane, [&](int r, const typename Keys::Key& key) {
+                corner[r] = static_cast<std::uint16_t>(index.find_or_insert(key));
+                weight[r] = simplices.weight[r * kEmbedWidth + lane];
+            });
         }
-        Simplices simplices(dims_);
-        Index index(1024);
-        for (int first = 0; first < tile.pixels(); first += kEmbedWidth) {
-            kernels.embed(dims_, scales.data(), feature.data() + first, stride, simplices.scratch.data(),
-                          simplices.vertex.data(), simplices.rank.data(), simplices.weight.data());
-            for (int lane = 0; lane < std::min(kEmbedWidth, tile.pixels() - first); ++lane) {
-                const std::size_t at = (tile.first + first + lane) * corners;
-                simplices.for_corners(keys, lane, [&](int r, const typename Keys::Key& key) {
-                    corner_[at + r] = static_cast<std::uint16_t>(index.find_or_insert(key));
-                    weight_[at + r] = simplices.weight[r * kEmbedWidth + lane];
-                });
-            }
-        }
-        tile_keys[t] = index.keys();
-    });
+    }
+}
 
-    // One numbering for the image, in tile order.
+template <class Keys>
+void Lattice::build(const Keys& keys, const FeatureSource& features, const std::vector<Tile>& tiles, int threads) {
+    using Index = typename Keys::Index;
+    const int count = static_cast<int>(tiles.size());
+    corner_.resize(pixels_ * corners());
+    weight_.resize(pixels_ * corners());
+    std::vector<Index> tile_index;
+    for (const Tile& tile : tiles) tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()));
+    parallel_for(threads, count, [&](int t) { fill_tile(keys, features, tiles[t], tile_index[t]); });
+
+    // One numbering for the image, in tile order: the first tile's own comes first.
     std::size_t pairs = 0;
-    for (const auto& one : tile_keys) pairs += one.size();
-    Index index(count == 1 ? pairs : pairs / 2);
+    for (const Index& one : tile_index) pairs += one.size();
     tile_vertex_.reserve(pairs);
+    tile_begin_ = {0};
+    tile_fresh_ = {0};
+    Index index = std::move(tile_index[0]);
     for (int t = 0; t < count; ++t) {
+        const auto& tile_keys = t == 0 ? index.keys() : tile_index[t].keys();
+        for (std::size_t i = 0; i < tile_keys.size(); ++i) {
+            tile_vertex_.push_back(t == 0 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
+        }
         tile_begin_.push_back(tile_vertex_.size());
-        tile_fresh_.push_back(static_cast<std::int32_t>(index.keys().size()));
-        for (const auto& key : tile_keys[t]) tile_vertex_.push_back(index.find_or_insert(key));
+        tile_fresh_.push_back(static_cast<std::int32_t>(index.size()));
     }
-    tile_begin_.push_back(tile_vertex_.size());
-    seen_vertices_ = static_cast<int>(index.keys().size());
-    tile_fresh_.push_back(seen_vertices_);
-    if (pixels_ % 4 != 0) {
-        // As in the original, which works on four variables at a time and fills the last group up with features
-        // of 0: their simplex has no pixel, but values are blurred across it. Near black, in the upper left
-        // corner of a photo, q differs by up to 0.005 without.
-        const std::vector<float> zeros(static_cast<std::size_t>(dims_) * kEmbedWidth, 0.0f);
-        Simplices simplices(dims_);
-        kernels.embed(dims_, scales.data(), zeros.data(), kEmbedWidth, simplices.scratch.data(),
-                      simplices.vertex.data(), simplices.rank.data(), simplices.weight.data());
-        simplices.for_corners(keys, 0, [&](int, const typename Keys::Key& key) { index.find_or_insert(key); });
-    }
-    vertices_ = static_cast<int>(index.keys().size());
+    seen_vertices_ = static_cast<int>(index.size());
+    if (pixels_ % 4 != 0) add_origin(keys, index);
+    vertices_ = static_cast<int>(index.size());
     link(keys, index, threads);
+}
+
+// As in the original, which works on four variables at a time and fills the last group up with features of 0:
+// their simplex has no pixel, but values are blurred across it. Near black, in the upper left corner of a photo,
+// q differs by up to 0.005 without.
+template <class Keys, class Index>
+void Lattice::add_origin(const Keys& keys, Index& index) const {
+    const std::vector<float> scales = axis_scales(dims_),
+                             zeros(static_cast<std::size_t>(dims_) * kEmbedWidth, 0.0f);
+    Simplices simplices(dims_);
+    vector_kernels().embed(dims_, scales.data(), zeros.data(), kEmbedWidth, simplices.vertex.data(),
+                           simplices.rank.data(), simplices.weight.data());
+    simplices.for_corners(keys, 0, [&](int, const typename Keys::Key& key) { index.find_or_insert(key); });
 }
 
 template <class Keys, class Index>
 void Lattice::link(const Keys& keys, const Index& index, int threads) {
-    streams_.resize(dims_ + 1);
-    parallel_for(threads, dims_ + 1, [&](int direction) {
-        std::vector<std::int32_t> next(vertices_);
-        std::vector<char> has_previous(vertices_, 0);
-        for (int v = 0; v < vertices_; ++v) {
+    const typename Index::Filter filter(index);
+    chains_.resize(corners());
+    parallel_for(threads, corners(), [&](int direction) {
+        // Vertices that have a neighbour, first by the filter, then by the table. List entries are written before
+        // they are known to count: a branch would be mispredicted every third time.
+        std::vector<std::int32_t> list(static_cast<std::size_t>(vertices_) + 1), next(vertices_, -1);
+        std::size_t listed = 0;
+        for (std::int32_t v = 0; v < vertices_; ++v) {
             auto key = index.keys()[v];
             keys.step(key, direction);
-            next[v] = index.find(key);
-            if (next[v] >= 0) has_previous[next[v]] = 1;
+            list[listed] = v;
+            listed += filter.may_hold(key) ? 1 : 0;
         }
-        std::vector<std::int32_t>& stream = streams_[direction];
-        stream.push_back(vertices_);
-        for (int v = 0; v < vertices_; ++v) {
-            if (has_previous[v] || next[v] < 0) continue;
-            for (int w = v; w >= 0; w = next[w]) stream.push_back(w);
-            stream.push_back(vertices_);
+        std::vector<char> has_previous(static_cast<std::size_t>(vertices_) + 1, 0);
+        for (std::size_t i = 0; i < listed; ++i) {
+            auto key = index.keys()[list[i]];
+            keys.step(key, direction);
+            const std::int32_t found = index.find(key);
+            next[list[i]] = found;
+            has_previous[found >= 0 ? found : vertices_] = 1;
         }
-        stream.insert(stream.end(), kStreamPadding, vertices_);
-    });
-}
-
-// K 1 at every pixel, alpha included.
-std::vector<float> Lattice::filtered_ones(const std::vector<Tile>& tiles) const {
-    const int corners = dims_ + 1;
-    std::vector<float> values(static_cast<std::size_t>(vertices_) + 2, 0.0f), sums(pixels_);
-    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
-        const std::int32_t* vertex = tile_vertex(t);
-        const std::size_t begin = tiles[t].first * corners, end = begin + tiles[t].pixels() * static_cast<std::size_t>(corners);
-        for (std::size_t i = begin; i < end; ++i) values[vertex[corner_[i]]] += weight_[i];
-    }
-    for (const auto& stream : streams_) blur_values(stream, vertices_, values);
-    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
-        const std::int32_t* vertex = tile_vertex(t);
-        for (int p = 0; p < tiles[t].pixels(); ++p) {
-            const std::size_t at = (tiles[t].first + p) * corners;
-            float sum = 0;
-            for (int c = 0; c < corners; ++c) sum += weight_[at + c] * values[vertex[corner_[at + c]]];
-            sums[tiles[t].first + p] = alpha_ * sum;
+        std::size_t heads = 0;
+        for (std::size_t i = 0; i < listed; ++i) {
+            const std::int32_t v = list[i];
+            list[heads] = v;
+            heads += next[v] >= 0 && has_previous[v] == 0 ? 1 : 0;
         }
-    }
-    return sums;
-}
-
-// True when each vertex has one pixel and each chain stays with one pixel.
-bool Lattice::pixels_are_strangers(const std::vector<Tile>& tiles) const {
-    const int corners = dims_ + 1;
-    if (static_cast<std::size_t>(vertices_) != pixels_ * corners) return false;
-    std::vector<std::int32_t> owner(vertices_);
-    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
-        for (int p = 0; p < tiles[t].pixels(); ++p) {
-            const std::size_t pixel = tiles[t].first + p;
-            for (int c = 0; c < corners; ++c) {
-                owner[tile_vertex(t)[corner_[pixel * corners + c]]] = static_cast<std::int32_t>(pixel);
+        std::vector<std::int32_t> chains;
+        Chains& all = chains_[direction];
+        all.numbers.reserve(2 * heads + kBlurLookahead);
+        for (std::size_t i = 0; i < heads; ++i) {
+            const std::int32_t a = list[i], b = next[a];
+            if (next[b] < 0) {
+                all.numbers.push_back(a);
+                all.numbers.push_back(b);
+            } else {
+                for (std::int32_t w = a; w >= 0; w = next[w]) chains.push_back(w);
+                chains.push_back(vertices_);
             }
         }
-    }
-    for (const auto& stream : streams_) {
-        for (std::size_t s = 1; s < stream.size(); ++s) {
-            const std::int32_t a = stream[s - 1], b = stream[s];
-            if (a != vertices_ && b != vertices_ && owner[a] != owner[b]) return false;
-        }
-    }
-    return true;
+        all.pair_count = all.numbers.size() / 2;
+        all.numbers.insert(all.numbers.end(), chains.begin(), chains.end());
+        all.numbers.insert(all.numbers.end(), kBlurLookahead, vertices_);
+    });
 }
 
-void Lattice::normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads) {
-    const int corners = dims_ + 1;
-    std::vector<float> sums = filtered_ones(tiles);
-    const bool strangers = pixels_are_strangers(tiles);
-    if (strangers) {
-        // What a pixel gets back of its own value is then its row sum.
-        self_ = sums;
-        if (normalization != Normalization::kNone) {
-            for (float& s : self_) s /= s + 1e-20f;
-        }
-        corner_.release();
-        weight_.release();
-        tile_vertex_.clear();
-        std::fill(tile_begin_.begin(), tile_begin_.end(), std::size_t{0});
-        for (auto& stream : streams_) stream.clear();
-        vertices_ = seen_vertices_ = 0;
-        return;
+std::vector<BlurStream> Lattice::streams() const {
+    std::vector<BlurStream> streams;
+    for (const Chains& chains : chains_) {
+        const std::int32_t* start = chains.numbers.data();
+        const std::size_t pairs = 2 * chains.pair_count;
+        streams.push_back(
+            {start, chains.pair_count, start + pairs, chains.numbers.size() - kBlurLookahead - pairs});
     }
-    if (normalization == Normalization::kNone) return;
-    // 1e-20: what the original adds before it divides.
-    const bool symmetric = normalization == Normalization::kSymmetric;
-    if (!symmetric) {
-        slice_weight_.resize(weight_.size());
-        std::copy(weight_.data(), weight_.data() + weight_.size(), slice_weight_.data());
-    }
-    Buffer<float>& scaled = normalization == Normalization::kAfter ? slice_weight_ : weight_;
-    parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
-        const std::size_t end = tiles[t].first + static_cast<std::size_t>(tiles[t].pixels());
-        for (std::size_t p = tiles[t].first; p < end; ++p) {
-            const float norm = symmetric ? 1.0f / std::sqrt(sums[p] + 1e-20f) : 1.0f / (sums[p] + 1e-20f);
-            for (int c = 0; c < corners; ++c) scaled[p * corners + c] *= norm;
-        }
-    });
+    return streams;
 }
 
 int Lattice::max_tile_vertices() const {
     int most = 0;
-    for (std::size_t t = 0; t + 1 < tile_begin_.size(); ++t) most = std::max(most, tile_vertices(static_cast<int>(t)));
+    for (std::size_t t = 0; t + 1 < tile_begin_.size(); ++t)
+        most = std::max(most, tile_vertices(static_cast<int>(t)));
     return most;
 }
 
@@ -299,7 +270,7 @@ int Lattice::max_tile_borrowed() const {
 
 std::size_t Lattice::blur_steps() const {
     std::size_t steps = 0;
-    for (const auto& stream : streams_) steps += stream.size();
+    for (const Chains& chains : chains_) steps += chains.numbers.size();
     return steps;
 }
 

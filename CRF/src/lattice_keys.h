@@ -41,6 +41,30 @@ class PackedIndex {
         }
     }
     const std::vector<Key>& keys() const { return keys_; }
+    std::size_t size() const { return keys_.size(); }
+
+    // A set that says "absent" for most absent keys from a bit each, eight bits a key: a good part of a lattice's
+    // neighbours do not exist, and asking the table for each costs a cache miss and a mispredicted branch.
+    class Filter {
+      public:
+        explicit Filter(const PackedIndex& index) {
+            shift_ = 64 - 6;
+            while ((std::size_t{1} << (64 - shift_)) < index.size() * 8) --shift_;
+            bits_.assign((std::size_t{1} << (64 - shift_)) / 64, 0);
+            for (Key key : index.keys()) {
+                const std::uint64_t h = hash(key) >> shift_;
+                bits_[h / 64] |= std::uint64_t{1} << (h % 64);
+            }
+        }
+        bool may_hold(Key key) const {
+            const std::uint64_t h = hash(key) >> shift_;
+            return (bits_[h / 64] >> (h % 64)) & 1;
+        }
+
+      private:
+        int shift_;
+        std::vector<std::uint64_t> bits_;
+    };
 
   private:
     static constexpr Key kFree = ~Key{0};  // PackedKeys uses 63 bits at most
@@ -49,7 +73,8 @@ class PackedIndex {
         std::int32_t number;
     };
 
-    std::size_t slot(Key key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> shift_); }
+    static std::uint64_t hash(Key key) { return key * 0x9E3779B97F4A7C15u; }
+    std::size_t slot(Key key) const { return static_cast<std::size_t>(hash(key) >> shift_); }
     void rehash(std::size_t at_least) {
         shift_ = 64 - 6;
         while ((std::size_t{1} << (64 - shift_)) < at_least) --shift_;
@@ -83,6 +108,12 @@ class WideIndex {
         return found == numbers_.end() ? -1 : found->second;
     }
     const std::vector<Key>& keys() const { return keys_; }
+    std::size_t size() const { return keys_.size(); }
+
+    struct Filter {
+        explicit Filter(const WideIndex&) {}
+        bool may_hold(const Key&) const { return true; }
+    };
 
   private:
     struct Hash {
@@ -130,7 +161,7 @@ class PackedKeys {
         }
         return key;
     }
-    void step(Key& key, int coordinate) const { key += step_[coordinate]; }
+    void step(Key& key, int coordinate) const { key += step_[coordinate]; }  // wraps around as it should
 
   private:
     static int bits(std::int64_t span) {

@@ -11,9 +11,15 @@ void DenseCrf::Kernel::spread_gain(const RowShape& shape) {
     std::fill(lane_gain.data(), lane_gain.data() + shape.stride, 0.0f);
     for (int l = 0; l < shape.labels; ++l) {
         switch (gain.form) {
-            case Gain::Form::kScalar: lane_gain[l] = alpha * gain.values[0]; break;
-            case Gain::Form::kDiagonal: lane_gain[l] = alpha * gain.values[l]; break;
-            case Gain::Form::kMatrix: lane_gain[l] = alpha; break;
+            case Gain::Form::kScalar:
+                lane_gain[l] = alpha * gain.values[0];
+                break;
+            case Gain::Form::kDiagonal:
+                lane_gain[l] = alpha * gain.values[l];
+                break;
+            case Gain::Form::kMatrix:
+                lane_gain[l] = alpha;
+                break;
         }
     }
     if (gain.form != Gain::Form::kMatrix) return;
@@ -53,8 +59,8 @@ void DenseCrf::Run::allocate() {
         if (lattice.diagonal()) continue;
         scratch_row_[k] = lattice.vertices() + 2;
         most_vertices = std::max(most_vertices, lattice.max_tile_vertices());
-        const std::size_t rows =
-            static_cast<std::size_t>(scratch_row_[k]) + static_cast<std::size_t>(lattice.max_tile_borrowed()) * threads_;
+        const std::size_t rows = static_cast<std::size_t>(scratch_row_[k]) +
+                                 static_cast<std::size_t>(lattice.max_tile_borrowed()) * threads_;
         planes_[k].read = lay_planes(workspace_.values[2 * k], lattice.vertices(), rows);
         planes_[k].write =
             one_tile_ ? planes_[k].read : lay_planes(workspace_.values[2 * k + 1], lattice.vertices(), rows);
@@ -223,9 +229,9 @@ void DenseCrf::Run::splat_row(const Tile& tile, int row, const float* q, const W
 void DenseCrf::Run::blur(int task) {
     const BlurTask& which = blur_tasks_[task];
     const Lattice& lattice = *crf_.kernels_[which.kernel]->lattice;
-    for (const auto& stream : lattice.streams()) {
-        vector_.blur(stream.data(), stream.size() - Lattice::kStreamPadding, lattice.vertices(),
-                     shape_.width(which.plane), planes_[which.kernel].write[which.plane]);
+    for (const BlurStream& stream : lattice.streams()) {
+        vector_.blur(stream, lattice.vertices(), shape_.width(which.plane),
+                     planes_[which.kernel].write[which.plane]);
     }
 }
 

@@ -70,7 +70,7 @@ class DenseCrf::Run {
     const RowShape shape_;
     const int threads_;
     const bool one_tile_;
-    std::vector<Planes> planes_;            // of each kernel
+    std::vector<Planes> planes_;             // of each kernel
     std::vector<std::int32_t> scratch_row_;  // of each kernel: first row behind the vertices
     std::vector<BlurTask> blur_tasks_;
     Barrier barrier_;

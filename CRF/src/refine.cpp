@@ -12,7 +12,8 @@ namespace dense_crf {
 
 void refine_batch(const RefineParams& params, int count, int height, int width, int labels,
                   const std::uint8_t* images, const float* unaries, float* q, int threads) {
-    if (count < 0) throw std::invalid_argument("images: expected a batch of 0 or more, got " + std::to_string(count));
+    if (count < 0)
+        throw std::invalid_argument("images: expected a batch of 0 or more, got " + std::to_string(count));
     const std::size_t pixels = static_cast<std::size_t>(height) * width, values = pixels * labels;
     const int teams = std::max(1, std::min(threads, count)), threads_each = std::max(1, threads / teams);
     std::atomic<int> next{0};

@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include <cstdint>
+
 namespace dense_crf::avx512 {
 
 struct Vec {
@@ -16,6 +18,7 @@ struct Vec {
         return {_mm512_mask_loadu_ps(_mm512_set1_ps(rest), first(n), p)};
     }
     void store(float* p) const { _mm512_storeu_ps(p, v); }
+    void store_as_int(std::int32_t* p) const { _mm512_storeu_si512(p, _mm512_cvtps_epi32(v)); }
     void store_first(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 };
 
@@ -24,6 +27,13 @@ inline Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// Lane by lane: a < b ? x : y, and a == b ? x : y.
+inline Vec if_less(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+inline Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
+}
 inline float horizontal_max(Vec a) { return _mm512_reduce_max_ps(a.v); }
 inline float horizontal_sum(Vec a) { return _mm512_reduce_add_ps(a.v); }
 inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }

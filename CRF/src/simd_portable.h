@@ -28,6 +28,9 @@ struct Vec {
         return r;
     }
     void store(float* p) const { std::memcpy(p, v, sizeof v); }
+    void store_as_int(std::int32_t* p) const {
+        for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::int32_t>(v[i]);
+    }
     void store_first(float* p, int n) const {
         for (int i = 0; i < n; ++i) p[i] = v[i];
     }
@@ -52,6 +55,17 @@ inline Vec max(Vec a, Vec b) {
     return lanewise(a, b, [](float x, float y) { return x > y ? x : y; });
 }
 inline Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+// Lane by lane: a < b ? x : y, and a == b ? x : y.
+inline Vec if_less(Vec a, Vec b, Vec x, Vec y) {
+    Vec r;
+    for (int i = 0; i < Vec::kLanes; ++i) r.v[i] = a.v[i] < b.v[i] ? x.v[i] : y.v[i];
+    return r;
+}
+inline Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    Vec r;
+    for (int i = 0; i < Vec::kLanes; ++i) r.v[i] = a.v[i] == b.v[i] ? x.v[i] : y.v[i];
+    return r;
+}
 inline float horizontal_max(Vec a) {
     float m = a.v[0];
     for (float e : a.v) m = e > m ? e : m;

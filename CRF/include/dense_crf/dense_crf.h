@@ -1,4 +1,5 @@
-// Mean field inference in a fully connected CRF with Gaussian edge potentials (Kraehenbuehl and Koltun, NIPS 2011).
+// Mean field inference in a fully connected CRF with Gaussian edge potentials (Kraehenbuehl and Koltun, NIPS
+// 2011).
 //
 //   E(x) = sum_i u_i(x_i) + sum_{i<j} sum_m mu_m(x_i, x_j) k_m(f_i, f_j)
 //   Q_i(l) <- softmax over l of ( -u_i(l) + sum_m sum_k gain_m(l, k) (K_m Q)_i(k) ),   gain = -mu

@@ -10,9 +10,9 @@ namespace dense_crf {
 // A rectangle of the image that one thread handles at a time. Small enough that the lattice vertices it touches
 // stay in a core's L2 cache. Arrays "in tile order" hold the pixels of tile 0 row by row, then those of tile 1...
 struct Tile {
-    int row, col;        // upper left pixel
-    int rows, cols;      // extent
-    std::size_t first;   // position of its first pixel in tile order
+    int row, col;       // upper left pixel
+    int rows, cols;     // extent
+    std::size_t first;  // position of its first pixel in tile order
     int pixels() const { return rows * cols; }
 };
 
@@ -30,6 +30,8 @@ class FeatureSource {
     virtual void fill(const Tile& tile, std::size_t stride, float* out) const = 0;
     // Bounds of dimension d over all variables.
     virtual void range(int d, float& low, float& high) const = 0;
+    // A lower bound of the distance between two variables; 0 where nothing is known.
+    virtual float separation() const { return 0; }
 };
 
 // (x / sx, y / sy).
@@ -39,6 +41,7 @@ class GridFeatures : public FeatureSource {
     int dims() const override { return 2; }
     void fill(const Tile& tile, std::size_t stride, float* out) const override;
     void range(int d, float& low, float& high) const override;
+    float separation() const override { return 1.0f / (sx_ > sy_ ? sx_ : sy_); }
 
   private:
     int height_, width_;
@@ -53,6 +56,7 @@ class BilateralFeatures : public FeatureSource {
     int dims() const override { return 5; }
     void fill(const Tile& tile, std::size_t stride, float* out) const override;
     void range(int d, float& low, float& high) const override;
+    float separation() const override { return grid_.separation(); }
 
   private:
     GridFeatures grid_;

@@ -16,6 +16,7 @@
 
 #include "dense_crf/buffer.h"
 #include "dense_crf/features.h"
+#include "dense_crf/vector_kernels.h"
 
 namespace dense_crf {
 
@@ -58,12 +59,8 @@ class Lattice {
     int max_tile_vertices() const;
     int max_tile_borrowed() const;  // vertices of a tile that earlier tiles touch as well
 
-    // Chains of neighbouring vertices, one stream a direction: S a b c S d e S, where S = vertices() separates.
-    // Vertices without a neighbour in that direction are left out: their blur is the identity. Each stream ends
-    // with kStreamPadding more separators, for loops that look ahead.
-    static constexpr std::size_t kStreamPadding = 16;
-    const std::vector<std::vector<std::int32_t>>& streams() const { return streams_; }
-
+    // Neighbours of each direction 0..dims. Vertices without one are left out: their blur is the identity.
+    std::vector<BlurStream> streams() const;
     std::size_t blur_steps() const;
 
     // A kernel so narrow that no two pixels meet (the 41 x 41 map of training with a Gaussian of 1/4 pixel)
@@ -72,13 +69,22 @@ class Lattice {
     const float* self(const Tile& tile) const { return self_.data() + tile.first; }
 
   private:
+    struct Chains {
+        std::vector<std::int32_t> numbers;  // pairs, then chains, then kBlurLookahead separators
+        std::size_t pair_count = 0;
+    };
+
     template <class Keys>
     void build(const Keys& keys, const FeatureSource& features, const std::vector<Tile>& tiles, int threads);
+    template <class Keys, class Index>
+    void fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index);
+    template <class Keys, class Index>
+    void add_origin(const Keys& keys, Index& index) const;
     template <class Keys, class Index>
     void link(const Keys& keys, const Index& index, int threads);
     void normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads);
     bool pixels_are_strangers(const std::vector<Tile>& tiles) const;
-    std::vector<float> filtered_ones(const std::vector<Tile>& tiles) const;
+    std::vector<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;
 
     int dims_;
     std::size_t pixels_;
@@ -88,7 +94,7 @@ class Lattice {
     Buffer<float> weight_, slice_weight_;
     std::vector<std::int32_t> tile_vertex_, tile_fresh_;
     std::vector<std::size_t> tile_begin_;
-    std::vector<std::vector<std::int32_t>> streams_;
+    std::vector<Chains> chains_;
     std::vector<float> self_;
 };
 

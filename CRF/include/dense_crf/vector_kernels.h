@@ -1,10 +1,10 @@
 // The inner loops, compiled once per instruction set and chosen at run time.
 //
-// A row holds the values of one pixel or lattice vertex for all labels. Rows of pixels are label-contiguous, padded
-// to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds labels
-// p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight lanes do
-// for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros (what an
-// absent neighbour holds), a row that takes writes nobody reads, and scratch rows of the tiles under way.
+// A row holds the values of one pixel or lattice vertex for all labels. Rows of pixels are label-contiguous,
+// padded to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds
+// labels p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight
+// lanes do for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros
+// (what an absent neighbour holds), a row that takes writes nobody reads, and scratch rows of the tiles under way.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 namespace dense_crf {
 
 inline constexpr int kEmbedWidth = 16;   // pixels embedded at a time
+inline constexpr int kMaxDims = 64;      // of the features of a kernel
 inline constexpr float kNever = -1e30f;  // a logit whose softmax is 0
 
 // How labels lie in registers.
@@ -36,6 +37,16 @@ struct PixelCorners {
     int corners;
 };
 
+// Vertices that are neighbours in one direction. A chain of two is a pair; longer ones stand one after the other,
+// each followed by a separator (the number of vertices). kBlurLookahead more entries may be read.
+inline constexpr std::size_t kBlurLookahead = 16;
+struct BlurStream {
+    const std::int32_t* pairs;
+    std::size_t pair_count;
+    const std::int32_t* chains;
+    std::size_t chain_length;
+};
+
 struct VectorKernels {
     const char* name;
     int lanes;       // floats of a vector register
@@ -43,9 +54,9 @@ struct VectorKernels {
 
     // Finds the enclosing simplex of kEmbedWidth points. features: dims rows, `stride` floats apart; scale: dims.
     // Out, one row of kEmbedWidth numbers per coordinate 0..dims: remainder-0 vertex, rank of the coordinate and
-    // barycentric weight. scratch: (dims + 1) * kEmbedWidth floats.
-    void (*embed)(int dims, const float* scale, const float* features, std::size_t stride, float* scratch,
-                  std::int32_t* vertex, std::int32_t* rank, float* weight);
+    // barycentric weight. `vertex` needs room for twice as many rows.
+    void (*embed)(int dims, const float* scale, const float* features, std::size_t stride, std::int32_t* vertex,
+                  std::int32_t* rank, float* weight);
 
     // rows[p] = sign * source[p], sign = 1 or -1, padding set to `rest`. source rows are `labels` apart.
     void (*load_rows)(const RowShape& shape, const float* source, float sign, float rest, int pixels, float* rows);
@@ -67,9 +78,8 @@ struct VectorKernels {
     // planes[vertex[i]] += planes[first + i].
     void (*add_rows)(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
                      float* const* planes);
-    // One direction of the blur on one plane, in place: v += (v before + v after) / 2 along each chain of
-    // `stream` (see Lattice::streams).
-    void (*blur)(const std::int32_t* stream, std::size_t length, int vertices, int width, float* plane);
+    // One direction of the blur on one plane, in place: v += (v before + v after) / 2 along each chain.
+    void (*blur)(const BlurStream& stream, int vertices, int width, float* plane);
 };
 
 RowShape row_shape(int labels, const VectorKernels& kernels);

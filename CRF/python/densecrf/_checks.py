@@ -15,8 +15,10 @@ def float32(name, value, shape, meaning):
     array = np.asarray(value)
     if array.dtype.kind != "f" or array.dtype.itemsize < 4:
         remedy = "convert the scores before they are rounded" if array.dtype.kind == "f" else "pass scores, not labels"
-        raise TypeError(f"{name}: expected float32 or float64 {meaning}, got {array.dtype}; {remedy}, or say "
-                        f"{name}.astype('float32') if these values are meant")
+        raise TypeError(
+            f"{name}: expected float32 or float64 {meaning}, got {array.dtype}; {remedy}, or say "
+            f"{name}.astype('float32') if these values are meant"
+        )
     require_shape(name, array, shape, meaning)
     return np.ascontiguousarray(array, dtype=np.float32)
 

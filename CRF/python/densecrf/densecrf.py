@@ -100,8 +100,9 @@ class DenseCRF:
     def setUnary(self, unary):
         """Set the unary energies from a `ConstUnary` or `LogisticUnary`."""
         if not isinstance(unary, Unary):
-            raise TypeError(f"unary: expected ConstUnary or LogisticUnary, got {type(unary).__name__}; arrays go to "
-                            "setUnaryEnergy")
+            raise TypeError(
+                f"unary: expected ConstUnary or LogisticUnary, got {type(unary).__name__}; arrays go to setUnaryEnergy"
+            )
         self.setUnaryEnergy(unary.get())
 
     def setUnaryEnergy(self, u, f=None):
@@ -110,8 +111,10 @@ class DenseCRF:
             u = LogisticUnary(u, f).get()
         energies = _checks.float32("u", u, (self._nlabels, self._nvar), "energies (labels, variables)")
         if not np.isfinite(energies).all():
-            raise ValueError(f"u: expected finite energies, got {energies[~np.isfinite(energies)][0]}; clip "
-                             "probabilities away from 0 before the logarithm")
+            raise ValueError(
+                f"u: expected finite energies, got {energies[~np.isfinite(energies)][0]}; clip "
+                "probabilities away from 0 before the logarithm"
+            )
         self._unary = np.ascontiguousarray(energies.T)
 
     def inference(self, niter, threads=None):

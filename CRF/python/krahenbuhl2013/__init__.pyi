@@ -1,0 +1,22 @@
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["CRF", "CRF_batch"]
+
+def CRF(
+    image: ArrayLike,
+    unary: ArrayLike,
+    maxiter: int = 10,
+    scale_factor: float = 1.0,
+    color_factor: float = 13,
+    *,
+    threads: int | None = None,
+) -> NDArray[np.float32]: ...
+def CRF_batch(
+    images: ArrayLike,
+    unaries: ArrayLike,
+    maxiter: int = 10,
+    scale_factor: float = 1.0,
+    color_factor: float = 13,
+    threads: int | None = None,
+) -> NDArray[np.float32]: ...

@@ -1,0 +1,116 @@
+// Row sums of a kernel, and the weights scaled by them.
+#include <algorithm>
+#include <cmath>
+
+#include "dense_crf/lattice.h"
+#include "dense_crf/parallel.h"
+
+namespace dense_crf {
+namespace {
+
+// One direction of the blur on single values; see VectorKernels::blur.
+void blur_values(const BlurStream& stream, int vertices, std::vector<float>& values) {
+    for (std::size_t i = 0; i < stream.pair_count; ++i) {
+        float &a = values[stream.pairs[2 * i]], &b = values[stream.pairs[2 * i + 1]];
+        const float at_a = a;
+        a += 0.5f * b;
+        b += 0.5f * at_a;
+    }
+    float before = 0, here = 0;
+    std::int32_t at = vertices;
+    for (std::size_t s = 0; s < stream.chain_length; ++s) {
+        const float ahead = values[stream.chains[s]];
+        values[at == vertices ? at + 1 : at] = here + 0.5f * (before + ahead);
+        before = here;
+        here = ahead;
+        at = stream.chains[s];
+    }
+}
+
+}  // namespace
+
+// K 1 at every pixel, alpha included.
+std::vector<float> Lattice::filtered_ones(const std::vector<Tile>& tiles, int threads) const {
+    std::vector<float> values(static_cast<std::size_t>(vertices_) + 2, 0.0f), sums(pixels_);
+    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
+        const std::int32_t* vertex = tile_vertex(t);
+        const std::uint16_t* corner = this->corner(tiles[t]);
+        const float* weight = splat_weight(tiles[t]);
+        const int count = tiles[t].pixels() * corners();
+        for (int i = 0; i < count; ++i) values[vertex[corner[i]]] += weight[i];
+    }
+    for (const BlurStream& stream : streams()) blur_values(stream, vertices_, values);
+    parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
+        const std::int32_t* vertex = tile_vertex(t);
+        const std::uint16_t* corner = this->corner(tiles[t]);
+        const float* weight = splat_weight(tiles[t]);
+        for (int p = 0; p < tiles[t].pixels(); ++p, corner += corners(), weight += corners()) {
+            float sum = 0;
+            for (int c = 0; c < corners(); ++c) sum += weight[c] * values[vertex[corner[c]]];
+            sums[tiles[t].first + p] = alpha_ * sum;
+        }
+    });
+    return sums;
+}
+
+// True when each vertex has one pixel and each chain stays with one pixel.
+bool Lattice::pixels_are_strangers(const std::vector<Tile>& tiles) const {
+    const int corners = dims_ + 1;
+    if (static_cast<std::size_t>(vertices_) != pixels_ * corners) return false;
+    std::vector<std::int32_t> owner(vertices_);
+    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
+        for (int p = 0; p < tiles[t].pixels(); ++p) {
+            const std::size_t pixel = tiles[t].first + p;
+            for (int c = 0; c < corners; ++c) {
+                owner[tile_vertex(t)[corner_[pixel * corners + c]]] = static_cast<std::int32_t>(pixel);
+            }
+        }
+    }
+    for (const BlurStream& stream : streams()) {
+        for (std::size_t i = 0; i < stream.pair_count; ++i) {
+            if (owner[stream.pairs[2 * i]] != owner[stream.pairs[2 * i + 1]]) return false;
+        }
+        for (std::size_t s = 1; s < stream.chain_length; ++s) {
+            const std::int32_t a = stream.chains[s - 1], b = stream.chains[s];
+            if (a != vertices_ && b != vertices_ && owner[a] != owner[b]) return false;
+        }
+    }
+    return true;
+}
+
+void Lattice::normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads) {
+    const int corners = dims_ + 1;
+    std::vector<float> sums = filtered_ones(tiles, threads);
+    const bool strangers = pixels_are_strangers(tiles);
+    if (strangers) {
+        // What a pixel gets back of its own value is then its row sum.
+        self_ = sums;
+        if (normalization != Normalization::kNone) {
+            for (float& s : self_) s /= s + 1e-20f;
+        }
+        corner_.release();
+        weight_.release();
+        tile_vertex_.clear();
+        std::fill(tile_begin_.begin(), tile_begin_.end(), std::size_t{0});
+        chains_.clear();
+        vertices_ = seen_vertices_ = 0;
+        return;
+    }
+    if (normalization == Normalization::kNone) return;
+    // 1e-20: what the original adds before it divides.
+    const bool symmetric = normalization == Normalization::kSymmetric;
+    if (!symmetric) {
+        slice_weight_.resize(weight_.size());
+        std::copy(weight_.data(), weight_.data() + weight_.size(), slice_weight_.data());
+    }
+    Buffer<float>& scaled = normalization == Normalization::kAfter ? slice_weight_ : weight_;
+    parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
+        const std::size_t end = tiles[t].first + static_cast<std::size_t>(tiles[t].pixels());
+        for (std::size_t p = tiles[t].first; p < end; ++p) {
+            const float norm = symmetric ? 1.0f / std::sqrt(sums[p] + 1e-20f) : 1.0f / (sums[p] + 1e-20f);
+            for (int c = 0; c < corners; ++c) scaled[p * corners + c] *= norm;
+        }
+    });
+}
+
+}  // namespace dense_crf

@@ -1,0 +1,90 @@
+// Softmax over the labels of pixels; included by kernels_impl.h, once per instruction set.
+#pragma once
+
+#include "dense_crf/vector_kernels.h"
+
+namespace dense_crf::DENSE_CRF_ISA {
+namespace {
+
+constexpr int kLanes = Vec::kLanes;
+
+// exp(x) for x <= 0, relative error below 1e-7; values under exp(-87) come out as about 1e-38.
+inline Vec exp_nonpositive(Vec x) {
+    x = max(x, Vec::set(-87.0f));
+    const Vec n = round(x * Vec::set(1.44269504f));
+    Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
+    f = fma(n, Vec::set(2.12194440e-4f), f);
+    Vec p = Vec::set(1.38157932e-3f);  // minimax on |f| <= ln 2 / 2, its first two terms kept exact
+    p = fma(p, f, Vec::set(8.36872123e-3f));
+    p = fma(p, f, Vec::set(4.16683704e-2f));
+    p = fma(p, f, Vec::set(1.66665211e-1f));
+    p = fma(p, f, Vec::set(4.99999940e-1f));
+    p = fma(p, f * f, f) + Vec::set(1.0f);
+    return scale_by_power(p, n);
+}
+
+template <int N, int kPixels>
+inline void softmax_pixels(int stride, float* rows) {
+    Vec x[kPixels][N], shift[kPixels], sum[kPixels];
+    for (int p = 0; p < kPixels; ++p) {
+        for (int i = 0; i < N; ++i) x[p][i] = Vec::load(rows + p * stride + i * kLanes);
+        shift[p] = x[p][0];
+        for (int i = 1; i < N; ++i) shift[p] = max(shift[p], x[p][i]);
+    }
+    for (int p = 0; p < kPixels; ++p) shift[p] = Vec::set(horizontal_max(shift[p]));
+    for (int p = 0; p < kPixels; ++p) {
+        sum[p] = Vec::set(0.0f);
+        for (int i = 0; i < N; ++i) {
+            x[p][i] = exp_nonpositive(x[p][i] - shift[p]);
+            sum[p] = sum[p] + x[p][i];
+        }
+    }
+    for (int p = 0; p < kPixels; ++p) {
+        const Vec inverse = Vec::set(1.0f / horizontal_sum(sum[p]));
+        for (int i = 0; i < N; ++i) (x[p][i] * inverse).store(rows + p * stride + i * kLanes);
+    }
+}
+
+// Some pixels side by side hide the latency of the horizontal sums.
+template <int N>
+inline void softmax_in_registers(int pixels, int stride, float* rows) {
+    constexpr int kTogether = N <= 2 ? 4 : N <= 4 ? 2 : 1;
+    int p = 0;
+    for (; p + kTogether <= pixels; p += kTogether) softmax_pixels<N, kTogether>(stride, rows + p * stride);
+    for (; p < pixels; ++p) softmax_pixels<N, 1>(stride, rows + p * stride);
+}
+
+void softmax(const RowShape& shape, int pixels, float* rows) {
+    switch (shape.planes()) {
+        case 1:
+            return softmax_in_registers<1>(pixels, shape.stride, rows);
+        case 2:
+            return softmax_in_registers<2>(pixels, shape.stride, rows);
+        case 3:
+            return softmax_in_registers<3>(pixels, shape.stride, rows);
+        case 4:
+            return softmax_in_registers<4>(pixels, shape.stride, rows);
+        case 5:
+            return softmax_in_registers<5>(pixels, shape.stride, rows);
+        case 6:
+            return softmax_in_registers<6>(pixels, shape.stride, rows);
+        default:
+            break;
+    }
+    for (int p = 0; p < pixels; ++p, rows += shape.stride) {
+        Vec top = Vec::load(rows);
+        for (int l = kLanes; l < shape.stride; l += kLanes) top = max(top, Vec::load(rows + l));
+        const Vec shift = Vec::set(horizontal_max(top));
+        Vec sum = Vec::set(0.0f);
+        for (int l = 0; l < shape.stride; l += kLanes) {
+            const Vec e = exp_nonpositive(Vec::load(rows + l) - shift);
+            e.store(rows + l);
+            sum = sum + e;
+        }
+        const Vec inverse = Vec::set(1.0f / horizontal_sum(sum));
+        for (int l = 0; l < shape.stride; l += kLanes) (Vec::load(rows + l) * inverse).store(rows + l);
+    }
+}
+
+}  // namespace
+}  // namespace dense_crf::DENSE_CRF_ISA
