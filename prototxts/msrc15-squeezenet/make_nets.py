@@ -128,11 +128,11 @@ def files():
         "cam-deploy.prototxt": cam_net(train=False),
         "solver-cam.prototxt": solver("cam-train.prototxt", "models/cam", 160),
         "train-s.prototxt": train_s(),
-        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 400),
+        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 300),
         "train-f.prototxt": train_f("lists/train_f.txt"),
-        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 400),
+        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 300),
         "train-full.prototxt": train_f("lists/train_full.txt"),
-        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 400),
+        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 300),
         "deploy.prototxt": deploy(),
     }
 
