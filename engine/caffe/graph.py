@@ -260,6 +260,21 @@ class Graph:
         return [n.param.name for n in self._nodes]
 
     @property
+    def _blob_names(self):
+        return list(self._blobs)
+
+    def _top_ids(self, layer_index):
+        """Places in `blobs` of a layer's tops; programs that draw or count nets ask for them."""
+        return self._ids(self._nodes[layer_index].top_names)
+
+    def _bottom_ids(self, layer_index):
+        return self._ids(self._nodes[layer_index].bottom_names)
+
+    def _ids(self, names):
+        places = {name: k for k, name in enumerate(self._blobs)}
+        return [places[name] for name in names]
+
+    @property
     def inputs(self):
         """Names of the tops of Input layers."""
         return list(self._inputs)

@@ -75,7 +75,8 @@ class NativeLayer(Layer):
     auto_tops : bool
         Whether tops that the prototxt leaves out are made (loss layers).
     labels : tuple of int
-        Bottoms that no gradient can reach (labels), not even by force_backward.
+        Bottoms that no gradient can reach (labels, indices): force_backward passes them by, and a net whose loss asks
+        for their gradient is refused in backward.
     """
 
     type_name = "?"
@@ -110,6 +111,7 @@ class NativeLayer(Layer):
         """Gradient: none, unless the layer defines it."""
 
     def allow_force_backward(self, bottom_index):
+        """Whether this bottom can have a gradient."""
         return bottom_index not in self.labels
 
     def seek(self, forwards):
@@ -205,6 +207,10 @@ class TorchLayer(NativeLayer):
         return self.compute(*inputs)
 
     def backward(self, top, propagate_down, bottom):
+        for k, wanted in enumerate(propagate_down):
+            if wanted and not self.allow_force_backward(k):
+                raise self.error(f"bottom {k} '{self._layer_param.bottom[k]}' cannot have a gradient, but layers that "
+                                 "learn lie before it; give propagate_down: false for it")
         if self._graph is None:
             return
         leaves, outputs = self._graph

@@ -105,7 +105,7 @@ def _either(names):
 _TOKEN = re.compile(
     r"""\#[^\n]*                                            # comment
       | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'            # string
-      | [{}<>] | [A-Za-z_]\w* | \d\S* | [^\s\w{}<>"'\#]+""",
+      | [{}<>] | [A-Za-z_]\w* | \d[\w.+-]* | [^\s\w{}<>"'\#]+""",
     re.VERBOSE,
 )
 

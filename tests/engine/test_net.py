@@ -124,12 +124,31 @@ def test_lr_mult_zero_stops_gradients(tmp_path, pair):
 def test_force_backward_reaches_inputs_and_frozen_parameters_but_not_labels(tmp_path, pair):
     frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
     text = "force_backward: true\n" + inputs() + ip("y", "data", frozen) + """
-        layer { name: "cls" type: "ArgMax" bottom: "target" top: "label" }
+        layer { name: "class" type: "Reduction" bottom: "target" top: "label" reduction_param { axis: 1 coeff: 0 } }
         layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" }"""
-    net = run(build(tmp_path, text.replace('"ArgMax"', '"Reduction"').replace(
-        'top: "label"', 'top: "label" reduction_param { axis: 1 operation: SUMSQ coeff: 0 }')), pair)
+    net = run(build(tmp_path, text), pair)
     assert net.blobs["data"].diff.any() and net.params["y"][0].diff.any()
     assert not net.blobs["label"].diff.any() and not net.blobs["target"].diff.any()
+
+
+@pytest.mark.parametrize("layer, bottom", [
+    ('type: "SoftmaxWithLoss" bottom: "data" bottom: "y" top: "loss"', 1),
+    ('type: "Filter" bottom: "data" bottom: "y" top: "loss" loss_weight: 1', 1),
+    ('type: "ArgMax" bottom: "y" top: "loss" loss_weight: 1', 0),
+    ('type: "Threshold" bottom: "y" top: "loss" loss_weight: 1', 0),
+    ('type: "Accuracy" bottom: "y" bottom: "label" top: "loss" loss_weight: 1', 0),
+])
+def test_a_loss_that_asks_for_the_gradient_of_labels_is_refused(tmp_path, layer, bottom):
+    text = input_layer(2, 3) + input_layer(2, name="label") + ip("y", "data", n=1)
+    net = build(tmp_path, text + f'layer {{ name: "end" {layer} }}')
+    net.forward()  # without a backward pass there is nothing to refuse
+    with pytest.raises(caffe.LayerError, match=rf"layer 'end' .*bottom {bottom} 'y' cannot have a gradient"):
+        net.backward()
+    cut = "propagate_down: false " * layer.count("bottom:")  # what the message says to do
+    net = build(tmp_path, text + f'layer {{ name: "end" {layer} {cut} }}')
+    net.forward()
+    net.backward()
+    assert not net.params["y"][0].diff.any()
 
 
 def test_propagate_down_false_cuts_a_branch(tmp_path, pair):

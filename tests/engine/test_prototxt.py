@@ -218,6 +218,12 @@ layer { name: "data" include { phase: TEST } }
     assert [lines[k] for k in range(5)] == [3, 4, 9, 9, 10]
 
 
+def test_layer_lines_of_text_without_spaces():
+    text = """layer{name:"a" input_param{shape{dim:2 dim:3}}}
+layer{name:"b"lrn_param{alpha:1e-4}}layer{name:"c"}"""
+    assert {k: v for k, v in layer_lines(text).items() if isinstance(k, str)} == {"a": 1, "b": 2, "c": 2}
+
+
 # ---- phase, level, stage --------------------------------------------------------------------------------
 
 

@@ -166,6 +166,8 @@ class Power(_Elementwise):
 class Threshold(_Elementwise):
     """1 where x > threshold, else 0; no gradient."""
 
+    labels = (0,)
+
     def compute(self, x):
         return (x > self._layer_param.threshold_param.threshold).to(x.dtype)
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from ..layer import NativeLayer, TorchLayer, register
+from ..proto import caffe_pb2
 
 
 @register("InnerProduct")
@@ -146,6 +147,8 @@ class ArgMax(TorchLayer):
     or (N, 2, top_k) with out_max_val, indices then values. Of equal values the largest index comes first.
     """
 
+    labels = (0,)
+
     def infer(self, shape):
         p = self._layer_param.argmax_param
         self.at = self.axis(p.axis, len(shape)) if p.HasField("axis") else None
@@ -201,7 +204,7 @@ class Parameter(TorchLayer):
 
     def setup(self, bottom, top):
         shape = tuple(self._layer_param.parameter_param.shape.dim)
-        self.add_param(shape, type(self._layer_param.convolution_param.weight_filler)())
+        self.add_param(shape, caffe_pb2.FillerParameter())
 
     def infer(self):
         return self.blobs[0].dims

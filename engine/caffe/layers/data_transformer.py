@@ -103,6 +103,14 @@ class Transformer:
         return self.mean_value
 
 
+def refuse_old_fields(layer, param, *names):
+    """Refuse fields of a data layer's own message that only the old `layers` form reads (Caffe ignores them quietly)."""
+    given = [name for name in names if param.HasField(name)]
+    if given:
+        raise layer.error(f"{', '.join(given)} in {param.DESCRIPTOR.name} is read in the old `layers` only; move it to "
+                          "transform_param")
+
+
 def read_mean(layer, path):
     """The mean picture of a binaryproto file, as (H, W, C) float32."""
     blob = caffe_pb2.BlobProto()

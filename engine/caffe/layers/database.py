@@ -9,7 +9,7 @@ import numpy as np
 
 from ..layer import register
 from ..proto import caffe_pb2
-from .data_transformer import Transformer
+from .data_transformer import Transformer, refuse_old_fields
 from .pictures import decode_picture
 from .reading import DataLayer, Order, same_shapes, write_array, write_pictures
 
@@ -43,6 +43,7 @@ class Data(DataLayer):
         if p.backend != p.LMDB:
             raise self.error(f"LevelDB is not supported (source '{p.source}'; it is what a data_param without backend "
                              "means): convert the data to LMDB (convert_imageset -backend lmdb) and set backend: LMDB")
+        refuse_old_fields(self, p, "scale", "mean_file", "crop_size", "mirror")
         self._connect(p.source)
         color = t.force_color or p.force_encoded_color
         self.flags = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if t.force_gray else cv2.IMREAD_UNCHANGED

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..layer import register
-from .data_transformer import Transformer
+from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_labels, read_picture
 from .reading import DataLayer, Order, read_source, resize_to, same_shapes, write_array, write_pictures
 
@@ -18,6 +18,7 @@ class _PictureList(DataLayer):
         t = self._layer_param.transform_param
         if t.force_color or t.force_gray:
             raise self.error("force_color and force_gray are for databases; use is_color of image_data_param")
+        refuse_old_fields(self, p, "scale", "mean_file", "crop_size", "mirror")
         self.size = resize_to(self, p)
         self.transformer = Transformer(self)
         self.lines = read_source(self, p.source, self.parse)

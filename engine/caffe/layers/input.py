@@ -1,5 +1,7 @@
 """Layers whose values come from the program or the prototxt: Input, DummyData, MemoryData."""
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -47,9 +49,9 @@ class DummyData(NativeLayer):
             shapes = [tuple(s.dim) for s in p.shape]
         else:
             columns = [list(column) for column in (p.num, p.channels, p.height, p.width)]
-            if len({len(c) for c in columns}) != 1:
-                raise self.error("num, channels, height and width must be given equally often")
-            shapes = list(zip(*columns, strict=True))
+            if any(len(c) not in (1, len(top)) for c in columns):
+                raise self.error(f"give num, channels, height and width once for all {len(top)} tops, or once each")
+            shapes = list(zip(*(c * (len(top) // len(c)) for c in columns), strict=True))
         for what, values in (("shape", shapes), ("data_filler", fillers)):
             if len(values) not in (1, len(top)):
                 raise self.error(f"{what} is given {len(values)} times for {len(top)} tops; expected once, or one each")
@@ -114,6 +116,8 @@ class MemoryData(NativeLayer):
             raise RuntimeError(f"set_input_arrays: {len(data)} items of data, but {labels.size} labels")
         if not len(data) or len(data) % self.batch:
             raise RuntimeError(f"set_input_arrays: {len(data)} items; expected a multiple of batch_size, {self.batch}")
+        if self._layer_param.HasField("transform_param"):
+            warnings.warn(f"layer '{self.name}' (MemoryData): transform_param does not apply to arrays", stacklevel=3)
         self.data, self.targets = data, labels.reshape(-1, 1, 1, 1)
         self.tick = 0
 

@@ -244,3 +244,6 @@ class Crop(TorchLayer):
 
     def compute(self, x, like):
         return x[tuple(slice(b, b + n) for b, n in zip(self.begin, self.out, strict=True))].clone()
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, [propagate_down[0], False], bottom)  # the shape alone is read: Caffe leaves its diff be

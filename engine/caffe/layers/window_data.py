@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..layer import register
-from .data_transformer import Transformer
+from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_picture
 from .reading import DataLayer, write_array, write_pictures
 from .streams import CHOICES, generator, shard
@@ -45,6 +45,7 @@ class WindowData(DataLayer):
             raise self.error(f"crop_mode is '{p.crop_mode}'; expected 'warp' or 'square'")
         if 2 * p.context_pad >= self.crop:
             raise self.error(f"context_pad {p.context_pad} leaves nothing of a crop of {self.crop}")
+        refuse_old_fields(self, p, "mean_file")
         self.mirror, self.scale = t.mirror or p.mirror, t.scale * p.scale
         self.transformer = Transformer(self)
         self.pictures, self.foreground, self.background, self.channels = self._read(p.source)

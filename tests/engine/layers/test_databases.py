@@ -115,6 +115,12 @@ def test_bad_databases(datums, why, tmp_path):
         data_net(tmp_path, "batch_size: 1")
 
 
+def test_fields_that_only_old_data_layers_read_are_refused(tmp_path):
+    write_lmdb(tmp_path / "db", [caffe_pb2.Datum(channels=1, height=1, width=1, data=b"1")])
+    with pytest.raises(caffe.LayerError, match="scale, mirror in DataParameter is read in the old `layers` only; move"):
+        data_net(tmp_path, "batch_size: 1 mirror: true scale: 2")
+
+
 def test_missing_database(tmp_path):
     with pytest.raises(caffe.LayerError, match="cannot open the LMDB '.*none'"):
         data_net(tmp_path, "batch_size: 1", source=tmp_path / "none")
@@ -225,6 +231,22 @@ def test_memory_data_goes_round_and_round(tmp_path, rng):
         part = slice(2 * step % 4, 2 * step % 4 + 2)
         assert np.array_equal(net.blobs["x"].data, x[part])
         assert np.array_equal(net.blobs["y"].data.ravel(), y[part])
+
+
+def test_memory_data_says_that_arrays_are_not_transformed(tmp_path, rng):
+    net = make_net(tmp_path, MEMORY.rstrip(" }") + " } transform_param { scale: 2 } }")
+    x = rng.normal(size=(2, 1, 2, 3)).astype(np.float32)
+    with pytest.warns(UserWarning, match="MemoryData.: transform_param does not apply to arrays"):
+        net.set_input_arrays(x, np.zeros(2, np.float32))
+    net.forward()
+    assert np.array_equal(net.blobs["x"].data, x)
+
+
+def test_dummy_data_with_extents_once_or_once_a_top(tmp_path):
+    net = make_net(tmp_path, """layer { name: "d" type: "DummyData" top: "a" top: "b" dummy_data_param {
+        num: 2 num: 3 channels: 1 height: 4 width: 5 width: 6 data_filler { value: 7 } } }""")
+    assert net.blobs["a"].data.shape == (2, 1, 4, 5) and net.blobs["b"].data.shape == (3, 1, 4, 6)
+    assert (net.blobs["b"].data == 7).all()
 
 
 def test_memory_data_without_arrays(tmp_path):

@@ -151,7 +151,7 @@ SETTINGS = [
     ("RNN", "recurrent_param { num_output: 2 }", [(3, 2), (3, 2)], "expected .T, N, .... with at least 3 axes"),
     ("LSTMUnit", "", [(1, 2, 3), (1, 2, 11), (1, 2)], r"expected \(1, N, D\), \(1, N, 4D\)"),
     ("MemoryData", "", [], "batch_size 0, channels, height, width"),
-    ("DummyData", "dummy_data_param { num: 1 channels: 2 }", [], "must be given equally often"),
+    ("DummyData", "dummy_data_param { num: 1 channels: 2 }", [], "give num, channels, height and width once"),
     ("HDF5Output", "", [(2, 3), (2,)], "file_name is missing"),
 ]
 

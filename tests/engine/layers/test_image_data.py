@@ -231,6 +231,7 @@ def test_sizes_that_differ_within_a_batch(numbered):
 @pytest.mark.parametrize("param, transform, why", [
     ("new_height: 5", "", "new_height 5, new_width 0: give both or none"),
     ("batch_size: 0", "", "batch_size is 0"),
+    ("mirror: true crop_size: 5", "", "crop_size, mirror in ImageDataParameter .* move it to transform_param"),
     ("", "mean_value: 1 mean_value: 2", "mean_value is given 2 times; .* 3 channels"),
     ("", 'mean_file: "none" mean_value: 2', "either mean_file or mean_value"),
     ("", 'mean_file: "none"', "cannot read mean_file 'none'"),
