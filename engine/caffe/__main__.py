@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 
@@ -35,7 +36,7 @@ def train(args):
         raise SystemExit("error: give --snapshot to resume or --weights to finetune, not both")
     _use_local_rank(args)
     _mode(args)
-    solver = caffe.get_solver(args.solver)
+    solver = caffe.get_solver(args.solver, args.level, _stages(args))
     for effect, number in ((args.sigint_effect, signal.SIGINT), (args.sighup_effect, signal.SIGHUP)):
         if effect != "none":
             signal.signal(number, lambda *_, effect=effect: setattr(solver, "request", effect))
@@ -86,12 +87,14 @@ def time_(args):
     totals = {"forward": 0.0, "backward": 0.0}
     _say("*** Benchmark begins ***")
     _say(f"Testing for {args.iterations} iterations.")
-    for _ in range(args.iterations):
+    for index in range(args.iterations):
+        before = sum(totals.values())
         for direction in totals:
             whole.start()
             getattr(net, f"_{direction}")()
             whole.stop()
             totals[direction] += whole.ms
+        _say(f"Iteration: {index + 1} forward-backward time: {sum(totals.values()) - before:g} ms.")
     _say("Average time per layer:")
     for k, name in enumerate(net._layer_names):
         for direction in clocks:
@@ -111,9 +114,12 @@ def _adder(timer, clock):
     return stop
 
 
+def _stages(args):
+    return [s for s in args.stage.split(",") if s]
+
+
 def _net(args, phase):
-    stages = [s for s in (args.stage or "").split(",") if s]
-    return caffe.Net(args.model, phase, level=args.level, stages=stages, weights=args.weights)
+    return caffe.Net(args.model, phase, level=args.level, stages=_stages(args), weights=args.weights)
 
 
 def device_query(args):
@@ -144,11 +150,16 @@ def _parser():
         p.set_defaults(run=run)
         return p
 
+    def state(p):
+        p.add_argument("--level", type=int, default=0, help="network level")
+        p.add_argument("--stage", default="", help="network stages, separated by commas")
+
     p = command("train", train)
     p.add_argument("--solver", required=True, help="solver prototxt")
     p.add_argument("--weights", help="caffemodel(s) to start from, separated by commas")
     p.add_argument("--snapshot", help=".solverstate to resume from")
     p.add_argument("--gpu", help="CUDA device; default: as solver_mode says, else the CPU")
+    state(p)
     for number, effect in (("sigint", "stop"), ("sighup", "snapshot")):
         p.add_argument(f"--{number}_effect", choices=("snapshot", "stop", "none"), default=effect,
                        help=f"what {number.upper()} does after the iteration under way (default: {effect})")
@@ -158,8 +169,7 @@ def _parser():
         p.add_argument("--weights", required=name == "test", help="caffemodel")
         p.add_argument("--iterations", type=_positive, default=50, help="passes to run")
         p.add_argument("--gpu", help="CUDA device; default: the CPU")
-        p.add_argument("--level", type=int, default=0, help="network level")
-        p.add_argument("--stage", help="network stages, separated by commas")
+        state(p)
         if name == "time":
             p.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="phase of the net")
     command("device_query", device_query)
@@ -174,7 +184,9 @@ def _parser():
 
 
 def main(argv=None):
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    words = [re.sub(r"^-(?=[a-z]\w)", "--", word) for word in words]  # gflags, Caffe's, takes -solver as well
+    args = _parser().parse_args(words)
     try:
         args.run(args)
     except (ValueError, RuntimeError, OSError) as error:  # the engine's own errors are of these kinds

@@ -27,6 +27,9 @@ class Solver:
     ----------
     solver_file : str
         Prototxt. The type of a subclass (SGDSolver, ...) wins over the file's `type`; :func:`get_solver` follows it.
+    level : int
+    stages : sequence of str
+        Added to the file's `train_state`.
 
     Attributes
     ----------
@@ -43,9 +46,12 @@ class Solver:
 
     type = None
 
-    def __init__(self, solver_file):
+    def __init__(self, solver_file, level=0, stages=()):
         self._source = os.fspath(solver_file)
         self.param = read_solver(self._source)
+        if level:
+            self.param.train_state.level = level
+        self.param.train_state.stage.extend(stages)
         self.type = type(self).type or self.param.type
         if self.type not in updates.RULES:
             raise SolverError(f"{self._source}: solver type '{self.type}', expected one of {', '.join(updates.RULES)}")
@@ -303,6 +309,6 @@ AdamSolver = _solver_class("Adam")
 _CLASSES = {c.type: c for c in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)}
 
 
-def get_solver(solver_file):
+def get_solver(solver_file, level=0, stages=()):
     """The solver of the class that the file's `type` names."""
-    return _CLASSES.get(read_solver(solver_file).type, Solver)(solver_file)
+    return _CLASSES.get(read_solver(solver_file).type, Solver)(solver_file, level, stages)

@@ -69,6 +69,9 @@ def test_blobs_are_listed_in_order_with_those_of_splits(net):
 
 def test_layers_and_their_names(net):
     assert net._layer_names == ["in", "conv", "relu", "conv_relu_0_split", "ip", "sig"]
+    assert net._blob_names == list(net.blobs)
+    assert [net._blob_names[k] for k in net._bottom_ids(2) + net._top_ids(2)] == ["conv", "conv"]  # in place
+    assert net._top_ids(3) == [2, 3]
     assert type(net.layers).__name__ == "LayerVec" and len(net.layers) == 6
     types = ["Input", "Convolution", "ReLU", "Split", "InnerProduct", "Sigmoid"]
     assert [layer.type for layer in net.layers] == types

@@ -60,6 +60,16 @@ def test_a_process_snapshots_at_sighup_and_stops_at_sigint(folder):
     assert len(list(folder.glob("snap_iter_*.solverstate"))) == 2
 
 
+def test_words_with_one_dash_and_a_stage(folder, capsys):
+    write(folder, CLASSIFIER.replace('layer { name: "acc"', """layer { name: "more" type: "Power" bottom: "ip" top: "more"
+        include { stage: "extra" min_level: 2 } }
+        layer { name: "acc" """))
+    main(["train", "-solver=solver.prototxt", "-level", "2", "-stage", "extra,other"])
+    assert "Train net output #0: loss" in (err := capsys.readouterr().err) and "Train net output #1: more" in err
+    main(["train", "-solver", "solver.prototxt"])
+    assert "more" not in capsys.readouterr().err
+
+
 def test_errors_are_one_line_and_a_status(folder):
     for words, message in ((["train", "--solver", "none.prototxt"], "error: Could not open file none.prototxt"),
                            (["time", "--model", "solver.prototxt"], "error: solver.prototxt:1:.* has no field")):
@@ -101,6 +111,7 @@ def test_time_measures_every_layer(folder, capsys):
     for name in ("in", "conv", "relu", "conv_relu_0_split", "ip", "sig"):
         for direction in ("forward", "backward"):
             assert re.search(rf"\] +{name}\t{direction}: [\d.e-]+ ms\.$", err, re.MULTILINE)
+    assert re.search(r"Iteration: 2 forward-backward time: [\d.]+ ms\.$", err, re.MULTILINE)
     assert re.search(r"Average Forward pass: [\d.]+ ms\.$", err, re.MULTILINE)
     assert re.search(r"Average Forward-Backward: [\d.]+ ms\.$", err, re.MULTILINE)
 

@@ -104,7 +104,7 @@ class Transformer:
 
 
 def refuse_old_fields(layer, param, *names):
-    """Refuse fields of a data layer's own message that only the old `layers` form reads (Caffe ignores them quietly)."""
+    """Refuse fields of a data layer's own message that are read in the old `layers` only (Caffe passes over them)."""
     given = [name for name in names if param.HasField(name)]
     if given:
         raise layer.error(f"{', '.join(given)} in {param.DESCRIPTOR.name} is read in the old `layers` only; move it to "
