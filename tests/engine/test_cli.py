@@ -61,8 +61,8 @@ def test_a_process_snapshots_at_sighup_and_stops_at_sigint(folder):
 
 
 def test_words_with_one_dash_and_a_stage(folder, capsys):
-    write(folder, CLASSIFIER.replace('layer { name: "acc"', """layer { name: "more" type: "Power" bottom: "ip" top: "more"
-        include { stage: "extra" min_level: 2 } }
+    write(folder, CLASSIFIER.replace('layer { name: "acc"', """layer { name: "more" type: "Power" bottom: "ip"
+        top: "more" include { stage: "extra" min_level: 2 } }
         layer { name: "acc" """))
     main(["train", "-solver=solver.prototxt", "-level", "2", "-stage", "extra,other"])
     assert "Train net output #0: loss" in (err := capsys.readouterr().err) and "Train net output #1: more" in err
