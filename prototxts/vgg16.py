@@ -95,12 +95,18 @@ def annotated(n, cues, size, batch, classes=None, cue_size=None):
     return n.images, n.labels, n.cues
 
 
-def dsrg_supervision(n, scores):
-    """Softmax, CRF, region growing, balanced seed loss and constrain loss, under the original's names."""
+def dsrg_supervision(n, scores, crf_scale=None, th1=0.99):
+    """Softmax, CRF, region growing, balanced seed loss and constrain loss, under the original's names.
+
+    `crf_scale`: scale_factor of both CRFs, where the maps have another size than the original's. `th1`: background
+    grows above it; above what the floor of 1e-4 a class leaves to the largest probability, it does not grow.
+    """
+    crf_keys = {"scale": crf_scale} if crf_scale else {}
     n["fc8-SEC-Softmax"] = probs = python([scores], "SoftmaxLayer", name="Softmax", propagate_down=[1])
-    n["fc8-SEC-CRF-log"] = crf = python([probs, n.images], "CRFLayer", name="CRF", propagate_down=[1, 0])
+    n["fc8-SEC-CRF-log"] = crf = python([probs, n.images], "CRFLayer", name="CRF", propagate_down=[1, 0],
+                                           param_str=crf_keys)
     n["cues-new"] = grown = python([n.labels, probs, n.cues, n.images], "DSRGLayer", name="update-seed",
-                                   param_str={"th1": 0.99, "th2": 0.85})
+                                   param_str={"th1": th1, "th2": 0.85, **crf_keys})
     n["loss-Seed"] = python([probs, grown], "BalancedSeedLossLayer", loss_weight=1)
     n["loss-Constrain"] = python([probs, crf], "ConstrainLossLayer", loss_weight=1)
 
@@ -114,9 +120,9 @@ def retraining_data(n, source, size, batch, classes):
     return n.images, n.label
 
 
-def retraining_loss(n, scores, label):
+def retraining_loss(n, scores, label, stride=8):
     """Cross-entropy against the label map sampled at every 8th pixel (Interp), void ignored; accuracy for the log."""
-    n.label_shrink = L.Interp(label, shrink_factor=8, pad_beg=0, pad_end=0)
+    n.label_shrink = L.Interp(label, shrink_factor=stride, pad_beg=0, pad_end=0)
     n.loss = L.SoftmaxWithLoss(scores, n.label_shrink, loss_param=dict(ignore_label=255))
     n.accuracy = L.SegAccuracy(scores, n.label_shrink, seg_accuracy_param=dict(ignore_label=255))
 

@@ -94,7 +94,7 @@ def train_s():
     n = caffe.NetSpec()
     images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, BATCH, CLASSES, CUE_SIZE)
     scores = head(n, trunk(n, images), dropout=True)
-    vgg16.dsrg_supervision(n, scores)
+    vgg16.dsrg_supervision(n, scores, th1=0.999)
     return n.to_proto()
 
 
@@ -128,11 +128,11 @@ def files():
         "cam-deploy.prototxt": cam_net(train=False),
         "solver-cam.prototxt": solver("cam-train.prototxt", "models/cam", 160),
         "train-s.prototxt": train_s(),
-        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 300),
+        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 200),
         "train-f.prototxt": train_f("lists/train_f.txt"),
-        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 300),
+        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 200),
         "train-full.prototxt": train_f("lists/train_full.txt"),
-        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 300),
+        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 200),
         "deploy.prototxt": deploy(),
     }
 
