@@ -247,7 +247,7 @@ def _write_c_string(file, name, value):
 # ---- single blobs -------------------------------------------------------------------------------------
 
 
-def load_mean(path):
+def load_binaryproto(path):
     """The blob of a .binaryproto (mean file, infogain matrix) as float32 array, old ones with four axes."""
     name = os.fspath(path)
     with mapped(path) as view:

@@ -43,11 +43,6 @@ def needs_v1_upgrade(net):
     return len(net.layers) > 0
 
 
-def needs_upgrade(net):
-    """Whether upgrade_net would change the net."""
-    return needs_v1_upgrade(net) or len(net.input) > 0 or any(_old_batch_norm(layer) for layer in net.layer)
-
-
 # ---- nets ---------------------------------------------------------------------------------------------
 
 

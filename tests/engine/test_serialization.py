@@ -114,7 +114,7 @@ def test_hdf5_solverstate_has_caffes_layout_and_content(data_files, tmp_path):
 
 
 def test_mean_file(data_files):
-    mean = serialization.load_mean(data_files / "mean.binaryproto")
+    mean = serialization.load_binaryproto(data_files / "mean.binaryproto")
     golden = np.load(data_files / "mean.npy")
     assert mean.shape == (1, *golden.shape[-3:])
     assert np.array_equal(mean.reshape(golden.shape), golden)
@@ -265,11 +265,11 @@ def test_weights_and_states_in_each_others_place(data_files):
     with pytest.raises(ModelFileError, match="its weights are in 'sgd_restore_iter_10.caffemodel'"):
         load_weights(data_files / "sgd_restore_iter_10.solverstate")
     with pytest.raises(ModelFileError, match="holds no numbers; it is a caffemodel"):
-        serialization.load_mean(data_files / "v1_net_resaved.caffemodel")
+        serialization.load_binaryproto(data_files / "v1_net_resaved.caffemodel")
 
 
 def test_missing_files_read_like_pycaffe():
-    for reader in (load_weights, load_solverstate, serialization.load_mean, serialization.read_net_binary):
+    for reader in (load_weights, load_solverstate, serialization.load_binaryproto, serialization.read_net_binary):
         with pytest.raises(RuntimeError, match="^Could not open file nope$"):
             reader("nope")
 

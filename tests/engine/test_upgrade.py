@@ -250,7 +250,7 @@ def test_upgrade_tools_write_todays_form(tmp_path, data_files):
     model = tmp_path / "new.caffemodel"
     upgrade.main_net_binary(data_files / "v1_net.caffemodel", model)
     net = caffe_pb2.NetParameter.FromString(model.read_bytes())
-    assert not upgrade.needs_upgrade(net)
+    assert not upgrade.needs_v1_upgrade(net)
     assert [layer.type for layer in net.layer] == [
         "Convolution",
         "ReLU",

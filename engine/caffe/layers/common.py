@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from ..layer import NativeLayer, TorchLayer, register
 from ..proto import caffe_pb2
+from ..serialization import load_binaryproto
 
 
 @register("InnerProduct")
@@ -81,6 +82,14 @@ def check_range(layer, index, limit, what, of, skip=None):
     elif bool(bad.any()):
         worst = index[bad].flatten()[0].item()
         raise layer.error(f"{what} {worst} is outside 0..{limit - 1} ({of})")
+
+
+def read_binaryproto(layer, path, what):
+    """The array of a binaryproto file, float32; `what` names it in the error of a file that cannot be read."""
+    try:
+        return load_binaryproto(path)
+    except RuntimeError as error:
+        raise layer.error(f"{what}: {error}") from error
 
 
 @register("Eltwise")

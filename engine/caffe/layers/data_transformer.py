@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..proto import caffe_pb2
+from .common import read_binaryproto
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,8 @@ def refuse_old_fields(layer, param, *names):
 
 def read_mean(layer, path):
     """The mean picture of a binaryproto file, as (H, W, C) float32."""
-    blob = caffe_pb2.BlobProto()
-    try:
-        with open(path, "rb") as f:
-            blob.ParseFromString(f.read())
-    except OSError as error:
-        raise layer.error(f"cannot read mean_file '{path}': {error.strerror}") from error
-    except Exception as error:
-        raise layer.error(f"mean_file '{path}' is not a binaryproto file (a BlobProto message)") from error
-    values = np.array(blob.data or blob.double_data, np.float32)
-    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-    shape = (1,) * (4 - len(shape)) + shape
-    if len(shape) != 4 or shape[0] != 1 or values.size != np.prod(shape):
-        raise layer.error(f"mean_file '{path}' holds {values.size} values of shape {shape}; expected (1, C, H, W)")
+    values = read_binaryproto(layer, path, "mean_file")
+    shape = (1,) * (4 - values.ndim) + values.shape
+    if len(shape) != 4 or shape[0] != 1:
+        raise layer.error(f"mean_file '{path}' is {values.shape}; expected (1, C, H, W)")
     return np.ascontiguousarray(values.reshape(shape[1:]).transpose(1, 2, 0))

@@ -10,13 +10,12 @@ before the axis, NONE by 1; never by less than 1.
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
-from .common import check_range
+from .common import check_range, read_binaryproto
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
 FLT_MIN = 1.1754943508222875e-38  # the same in SoftmaxWithLoss
@@ -130,17 +129,9 @@ class InfogainLoss(_LabelledLoss):
             self.matrix = self._read_matrix(p.source)
 
     def _read_matrix(self, path):
-        blob = caffe_pb2.BlobProto()
-        try:
-            with open(path, "rb") as f:
-                blob.ParseFromString(f.read())
-        except OSError as error:
-            raise self.error(f"cannot read the matrix H from '{path}': {error.strerror}") from error
-        except Exception as error:
-            raise self.error(f"'{path}' is not a binaryproto file (a BlobProto message)") from error
-        values = np.array(blob.data or blob.double_data, np.float32)
+        values = read_binaryproto(self, path, "the matrix H")
         classes = math.isqrt(values.size)
-        if values.size == 0 or classes**2 != values.size:
+        if classes**2 != values.size:
             raise self.error(f"'{path}' holds {values.size} values, which make no square matrix H")
         return torch.from_numpy(values.reshape(classes, classes))
 

@@ -137,7 +137,7 @@ SETTINGS = [
     ("MultinomialLogisticLoss", "", [(2, 3), (2, 2)], "expected one label an item"),
     ("InfogainLoss", "", [(2, 3), (2,)], "the matrix H is missing"),
     ("InfogainLoss", "", [(2, 3), (2,), (2, 2)], r"H is \(2, 2\); expected \(3, 3\)"),
-    ("InfogainLoss", 'infogain_loss_param { source: "none" }', [(2, 3), (2,)], "cannot read the matrix H from 'none'"),
+    ("InfogainLoss", 'infogain_loss_param { source: "none" }', [(2, 3), (2,)], "matrix H: Could not open file none"),
     ("Accuracy", "accuracy_param { top_k: 5 }", [(2, 3), (2,)], "top_k is 5; the scores have 3 classes"),
     ("SegAccuracy", "", [IMAGE, (2, 1, 5, 5)], r"expected \(N, C, H, W\) and \(2, 1, 5, 6\)"),
     ("LSTM", "", [(3, 2, 4), (3, 2)], "num_output is missing"),

@@ -128,14 +128,26 @@ def test_rectangular_crop(numbered):
 
 def test_mean_file_is_subtracted_before_the_mirror(numbered, tmp_path):
     folder, lines = numbered
-    mean = np.arange(3 * 6 * 5, dtype=np.float32).reshape(3, 6, 5)
+    mean = np.square(np.arange(3 * 6 * 5, dtype=np.float32)).reshape(3, 6, 5)
     blob = caffe.proto.caffe_pb2.BlobProto(channels=3, height=6, width=5, num=1, data=mean.ravel().tolist())
     (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
-    transform = f'mean_file: "{tmp_path}/mean.binaryproto" crop_size: 3 scale: 0.5'
-    net = image_net(folder, lines, "batch_size: 1", transform, folder)
-    net.forward()
+    transform = f'mean_file: "{tmp_path}/mean.binaryproto" crop_size: 3 scale: 0.5 mirror: true'
+    net = image_net(folder, lines[:1], "batch_size: 1", transform, folder)
     expected = (np.array([1, 2, 3]) - mean[:, 1:4, 1:4]) * 0.5
-    np.testing.assert_allclose(net.blobs["data"].data[0], expected)
+    seen = [net.forward() and net.blobs["data"].data[0].copy() for _ in range(12)]
+    mirrored = [np.allclose(x, expected[:, :, ::-1]) for x in seen]
+    assert 0 < sum(mirrored) < 12
+    assert all(m or np.allclose(x, expected) for m, x in zip(mirrored, seen, strict=True))
+
+
+def test_mean_file_that_is_none(numbered, tmp_path):
+    folder, lines = numbered
+    for content, why in ((b"\x89PNG\r\n\x1a\n", "not a binaryproto .*; it is a picture"),
+                         (caffe.proto.caffe_pb2.BlobProto(num=2, channels=1, height=1, width=1, data=[1, 2])
+                          .SerializeToString(), r"is \(2, 1, 1, 1\); expected \(1, C, H, W\)")):
+        (tmp_path / "mean").write_bytes(content)
+        with pytest.raises(caffe.LayerError, match=why):
+            image_net(folder, lines, "batch_size: 1", f'mean_file: "{tmp_path}/mean"', folder)
 
 
 def test_pictures_of_other_sizes_change_the_batch(numbered):
@@ -234,7 +246,7 @@ def test_sizes_that_differ_within_a_batch(numbered):
     ("mirror: true crop_size: 5", "", "crop_size, mirror in ImageDataParameter .* move it to transform_param"),
     ("", "mean_value: 1 mean_value: 2", "mean_value is given 2 times; .* 3 channels"),
     ("", 'mean_file: "none" mean_value: 2', "either mean_file or mean_value"),
-    ("", 'mean_file: "none"', "cannot read mean_file 'none'"),
+    ("", 'mean_file: "none"', "mean_file: Could not open file none"),
     ("", "crop_size: 500", r"'grad.png' is \d+ x \d+, its height less than the crop's, 500"),
     ("", "crop_size: 5 crop_height: 5 crop_width: 5", "either crop_size, or crop_height"),
     ("", "crop_height: 5", "crop_height and crop_width must be given together"),
