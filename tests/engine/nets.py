@@ -2,6 +2,11 @@
 
 import caffe
 
+from tests.conftest import DATA
+
+#: what real Caffe's solvers did, see the fixture `measured`
+RUNS = DATA / "caffe" / "solver"
+
 #: two outputs, an automatic split, an in-place layer; the same net as the measured one of pycaffe's behaviour
 TWO_HEADS = """
 name: "a"
@@ -24,6 +29,23 @@ layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
         inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc" include { phase: TEST } }
+"""
+
+#: the net of the measured solver runs; START is the first of the measured batches
+TINY = """
+name: "tiny"
+layer { name: "data" type: "Python" top: "data" top: "label"
+        python_param { module: "tests.engine.python_layers" layer: "Batches" param_str: '{"start": START}' } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+        param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+        convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+        pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "pool1" top: "ip"
+        param { lr_mult: 10 decay_mult: 0.5 } param { lr_mult: 20 decay_mult: 0 }
+        inner_product_param { num_output: 5 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
 
 

@@ -3,10 +3,8 @@
 from collections import OrderedDict
 
 import caffe
-import h5py
 import numpy as np
 import pytest
-from caffe.proto import caffe_pb2
 
 from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, input_layer, write
 
@@ -277,76 +275,6 @@ def test_forward_reshapes_by_itself(net):
     assert net.forward()["sig"].shape == (1, 4, 4, 3)
 
 
-# -- weights and files ----------------------------------------------------------------------------------------
-
-
-def test_share_with_shares_data_and_not_diffs(tmp_path, net):
-    other = build(tmp_path, TWO_HEADS)
-    assert not np.array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
-    assert other.share_with(net) is None
-    net.params["conv"][0].data[0, 0, 0, 0] = 7
-    net.params["conv"][0].diff[...] = 1
-    assert other.params["conv"][0].data[0, 0, 0, 0] == 7 and not other.params["conv"][0].diff.any()
-
-
-def test_save_writes_layers_as_wired_with_shapes_and_phase(tmp_path, net):
-    net.save(str(tmp_path / "a.caffemodel"))
-    saved = caffe_pb2.NetParameter.FromString((tmp_path / "a.caffemodel").read_bytes())
-    content = [(la.name, la.type, list(la.bottom), list(la.top), la.phase, [list(b.shape.dim) for b in la.blobs])
-               for la in saved.layer]
-    split = ["conv_relu_0_split_0", "conv_relu_0_split_1"]
-    assert saved.name == "a" and content == [
-        ("in", "Input", [], ["data"], 1, []),
-        ("conv", "Convolution", ["data"], ["conv"], 1, [[4, 3, 3, 3], [4]]),
-        ("relu", "ReLU", ["conv"], ["conv"], 1, []),
-        ("conv_relu_0_split", "Split", ["conv"], split, 1, []),
-        ("ip", "InnerProduct", split[:1], ["ip"], 1, [[5, 48], [5]]),
-        ("sig", "Sigmoid", split[1:], ["sig"], 1, [])]
-    assert not any(len(b.diff) for la in saved.layer for b in la.blobs)
-
-
-def test_a_saved_model_of_caffe_is_written_back_byte_for_byte(tmp_path, data_files, net):
-    net.copy_from(str(data_files / "a.caffemodel"))
-    net.save(str(tmp_path / "b.caffemodel"))
-    assert (tmp_path / "b.caffemodel").read_bytes() == (data_files / "a.caffemodel").read_bytes()
-
-
-def test_save_hdf5_has_a_group_for_every_layer(tmp_path, data_files, net):
-    path = str(tmp_path / "a.h5")
-    net.save_hdf5(path)
-    with h5py.File(path) as ours, h5py.File(data_files / "a.h5") as caffes:
-        names, expected = [], []
-        ours.visititems(lambda name, item: names.append((name, getattr(item, "shape", None))))
-        caffes.visititems(lambda name, item: expected.append((name, getattr(item, "shape", None))))
-    assert names == expected
-    other = build(tmp_path, TWO_HEADS)
-    other.load_hdf5(path)
-    assert np.array_equal(other.params["ip"][0].data, net.params["ip"][0].data)
-    third = build(tmp_path, TWO_HEADS, weights=path)
-    assert np.array_equal(third.params["ip"][0].data, net.params["ip"][0].data)
-
-
-def test_copy_from_leaves_layers_alone_that_only_one_side_has(tmp_path, net):
-    net.save(str(tmp_path / "a.caffemodel"))
-    other = build(tmp_path, TWO_HEADS.replace('name: "ip"', 'name: "ip2"'))
-    kept = other.params["ip2"][0].data.copy()
-    other.copy_from(str(tmp_path / "a.caffemodel"))
-    assert np.array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
-    assert np.array_equal(other.params["ip2"][0].data, kept)
-
-
-def test_copy_from_reads_a_v1_model(tmp_path, data_files):
-    with np.load(data_files / "v1_net.npz") as z:
-        weights, bias = z["param/conv1/0"], z["param/conv1/1"]
-    outputs, channels, kernel, _ = weights.shape
-    net = build(tmp_path, input_layer(1, channels, 8, 8) + f"""
-        layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
-                convolution_param {{ num_output: {outputs} kernel_size: {kernel} }} }}""")
-    net.copy_from(str(data_files / "v1_net.caffemodel"))
-    assert np.array_equal(net.params["conv1"][0].data, weights)
-    assert np.array_equal(net.params["conv1"][1].data, bias)
-
-
 # -- MemoryData -----------------------------------------------------------------------------------------------
 
 
@@ -383,7 +311,7 @@ def test_memory_data_without_arrays_is_an_error(tmp_path):
         build(tmp_path, MEMORY).forward()
 
 
-# -- callbacks and the module ---------------------------------------------------------------------------------
+# -- callbacks ------------------------------------------------------------------------------------------------
 
 
 def test_callbacks_get_the_index_of_the_layer(tmp_path, x):
@@ -394,60 +322,3 @@ def test_callbacks_get_the_index_of_the_layer(tmp_path, x):
     net.backward()
     assert seen == {"before_forward": [0, 1, 2, 3, 4, 5], "after_forward": [0, 1, 2, 3, 4, 5],
                     "before_backward": [5, 4, 3, 2, 1, 0], "after_backward": [5, 4, 3, 2, 1, 0]}
-
-
-def test_names_of_the_module():
-    names = """AdaDeltaSolver AdaGradSolver AdamSolver Classifier Detector Layer NCCL NesterovSolver Net NetSpec
-        RMSPropSolver SGDSolver TEST TRAIN Timer classifier detector get_solver has_nccl init_log io layer_type_list
-        layers log net_spec params proto pycaffe set_device set_mode_cpu set_mode_gpu set_multiprocess set_random_seed
-        set_solver_count set_solver_rank solver_count solver_rank to_proto""".split()
-    assert [name for name in names if not hasattr(caffe, name)] == []
-    assert (caffe.TRAIN, caffe.TEST) == (0, 1)
-    assert caffe.pycaffe.Net is caffe.Net and caffe.layers.ReLU and caffe.params.Pooling.MAX == 0
-    assert {"Convolution", "Python", "SoftmaxWithLoss"} <= set(caffe.layer_type_list())
-
-
-def test_timer_counts_milliseconds():
-    timer = caffe.Timer()
-    timer.start()
-    timer.stop()
-    assert isinstance(timer.ms, float) and 0 <= timer.ms == timer.us / 1e3 == timer.seconds * 1e3
-
-
-def test_log_writes_a_line_in_glogs_form(capsys, monkeypatch):
-    monkeypatch.delenv("GLOG_minloglevel", raising=False)
-    caffe.init_log()
-    caffe.log("hello")
-    line = capsys.readouterr().err
-    assert line.startswith("I") and line.endswith("log] hello\n")
-    monkeypatch.setenv("GLOG_minloglevel", "1")
-    caffe.log("hello")
-    assert capsys.readouterr().err == ""
-
-
-def test_random_seeds_repeat_fillers(tmp_path):
-    caffe.set_random_seed(3)
-    first = build(tmp_path, TWO_HEADS).params["conv"][0].data.copy()
-    second = build(tmp_path, TWO_HEADS).params["conv"][0].data.copy()
-    caffe.set_random_seed(3)
-    assert np.array_equal(build(tmp_path, TWO_HEADS).params["conv"][0].data, first)
-    assert not np.array_equal(first, second)
-
-
-def test_solver_counts_are_kept():
-    for name, value, default in (("solver_count", 4, 1), ("solver_rank", 2, 0)):
-        getattr(caffe, "set_" + name)(value)
-        assert getattr(caffe, name)() == value
-        getattr(caffe, "set_" + name)(default)
-    caffe.set_multiprocess(False)
-
-
-def test_gpu_without_a_gpu_and_nccl_say_what_to_do(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(RuntimeError, match=r"set_mode_gpu\(\): .* no CUDA device; use caffe.set_mode_cpu\(\)"):
-        caffe.set_mode_gpu()
-    with pytest.raises(RuntimeError, match=r"set_device\(0\): .* no CUDA device"):
-        caffe.set_device(0)
-    assert caffe.has_nccl() is False
-    with pytest.raises(RuntimeError, match="torchrun"):
-        caffe.NCCL(None, "uid")

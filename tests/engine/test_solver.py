@@ -1,57 +1,16 @@
-"""Solvers: runs measured with real Caffe, lines of the log, snapshots, and resuming."""
+"""Solvers: runs measured with real Caffe, what a solver shows, nets it builds."""
 
 import re
 
 import caffe
-import cv2
-import h5py
 import numpy as np
 import pytest
-from caffe import serialization
 from caffe.proto import caffe_pb2
 
-from tests.conftest import DATA
-from tests.engine.nets import CLASSIFIER, input_layer, write
+from tests.engine.nets import CLASSIFIER, RUNS, input_layer, write
 
-RUNS = DATA / "caffe" / "solver"
 CASES = ["SGD_step", "SGD_nomomentum", "SGD_iter2_clip_l1", "Nesterov_poly", "AdaGrad_inv", "RMSProp_exp",
          "AdaDelta_multistep", "AdaDelta_iter2", "Adam_sigmoid", "Adam_clip"]
-TINY = """
-name: "tiny"
-layer { name: "data" type: "Python" top: "data" top: "label"
-        python_param { module: "tests.engine.python_layers" layer: "Batches" param_str: '{"start": START}' } }
-layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
-        param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
-        convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }
-layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
-        pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
-layer { name: "ip" type: "InnerProduct" bottom: "pool1" top: "ip"
-        param { lr_mult: 10 decay_mult: 0.5 } param { lr_mult: 20 decay_mult: 0 }
-        inner_product_param { num_output: 5 } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-"""
-
-
-@pytest.fixture(scope="module")
-def measured():
-    """Arrays of the measured runs: "<run>/loss", "<run>/iter20/<layer>/<k>", ..."""
-    with np.load(RUNS / "runs.npz") as z:
-        return {k: z[k] for k in z.files}
-
-
-@pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """Builds a solver of TINY in tmp_path, which is the working folder; the rate is 0.1 unless the text says it."""
-    monkeypatch.chdir(tmp_path)
-
-    def make(extra="", start=0, net=TINY, cls=None):
-        path = write(tmp_path, net.replace("START", str(start)), f"net{start}.prototxt")
-        extra = extra if "base_lr" in extra else 'base_lr: 0.1 lr_policy: "fixed" ' + extra
-        extra = extra if "snapshot_prefix" in extra else f'snapshot_prefix: "{tmp_path}/snap" ' + extra
-        return (cls or caffe.get_solver)(write(tmp_path, f'net: "{path}"\n{extra}', "solver.prototxt"))
-
-    return make
 
 
 def close(net, arrays, prefix, tolerance=2e-5):
@@ -61,11 +20,6 @@ def close(net, arrays, prefix, tolerance=2e-5):
         layer, k = name[len(prefix) :].split("/")
         error = np.abs(net.params[layer][int(k)].data - arrays[name]).max()
         assert error <= tolerance * max(1e-2, np.abs(arrays[name]).max()), (name, error)
-
-
-def lines(capsys):
-    """Messages of the log, without time and process."""
-    return [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines() if "] " in line]
 
 
 # -- measured runs --------------------------------------------------------------------------------------------
@@ -259,193 +213,3 @@ def test_a_solver_like_the_original(tiny):
                   "snapshot: 2000 solver_type: SGD debug_info: false solver_mode: CPU", net=CLASSIFIER)
     solver.step(1)
     assert type(solver) is caffe.SGDSolver
-
-
-# -- the log --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def logged(monkeypatch, capsys):
-    monkeypatch.delenv("GLOG_minloglevel", raising=False)
-    return lambda: lines(capsys)
-
-
-def test_lines_of_a_run(tiny, logged, tmp_path):
-    solver = tiny("display: 2 max_iter: 4 snapshot: 3 test_iter: 2 test_interval: 4 test_compute_loss: true",
-                  net=CLASSIFIER)
-    solver.solve()
-    number = r"[-+.e\d]+"
-    expected = [
-        "Solving classifier", "Learning Rate Policy: fixed",
-        r"Iteration 0, Testing net \(#0\)", f"Test loss: {number}", f"    Test net output #0: acc = {number}",
-        rf"    Test net output #1: loss = {number} \(\* 1 = {number} loss\)",
-        rf"Iteration 0 \(0 iter/s, {number}s/2 iters\), loss = {number}",
-        rf"    Train net output #0: loss = {number} \(\* 1 = {number} loss\)",
-        "Iteration 0, lr = 0.1",
-        rf"Iteration 2 \({number} iter/s, {number}s/2 iters\), loss = {number}",
-        rf"    Train net output #0: loss = {number} \(\* 1 = {number} loss\)",
-        "Iteration 2, lr = 0.1",
-        f"Snapshotting to binary proto file {tmp_path}/snap_iter_3.caffemodel",
-        f"Snapshotting solver state to binary proto file {tmp_path}/snap_iter_3.solverstate",
-        f"Snapshotting to binary proto file {tmp_path}/snap_iter_4.caffemodel",
-        f"Snapshotting solver state to binary proto file {tmp_path}/snap_iter_4.solverstate",
-        f"Iteration 4, loss = {number}",
-        r"Iteration 4, Testing net \(#0\)", f"Test loss: {number}", f"    Test net output #0: acc = {number}",
-        rf"    Test net output #1: loss = {number} \(\* 1 = {number} loss\)",
-        "Optimization Done.",
-    ]
-    seen = logged()
-    assert len(seen) == len(expected)
-    for line, pattern in zip(seen, expected, strict=True):
-        assert re.fullmatch(pattern, line), line
-
-
-def test_average_loss_smooths_over_the_last_iterations(tiny, logged, measured):
-    solver = tiny(str(measured["SGD_step/solver"]).replace("display: 0", "display: 1 average_loss: 3"))
-    with np.load(RUNS / "data.npz") as data:
-        for key in data.files:
-            if key.startswith("param/"):
-                _, layer, k = key.split("/")
-                solver.net.params[layer][int(k)].data[...] = data[key]
-    solver.step(6)
-    shown = [float(line.rsplit(" = ", 1)[1]) for line in logged() if re.match(r"Iteration \d+ \(.*loss", line)]
-    losses = measured["SGD_step/loss"]
-    assert shown == pytest.approx([losses[max(0, k - 2) : k + 1].mean() for k in range(6)], rel=1e-4)
-
-
-def test_lines_of_clipping_and_multistep(tiny, logged):
-    tiny('base_lr: 0.1 lr_policy: "multistep" stepvalue: 1 gamma: 0.5 clip_gradients: 1e-3', net=CLASSIFIER).step(2)
-    seen = logged()
-    assert "MultiStep Status: Iteration 1, step = 1" in seen
-    pattern = r"Gradient clipping: scaling down gradients \(L2 norm [\d.]+ > 0.001\) by scale factor [\d.e-]+"
-    assert re.fullmatch(pattern, seen[0])
-
-
-def test_debug_info_only_at_displayed_iterations(tiny, logged):
-    tiny("debug_info: true display: 2", net=CLASSIFIER).step(2)
-    seen = [line for line in logged() if line.startswith("    [Backward] All net params")]
-    assert len(seen) == 1
-
-
-# -- snapshots ------------------------------------------------------------------------------------------------
-
-
-def test_solve_writes_snapshots_on_the_way_and_at_the_end(tiny, tmp_path):
-    solver = tiny("max_iter: 7 snapshot: 4", net=CLASSIFIER)
-    solver.solve()
-    assert solver.iter == 7
-    assert sorted(p.name for p in tmp_path.glob("snap*")) == [
-        f"snap_iter_{n}.{kind}" for n in (4, 7) for kind in ("caffemodel", "solverstate")]
-    solver.restore(str(tmp_path / "snap_iter_4.solverstate"))
-    assert solver.iter == 4
-
-
-def test_snapshot_after_train_can_be_switched_off(tiny, tmp_path):
-    tiny("max_iter: 2 snapshot_after_train: false", net=CLASSIFIER).solve()
-    assert list(tmp_path.glob("snap*")) == []
-
-
-def test_learned_net_keeps_the_prefix_as_given_and_moved_files_are_found(tiny, tmp_path):
-    solver = tiny('snapshot_prefix: "snap"', net=CLASSIFIER)
-    solver.step(1)
-    solver.snapshot()
-    state = serialization.load_solverstate(tmp_path / "snap_iter_1.solverstate")
-    assert state.learned_net == "snap_iter_1.caffemodel" and state.iter == 1
-    (tmp_path / "moved").mkdir()
-    for path in tmp_path.glob("snap_iter*"):
-        path.rename(tmp_path / "moved" / path.name)
-    solver.restore(str(tmp_path / "moved" / "snap_iter_1.solverstate"))
-
-
-def test_hdf5_snapshots(tiny, tmp_path):
-    solver = tiny("snapshot_format: HDF5 momentum: 0.9")
-    solver.step(2)
-    solver.snapshot()
-    with h5py.File(tmp_path / "snap_iter_2.solverstate.h5") as state:
-        assert sorted(state) == ["current_step", "history", "iter", "learned_net"] and len(state["history"]) == 4
-    other = tiny("snapshot_format: HDF5 momentum: 0.9", start=2)
-    other.restore(str(tmp_path / "snap_iter_2.solverstate.h5"))
-    solver.step(3)
-    other.step(3)
-    assert np.array_equal(solver.net.params["ip"][0].data, other.net.params["ip"][0].data)
-
-
-def test_snapshot_diff_writes_the_diffs(tiny, tmp_path):
-    solver = tiny("snapshot_diff: true", net=CLASSIFIER)
-    solver.step(1)
-    solver.snapshot()
-    model = caffe_pb2.NetParameter.FromString((tmp_path / "snap_iter_1.caffemodel").read_bytes())
-    blob = next(layer for layer in model.layer if layer.name == "ip").blobs[0]
-    assert np.array_equal(np.float32(blob.diff).reshape(4, 3), solver.net.params["ip"][0].diff)
-
-
-def test_a_snapshot_that_fails_leaves_the_one_before(tiny, tmp_path, monkeypatch):
-    solver = tiny(net=CLASSIFIER)
-    solver.snapshot()
-    before = {p.name: p.read_bytes() for p in tmp_path.glob("snap*")}
-
-    def full_disk(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full_disk)
-    solver.net.params["ip"][0].data[...] = 3
-    with pytest.raises((OSError, caffe.ModelFileError), match="No space left on device"):
-        solver.snapshot()
-    assert {p.name: p.read_bytes() for p in tmp_path.glob("snap*")} == before
-
-
-def test_a_request_stops_or_snapshots_after_the_iteration_under_way(tiny, tmp_path, logged):
-    solver = tiny("max_iter: 50", net=CLASSIFIER)
-    requests = {3: "snapshot", 5: "stop"}
-    solver.add_callback(lambda: setattr(solver, "request", requests.get(solver.iter)), lambda: None)
-    solver.solve()
-    assert solver.iter == 6 and "Optimization stopped early." in logged()
-    assert sorted(p.name for p in tmp_path.glob("*.caffemodel")) == ["snap_iter_4.caffemodel", "snap_iter_6.caffemodel"]
-
-
-# -- resuming -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pictures(tmp_path, rng):
-    """A net with shuffled, mirrored, cropped pictures and dropout."""
-    for k in range(5):
-        cv2.imwrite(str(tmp_path / f"{k}.png"), rng.integers(0, 256, (9, 8, 3), dtype=np.uint8))
-    (tmp_path / "list.txt").write_text("".join(f"{k}.png {k % 3}\n" for k in range(5)))
-    return """
-        layer { name: "data" type: "ImageData" top: "data" top: "label" transform_param { mirror: true crop_size: 6 }
-                image_data_param { source: "list.txt" root_folder: "./" batch_size: 2 shuffle: true } }
-        layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-                convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 0.01 } } }
-        layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
-        layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip"
-                inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.01 } } }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }"""
-
-
-@pytest.mark.parametrize("extra", ["momentum: 0.9", 'type: "Adam" momentum: 0.9 iter_size: 2', "snapshot_format: HDF5"])
-def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(tiny, tmp_path, pictures, extra):
-    text = 'base_lr: 0.001 lr_policy: "multistep" stepvalue: 2 stepvalue: 5 gamma: 0.5 weight_decay: 0.01 ' \
-           "random_seed: 7 snapshot: 3 max_iter: 7 " + extra
-    unbroken = tiny(text, net=pictures)
-    unbroken.solve()
-    suffix = ".h5" if "HDF5" in extra else ""
-    whole = (tmp_path / f"snap_iter_7.caffemodel{suffix}").read_bytes()
-    resumed = tiny(text, net=pictures)
-    resumed.step(1)  # what a run did before it is restored is forgotten
-    resumed.solve(str(tmp_path / f"snap_iter_3.solverstate{suffix}"))
-    for name, blobs in unbroken.net.params.items():
-        for ours, theirs in zip(resumed.net.params[name], blobs, strict=True):
-            assert np.array_equal(ours.data, theirs.data)
-    if not suffix:  # HDF5 files carry times
-        assert (tmp_path / "snap_iter_7.caffemodel").read_bytes() == whole
-
-
-def test_the_same_seed_gives_the_same_snapshot(tiny, tmp_path, pictures):
-    contents = []
-    for _ in range(2):
-        solver = tiny("random_seed: 5", net=pictures)
-        solver.step(3)
-        solver.snapshot()
-        contents.append((tmp_path / "snap_iter_3.caffemodel").read_bytes())
-    assert contents[0] == contents[1]
