@@ -190,7 +190,7 @@ def main(argv=None):
     try:
         args.run(args)
     except (ValueError, RuntimeError, OSError) as error:  # the engine's own errors are of these kinds
-        sys.exit(f"error: {error}")
+        sys.exit("error: " + "; ".join([str(error), *getattr(error, "__notes__", ())]))  # a note says in which layer
 
 
 if __name__ == "__main__":

@@ -130,7 +130,10 @@ class NativeLayer(Layer):
     def add_param(self, shape, filler):
         """Append a parameter blob filled by a FillerParameter."""
         values = np.zeros(shape, np.float32)
-        fill(values, filler, np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)]))
+        try:
+            fill(values, filler, np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)]))
+        except ValueError as error:
+            raise self.error(f"parameter {len(self.blobs)}: {error}") from None
         blob = Blob(*shape)
         blob.data_memory.write(torch.from_numpy(values))
         self.blobs.append(blob)

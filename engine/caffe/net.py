@@ -159,8 +159,8 @@ class Net(Graph):
         dict
             Blob name -> view of its data, for the outputs (or the tops of `end`) and `blobs`.
         """
-        first = 0 if start is None else self._layer_names.index(start)
-        last = len(self._nodes) - 1 if end is None else self._layer_names.index(end)
+        first = 0 if start is None else self._layer_index(start)
+        last = len(self._nodes) - 1 if end is None else self._layer_index(end)
         wanted = {*(self._outputs if end is None else self.top_names[end]), *(blobs or ())}
         shown = {name: self._blobs[name] for name in wanted}  # an unknown blob is a KeyError before anything runs
         if kwargs:
@@ -176,8 +176,8 @@ class Net(Graph):
         Keyword arguments set the diffs of all outputs. Returns views of the diffs of the inputs (or of the bottoms of
         `end`) and of `diffs`. Gradients of parameters add up until :meth:`clear_param_diffs`.
         """
-        first = len(self._nodes) - 1 if start is None else self._layer_names.index(start)
-        last = 0 if end is None else self._layer_names.index(end)
+        first = len(self._nodes) - 1 if start is None else self._layer_index(start)
+        last = 0 if end is None else self._layer_index(end)
         wanted = {*(self._inputs if end is None else self.bottom_names[end]), *(diffs or ())}
         shown = {name: self._blobs[name] for name in wanted}
         if kwargs:
@@ -186,6 +186,11 @@ class Net(Graph):
             self._set(kwargs, "diff", "Diff is not batch sized")
         self._backward(first, last)
         return {name: blob.diff for name, blob in shown.items()}
+
+    def _layer_index(self, name):
+        if name not in self._layer_names:
+            raise ValueError(f"'{name}' is not in list of layers: {', '.join(self._layer_names)}")
+        return self._layer_names.index(name)
 
     def _set(self, arrays, what, mismatch):
         for name, values in arrays.items():

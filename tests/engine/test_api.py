@@ -152,7 +152,7 @@ def test_forward_runs_only_the_layers_asked_for(net, x):
 
 
 def test_forward_of_unknown_names(net, x):
-    with pytest.raises(ValueError, match="'nosuch' is not in list"):
+    with pytest.raises(ValueError, match="'nosuch' is not in list of layers: in, conv, relu"):
         net.forward(start="nosuch")
     with pytest.raises(KeyError, match="nosuch"):
         net.forward(blobs=["nosuch"])

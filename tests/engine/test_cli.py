@@ -11,7 +11,7 @@ import pytest
 from caffe.__main__ import main
 
 from tests.conftest import ROOT
-from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, write
+from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, input_layer, python_layer, write
 
 SOLVER = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 3 display: 1 snapshot_prefix: "snap" ' \
          "solver_mode: CPU "
@@ -71,7 +71,9 @@ def test_words_with_one_dash_and_a_stage(folder, capsys):
 
 
 def test_errors_are_one_line_and_a_status(folder):
+    write(folder, input_layer(1) + python_layer("p", "FailsInForward", ["data"], ["y"]), "fails.prototxt")
     for words, message in ((["train", "--solver", "none.prototxt"], "error: Could not open file none.prototxt"),
+                           (["time", "--model", "fails.prototxt"], "error: boom in forward; .*layer 'p'"),
                            (["time", "--model", "solver.prototxt"], "error: solver.prototxt:1:.* has no field")):
         with pytest.raises(SystemExit, match=message) as stop:
             main(words)

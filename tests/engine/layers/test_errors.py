@@ -152,6 +152,18 @@ SETTINGS = [
     ("LSTMUnit", "", [(1, 2, 3), (1, 2, 11), (1, 2)], r"expected \(1, N, D\), \(1, N, 4D\)"),
     ("MemoryData", "", [], "batch_size 0, channels, height, width"),
     ("DummyData", "dummy_data_param { num: 1 channels: 2 }", [], "give num, channels, height and width once"),
+    (
+        "InnerProduct",
+        'inner_product_param { num_output: 2 weight_filler { type: "he" } }',
+        [(2, 3)],
+        "parameter 0: unknown filler type 'he', known are bilinear, constant",
+    ),
+    (
+        "Convolution",
+        'convolution_param { num_output: 2 kernel_size: 1 bias_filler { type: "bilinear" } }',
+        [IMAGE],
+        r"parameter 1: filler 'bilinear': the blob is \(2,\)",
+    ),
     ("HDF5Output", "", [(2, 3), (2,)], "file_name is missing"),
 ]
 
