@@ -98,7 +98,7 @@ def probabilities(scores):
     return np.maximum(values, MIN_PROBABILITY, out=values)
 
 
-def label_map(scores, image_bgr=None, classes=None):
+def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE):
     """Class of every pixel.
 
     One thread: callers work on several images at a time.
@@ -112,6 +112,8 @@ def label_map(scores, image_bgr=None, classes=None):
     classes : sequence of int, optional
         The only classes allowed (background and the image's labels, for pseudo-labels); the others are taken
         out before the softmax.
+    crf_scale : float
+        Divides the spatial widths of the CRF's kernels (80 and 3 pixels, made for photos of about 500 pixels).
 
     Returns
     -------
@@ -125,5 +127,5 @@ def label_map(scores, image_bgr=None, classes=None):
 
         image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
         log_p = np.log(probabilities(scores))
-        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=CRF_SCALE, threads=1)
+        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1)
     return classes[np.argmax(scores, axis=2)].astype(np.uint8)

@@ -30,7 +30,7 @@ from tools.common import (
     write_text,
 )
 from tools.dataset import read_image_labels
-from tools.multiscale import fuse_scores, label_map
+from tools.multiscale import CRF_SCALE, fuse_scores, label_map
 from tools.photo_pipeline import score_photos
 from tools.score_net import ScoreNet, open_net
 from training.machine import add_flags
@@ -61,6 +61,9 @@ def parse_args(argv):
     method.add_argument("--flip", action="store_true", help="average with the mirrored photo")
     method.add_argument("--crf", action=argparse.BooleanOptionalAction, default=True,
                         help="refine with the dense CRF")
+    method.add_argument("--crf-scale", type=float, default=CRF_SCALE, metavar="S",
+                        help="divide the CRF's spatial widths, 80 and 3 pixels, by S: about 500 / the photo's longer "
+                             "side (default: %(default)s)")
     method.add_argument("--mean", type=float, nargs=3, default=voc.MEAN_BGR, metavar=("B", "G", "R"),
                         help="mean pixel to subtract (default: %(default)s)")
     method.add_argument("--output-blob", metavar="NAME",
@@ -71,8 +74,8 @@ def parse_args(argv):
     machine.add_argument("--workers", type=int, default=available_cpus(), metavar="N",
                          help="images whose CRF runs at a time (default: the number of cores)")
     args = parser.parse_args(argv)
-    if min(args.sizes or args.scales or SIZES) <= 0 or args.workers < 1:
-        parser.error("--sizes, --scales and --workers must be positive")
+    if min(*(args.sizes or args.scales or SIZES), args.crf_scale, args.workers) <= 0:
+        parser.error("--sizes, --scales, --crf-scale and --workers must be positive")
     if args.sizes is None and args.scales is None:
         args.sizes = list(SIZES)
     return args
@@ -97,7 +100,7 @@ def main(argv=None):
         if args.scores:
             with atomic_write(args.scores / f"{image_id}.npz") as temporary:
                 np.savez_compressed(temporary, scores=scores.transpose(2, 0, 1).astype(np.float16))
-        result = label_map(scores, image_bgr if args.crf else None, classes)
+        result = label_map(scores, image_bgr if args.crf else None, classes, args.crf_scale)
         save_label_png(args.out / f"{image_id}.png", result)
 
     done = score_photos(net, photos, finish, args, args.workers)
@@ -137,7 +140,7 @@ def start_or_resume(args, ids):
         "net": _sha256(args.net), "weights": _sha256(args.weights),
         "labels": _sha256(args.labels) if args.labels else None,
         "images": str(args.images), "sizes": args.sizes, "scales": args.scales, "flip": args.flip,
-        "crf": args.crf, "mean": list(args.mean), "output_blob": args.output_blob,
+        "crf": args.crf and args.crf_scale, "mean": list(args.mean), "output_blob": args.output_blob,
         "precision": args.precision,
     }
     path = args.out / "settings.json"

@@ -89,6 +89,11 @@ def test_crf_gets_the_rgb_photo_and_log_p_of_the_allowed_classes(rng, crf_calls)
     np.testing.assert_array_equal(labels, np.array([5, 3, 0])[unary.argmax(axis=2)])
 
 
+def test_crf_scale_is_handed_on(rng, crf_calls):
+    multiscale.label_map(rng.normal(size=(4, 5, 3)).astype(np.float32), np.zeros((4, 5, 3), np.uint8), crf_scale=3.0)
+    assert crf_calls[0][2]["scale_factor"] == 3.0
+
+
 def test_crf_is_not_asked_where_only_background_is_allowed(crf_calls):
     scores = np.zeros((4, 5, 6), np.float32)
     labels = multiscale.label_map(scores, np.zeros((4, 5, 3), np.uint8), classes=[0])
