@@ -117,9 +117,9 @@ def files():
         "train-s.prototxt": train_s(),
         "solver-s.prototxt": solver("train-s.prototxt", "models/s", 400, base_lr=0.01),
         "train-f.prototxt": train_f("lists/train_f.txt"),
-        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 200, base_lr=0.01),
+        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 300, base_lr=0.03),
         "train-full.prototxt": train_f("lists/train_full.txt"),
-        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 200, base_lr=0.01),
+        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 300, base_lr=0.03),
         "deploy.prototxt": deploy(),
     }
 

@@ -9,6 +9,6 @@ FULL_WEIGHTS=s
 # Cues: CAM above 30 % of its maximum; background where the saliency is below 0.06 (DSRG).
 CUE_ARGS="--threshold 0.3 --background saliency:0.06"
 # One size of input, that of training, then the CRF; also for the pseudo-labels.
-SEGMENT_S_ARGS="--sizes 129"
-LABEL_ARGS="--sizes 129"
-SEGMENT_F_ARGS="--scales 1"
+SEGMENT_S_ARGS="--sizes 129 --crf-scale 3"
+LABEL_ARGS="--sizes 129 --crf-scale 3"
+SEGMENT_F_ARGS="--scales 1 --crf-scale 3"
