@@ -154,5 +154,5 @@ def test_paths_named_in_readmes_exist():
         text = readme.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (readme.parent / target).exists(), f"{readme}: {target}"
-        for module in re.findall(r"python -m ((?:tools|training|localization_cues|benchmarks)\.\w+)", text):
+        for module in re.findall(r"python -m ((?:tools|training|localization_cues|benchmarks)\.[a-z]\w*)", text):
             assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), f"{readme}: {module}"
