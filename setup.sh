@@ -24,15 +24,15 @@ crf_hash=$(crf_sources | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 have() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
 done_with() { echo "$2" > ".venv/$1.new" && mv ".venv/$1.new" ".venv/$1"; }
 
-if ! [ -x .venv/bin/python ]; then
+# pip is the last thing that making a venv installs: where it does not answer, there is none or half of one
+if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then
   command -v "$PYTHON" > /dev/null || { echo "error: no $PYTHON; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { echo "error: $PYTHON is $("$PYTHON" -V 2>&1), this project needs Python 3.11 or newer; set PYTHON" >&2; exit 1; }
   echo "setup: making .venv with $("$PYTHON" -V)"
-  "$PYTHON" -m venv .venv.new || { echo "error: '$PYTHON -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
-  rm -rf .venv && mv .venv.new .venv
+  rm -rf .venv
+  "$PYTHON" -m venv .venv || { echo "error: '$PYTHON -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
 fi
-# A venv made under another name keeps that name in its scripts, so call modules instead of scripts.
 pip() { .venv/bin/python -m pip --disable-pip-version-check -q "$@"; }
 
 stamp=requirements${1:-}.sha256
