@@ -26,6 +26,7 @@ inline void prefetch(const float* p) {
 template <int N, int T>
 struct Row {
     static constexpr int kFull = N, kTail = T;
+    static constexpr std::size_t kWidth = N > 0 ? kLanes : Half::kLanes;  // of the first plane
     Vec full[N > 0 ? N : 1];
     Half tail;
 
@@ -44,6 +45,28 @@ struct Row {
     void store(float* p) const {
         for (int i = 0; i < N; ++i) full[i].store(p + i * kLanes);
         if constexpr (T > 0) tail.store(p + N * kLanes);
+    }
+    static Row load_vertex(const float* const* planes, std::size_t index) {
+        Row r;
+        for (int i = 0; i < N; ++i) r.full[i] = Vec::load(planes[i] + index * kLanes);
+        if constexpr (T > 0) r.tail = Half::load(planes[N] + index * Half::kLanes);
+        return r;
+    }
+    void store_vertex(float* const* planes, std::size_t index) const {
+        for (int i = 0; i < N; ++i) full[i].store(planes[i] + index * kLanes);
+        if constexpr (T > 0) tail.store(planes[N] + index * Half::kLanes);
+    }
+    Row operator+(const Row& other) const {
+        Row r;
+        for (int i = 0; i < N; ++i) r.full[i] = full[i] + other.full[i];
+        if constexpr (T > 0) r.tail = tail + other.tail;
+        return r;
+    }
+    Row plus_half_of(const Row& other) const {
+        Row r;
+        for (int i = 0; i < N; ++i) r.full[i] = fma(Vec::set(0.5f), other.full[i], full[i]);
+        if constexpr (T > 0) r.tail = fma(Half::set(0.5f), other.tail, tail);
+        return r;
     }
     // this += w * row `index` of the planes.
     void add_vertex(const float* const* planes, std::size_t index, float w) {
@@ -220,46 +243,62 @@ void add_rows(const RowShape& shape, const std::int32_t* vertex, int count, std:
     }
 }
 
-template <class V>
-inline void blur_pairs(const std::int32_t* pairs, std::size_t count, float* plane) {
-    const V half = V::set(0.5f);
-    for (std::size_t i = 0; i < count; ++i) {
-        float* a = plane + static_cast<std::size_t>(pairs[2 * i]) * V::kLanes;
-        float* b = plane + static_cast<std::size_t>(pairs[2 * i + 1]) * V::kLanes;
-        prefetch(plane + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * V::kLanes);
-        prefetch(plane + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * V::kLanes);
-        const V at_a = V::load(a), at_b = V::load(b);
-        fma(half, at_b, at_a).store(a);
-        fma(half, at_a, at_b).store(b);
+template <class R, bool kPrefetch>
+inline void blur_pairs(const BlurStream& stream, float* const* planes) {
+    const std::int32_t* pairs = stream.pairs;
+    for (std::size_t i = 0; i < stream.pair_count; ++i) {
+        if constexpr (kPrefetch) {
+            prefetch(planes[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * R::kWidth);
+            prefetch(planes[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * R::kWidth);
+        }
+        const std::size_t a = static_cast<std::size_t>(pairs[2 * i]),
+                          b = static_cast<std::size_t>(pairs[2 * i + 1]);
+        const R at_a = R::load_vertex(planes, a), at_b = R::load_vertex(planes, b);
+        at_a.plus_half_of(at_b).store_vertex(planes, a);
+        at_b.plus_half_of(at_a).store_vertex(planes, b);
     }
 }
 
-template <class V>
-inline void blur_chains(const std::int32_t* chains, std::size_t length, int vertices, float* plane) {
-    const V half = V::set(0.5f);
-    V before = V::set(0.0f), here = before;
-    std::int32_t at = vertices;
-    for (std::size_t s = 0; s < length; ++s) {
-        prefetch(plane + static_cast<std::size_t>(chains[s + kBlurLookahead]) * V::kLanes);
-        const V ahead = V::load(plane + static_cast<std::size_t>(chains[s]) * V::kLanes);
+template <class R, bool kPrefetch>
+inline void blur_chains(const BlurStream& stream, int vertices, float* const* planes) {
+    const std::int32_t* chains = stream.chains;
+    R before = R::zero(), here = before;
+    std::size_t at = static_cast<std::size_t>(vertices);
+    const std::size_t separator = at;
+    for (std::size_t s = 0; s < stream.chain_length; ++s) {
+        if constexpr (kPrefetch) {
+            prefetch(planes[0] + static_cast<std::size_t>(chains[s + kBlurLookahead]) * R::kWidth);
+        }
+        const std::size_t next = static_cast<std::size_t>(chains[s]);
+        const R ahead = R::load_vertex(planes, next);
         // A separator (number `vertices`) is read as the row of zeros and written to the row behind it.
-        float* out = plane + static_cast<std::size_t>(at + (at == vertices ? 1 : 0)) * V::kLanes;
-        fma(half, before + ahead, here).store(out);
+        here.plus_half_of(before + ahead).store_vertex(planes, at + (at == separator ? 1 : 0));
         before = here;
         here = ahead;
-        at = chains[s];
+        at = next;
     }
 }
 
-void blur(const BlurStream& stream, int vertices, int width, float* plane) {
-    if constexpr (kHasTail > 0) {
-        if (width == Half::kLanes) {
-            blur_pairs<Half>(stream.pairs, stream.pair_count, plane);
-            return blur_chains<Half>(stream.chains, stream.chain_length, vertices, plane);
-        }
+template <class R, bool kPrefetch>
+inline void blur_with(const BlurStream& stream, int vertices, float* const* planes) {
+    blur_pairs<R, kPrefetch>(stream, planes);
+    blur_chains<R, kPrefetch>(stream, vertices, planes);
+}
+
+void blur(const RowShape& shape, const BlurStream& stream, int vertices, int first, int count,
+          float* const* planes) {
+    const bool tail = first + count > shape.full;
+    planes += first;
+    if (count == 1) {
+        if (!tail) return blur_with<Row<1, 0>, true>(stream, vertices, planes);
+        return blur_with<Row<0, kHasTail>, true>(stream, vertices, planes);
     }
-    blur_pairs<Vec>(stream.pairs, stream.pair_count, plane);
-    blur_chains<Vec>(stream.chains, stream.chain_length, vertices, plane);
+    if (count == 2) {
+        if (!tail) return blur_with<Row<2, 0>, false>(stream, vertices, planes);
+        return blur_with<Row<1, kHasTail>, false>(stream, vertices, planes);
+    }
+    if (!tail) return blur_with<Row<3, 0>, false>(stream, vertices, planes);
+    blur_with<Row<2, kHasTail>, false>(stream, vertices, planes);
 }
 
 }  // namespace

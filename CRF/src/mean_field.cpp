@@ -64,7 +64,10 @@ void DenseCrf::Run::allocate() {
         planes_[k].read = lay_planes(workspace_.values[2 * k], lattice.vertices(), rows);
         planes_[k].write =
             one_tile_ ? planes_[k].read : lay_planes(workspace_.values[2 * k + 1], lattice.vertices(), rows);
-        for (int p = 0; p < shape_.planes(); ++p) blur_tasks_.push_back({static_cast<int>(k), p});
+        const int together = planes_together(lattice.vertices());
+        for (int p = 0; p < shape_.planes(); p += together) {
+            blur_tasks_.push_back({static_cast<int>(k), p, std::min(together, shape_.planes() - p)});
+        }
     }
     // Long blurs first: they set the time of the phase.
     std::stable_sort(blur_tasks_.begin(), blur_tasks_.end(), [this](const BlurTask& a, const BlurTask& b) {
@@ -230,9 +233,18 @@ void DenseCrf::Run::blur(int task) {
     const BlurTask& which = blur_tasks_[task];
     const Lattice& lattice = *crf_.kernels_[which.kernel]->lattice;
     for (const BlurStream& stream : lattice.streams()) {
-        vector_.blur(stream, lattice.vertices(), shape_.width(which.plane),
-                     planes_[which.kernel].write[which.plane]);
+        vector_.blur(shape_, stream, lattice.vertices(), which.plane, which.count,
+                     planes_[which.kernel].write.data());
     }
+}
+
+// Planes that are blurred at a time: several while they fit the L2 cache together.
+int DenseCrf::Run::planes_together(int vertices) const {
+    constexpr std::size_t kCache = 1200 * 1024;
+    const std::size_t plane = static_cast<std::size_t>(vertices) * shape_.lanes * sizeof(float);
+    int together = 3;
+    while (together > 1 && plane * together > kCache) --together;
+    return together;
 }
 
 }  // namespace dense_crf

@@ -49,7 +49,7 @@ class DenseCrf::Run {
         std::vector<float*> read, write;  // one pointer a plane
     };
     struct BlurTask {
-        int kernel, plane;
+        int kernel, plane, count;
     };
 
     void allocate();
@@ -62,6 +62,7 @@ class DenseCrf::Run {
                     Workspace::Worker& worker);
     void splat_row(const Tile& tile, int row, const float* q, const Workspace::Worker& worker);
     void blur(int task);
+    int planes_together(int vertices) const;
 
     const DenseCrf& crf_;
     const std::vector<Pass>& passes_;

@@ -40,6 +40,33 @@ inline Vec round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEARES
 // a * 2^n for integral n.
 inline Vec scale_by_power(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
+// Four vectors reduced together: the halves of two go into one, then those of two pairs, and only the last two
+// steps are done within 128 bits; half the work of one after the other.
+template <class Op>
+inline Vec reduce_four(const Vec (&v)[4], Op op) {
+    const Vec ab =
+        op(Vec{_mm512_shuffle_f32x4(v[0].v, v[1].v, 0x44)}, Vec{_mm512_shuffle_f32x4(v[0].v, v[1].v, 0xEE)});
+    const Vec cd =
+        op(Vec{_mm512_shuffle_f32x4(v[2].v, v[3].v, 0x44)}, Vec{_mm512_shuffle_f32x4(v[2].v, v[3].v, 0xEE)});
+    Vec all = op(Vec{_mm512_shuffle_f32x4(ab.v, cd.v, 0x88)}, Vec{_mm512_shuffle_f32x4(ab.v, cd.v, 0xDD)});
+    all = op(all, Vec{_mm512_permute_ps(all.v, 0xB1)});
+    return op(all, Vec{_mm512_permute_ps(all.v, 0x4E)});
+}
+// Quarter p of `all` to vector p.
+inline void spread_quarters(Vec all, Vec (&v)[4]) {
+    v[0].v = _mm512_shuffle_f32x4(all.v, all.v, 0x00);
+    v[1].v = _mm512_shuffle_f32x4(all.v, all.v, 0x55);
+    v[2].v = _mm512_shuffle_f32x4(all.v, all.v, 0xAA);
+    v[3].v = _mm512_shuffle_f32x4(all.v, all.v, 0xFF);
+}
+inline void spread_max(Vec (&v)[4]) {
+    spread_quarters(reduce_four(v, [](Vec a, Vec b) { return max(a, b); }), v);
+}
+inline void spread_inverse_sum(Vec (&v)[4]) {
+    const Vec sums = reduce_four(v, [](Vec a, Vec b) { return a + b; });
+    spread_quarters({_mm512_div_ps(_mm512_set1_ps(1.0f), sums.v)}, v);
+}
+
 // Eight floats, for the last labels of a row.
 struct Half {
     static constexpr int kLanes = 8;

@@ -8,9 +8,12 @@ namespace {
 
 constexpr int kLanes = Vec::kLanes;
 
-// exp(x) for x <= 0, relative error below 1e-7; values under exp(-87) come out as about 1e-38.
+// exp(x) for x <= 0, relative error below 1e-7; 0 below exp(-60) = 9e-27. Smaller numbers would become subnormal
+// further on (times weights, halved by the blur), which is slow and of no use.
 inline Vec exp_nonpositive(Vec x) {
-    x = max(x, Vec::set(-87.0f));
+    const Vec least = Vec::set(-60.0f);
+    const Vec given = x;
+    x = max(x, least);
     const Vec n = round(x * Vec::set(1.44269504f));
     Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
     f = fma(n, Vec::set(2.12194440e-4f), f);
@@ -20,7 +23,17 @@ inline Vec exp_nonpositive(Vec x) {
     p = fma(p, f, Vec::set(1.66665211e-1f));
     p = fma(p, f, Vec::set(4.99999940e-1f));
     p = fma(p, f * f, f) + Vec::set(1.0f);
-    return scale_by_power(p, n);
+    return if_less(given, least, Vec::set(0.0f), scale_by_power(p, n));
+}
+
+// Each vector filled with the largest, or the sum, of its lanes. Vec may bring quicker ones for several at a time.
+template <int K>
+inline void spread_max(Vec (&v)[K]) {
+    for (int p = 0; p < K; ++p) v[p] = Vec::set(horizontal_max(v[p]));
+}
+template <int K>
+inline void spread_inverse_sum(Vec (&v)[K]) {
+    for (int p = 0; p < K; ++p) v[p] = Vec::set(1.0f / horizontal_sum(v[p]));
 }
 
 template <int N, int kPixels>
@@ -31,24 +44,23 @@ inline void softmax_pixels(int stride, float* rows) {
         shift[p] = x[p][0];
         for (int i = 1; i < N; ++i) shift[p] = max(shift[p], x[p][i]);
     }
-    for (int p = 0; p < kPixels; ++p) shift[p] = Vec::set(horizontal_max(shift[p]));
+    spread_max(shift);
     for (int p = 0; p < kPixels; ++p) {
-        sum[p] = Vec::set(0.0f);
         for (int i = 0; i < N; ++i) {
             x[p][i] = exp_nonpositive(x[p][i] - shift[p]);
-            sum[p] = sum[p] + x[p][i];
+            sum[p] = i == 0 ? x[p][0] : sum[p] + x[p][i];
         }
     }
+    spread_inverse_sum(sum);
     for (int p = 0; p < kPixels; ++p) {
-        const Vec inverse = Vec::set(1.0f / horizontal_sum(sum[p]));
-        for (int i = 0; i < N; ++i) (x[p][i] * inverse).store(rows + p * stride + i * kLanes);
+        for (int i = 0; i < N; ++i) (x[p][i] * sum[p]).store(rows + p * stride + i * kLanes);
     }
 }
 
 // Some pixels side by side hide the latency of the horizontal sums.
 template <int N>
 inline void softmax_in_registers(int pixels, int stride, float* rows) {
-    constexpr int kTogether = N <= 2 ? 4 : N <= 4 ? 2 : 1;
+    constexpr int kTogether = N <= 3 ? 4 : 2;
     int p = 0;
     for (; p + kTogether <= pixels; p += kTogether) softmax_pixels<N, kTogether>(stride, rows + p * stride);
     for (; p < pixels; ++p) softmax_pixels<N, 1>(stride, rows + p * stride);

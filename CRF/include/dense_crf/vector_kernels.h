@@ -78,8 +78,11 @@ struct VectorKernels {
     // planes[vertex[i]] += planes[first + i].
     void (*add_rows)(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
                      float* const* planes);
-    // One direction of the blur on one plane, in place: v += (v before + v after) / 2 along each chain.
-    void (*blur)(const BlurStream& stream, int vertices, int width, float* plane);
+    // One direction of the blur on `count` (1 to 3) planes from `first` on, in place: v += (v before + v after) /
+    // 2 along each chain. Several planes at once share the reading of the chains, one alone has the smaller
+    // footprint.
+    void (*blur)(const RowShape& shape, const BlurStream& stream, int vertices, int first, int count,
+                 float* const* planes);
 };
 
 RowShape row_shape(int labels, const VectorKernels& kernels);
