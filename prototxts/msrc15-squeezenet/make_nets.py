@@ -115,10 +115,13 @@ def deploy():
     return n.to_proto()
 
 
-def solver(net, prefix, max_iter, base_lr=1e-3):
-    """Poly 0.9 and gradients clipped at norm 10; a snapshot each quarter, so that a killed run goes on."""
+def solver(net, prefix, max_iter, base_lr=3e-4, clip=2):
+    """Poly 0.9, gradients clipped; a snapshot each quarter, so that a killed run goes on.
+
+    At 1e-3 with norm 10 the fresh branches may die in the first steps and leave nothing but background.
+    """
     return vgg16.solver(net, prefix, max_iter // 4, lr_policy="poly", base_lr=base_lr, power=0.9, max_iter=max_iter,
-                        clip_gradients=10)
+                        clip_gradients=clip)
 
 
 def files():
@@ -126,13 +129,13 @@ def files():
     return {
         "cam-train.prototxt": cam_net(train=True),
         "cam-deploy.prototxt": cam_net(train=False),
-        "solver-cam.prototxt": solver("cam-train.prototxt", "models/cam", 160),
+        "solver-cam.prototxt": solver("cam-train.prototxt", "models/cam", 160, base_lr=1e-3, clip=10),
         "train-s.prototxt": train_s(),
-        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 200),
+        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 400),
         "train-f.prototxt": train_f("lists/train_f.txt"),
-        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 200),
+        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 400),
         "train-full.prototxt": train_f("lists/train_full.txt"),
-        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 200),
+        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 400),
         "deploy.prototxt": deploy(),
     }
 
