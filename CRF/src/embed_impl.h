@@ -13,7 +13,7 @@ namespace {
 // kept as floats, which hold them exactly.
 template <int kDims>
 void embed_lanes(int run_time_dims, const float* scale, const float* features, std::size_t stride,
-                 std::int32_t* vertex, std::int32_t* rank, float* weight) {
+                 std::int32_t* vertex, std::int32_t* order, float* weight) {
     const int dims = kDims > 0 ? kDims : run_time_dims;
     constexpr int kSize = (kDims > 0 ? kDims : kMaxDims) + 1;
     const Vec zero = Vec::set(0.0f), one = Vec::set(1.0f);
@@ -50,7 +50,6 @@ void embed_lanes(int run_time_dims, const float* scale, const float* features, s
         const Vec moved = place[i] + excess;
         const Vec wrap = if_less(moved, zero, up, zero) - if_less(last, moved, up, zero);
         place[i] = moved + wrap;
-        place[i].store_as_int(rank + i * kEmbedWidth);
         wrap.store_as_int(vertex + (dims + 1 + i) * kEmbedWidth);
         x[i] = (x[i] - wrap) * down;
     }
@@ -62,22 +61,27 @@ void embed_lanes(int run_time_dims, const float* scale, const float* features, s
     Vec sorted[kSize];
     for (int r = 0; r <= dims; ++r) {
         const Vec wanted = Vec::set(static_cast<float>(r));
+        Vec which = zero;
         sorted[r] = zero;
-        for (int i = 0; i <= dims; ++i) sorted[r] = if_equal(place[i], wanted, x[i], sorted[r]);
+        for (int i = 0; i <= dims; ++i) {
+            sorted[r] = if_equal(place[i], wanted, x[i], sorted[r]);
+            which = if_equal(place[i], wanted, Vec::set(static_cast<float>(i)), which);
+        }
+        which.store_as_int(order + (dims - r) * kEmbedWidth);
     }
     for (int r = 1; r <= dims; ++r) (sorted[dims - r] - sorted[dims + 1 - r]).store(weight + r * kEmbedWidth);
     (sorted[dims] + (one - sorted[0])).store(weight);
 }
 
 void embed(int dims, const float* scale, const float* features, std::size_t stride, std::int32_t* vertex,
-           std::int32_t* rank, float* weight) {
+           std::int32_t* order, float* weight) {
     for (int l = 0; l < kEmbedWidth; l += Vec::kLanes) {
         if (dims == 2) {
-            embed_lanes<2>(dims, scale, features + l, stride, vertex + l, rank + l, weight + l);
+            embed_lanes<2>(dims, scale, features + l, stride, vertex + l, order + l, weight + l);
         } else if (dims == 5) {
-            embed_lanes<5>(dims, scale, features + l, stride, vertex + l, rank + l, weight + l);
+            embed_lanes<5>(dims, scale, features + l, stride, vertex + l, order + l, weight + l);
         } else {
-            embed_lanes<0>(dims, scale, features + l, stride, vertex + l, rank + l, weight + l);
+            embed_lanes<0>(dims, scale, features + l, stride, vertex + l, order + l, weight + l);
         }
     }
 }

@@ -74,24 +74,21 @@ struct Simplices {
         : dims(d),
           weight(static_cast<std::size_t>(d + 1) * kEmbedWidth),
           vertex(2 * weight.size()),
-          rank(weight.size()),
-          order(d + 1) {}
+          order(weight.size()) {}
 
     // Calls visit(r, key) for corner r = 0..dims of point `lane`.
     template <class Keys, class Visit>
     void for_corners(const Keys& keys, int lane, Visit&& visit) {
-        for (int i = 0; i <= dims; ++i) order[dims - rank[i * kEmbedWidth + lane]] = i;
         typename Keys::Key key = keys.make(vertex.data() + lane);
         for (int r = 0; r <= dims; ++r) {
             visit(r, key);
-            keys.step(key, order[r]);
+            keys.step(key, order[r * kEmbedWidth + lane]);
         }
     }
 
     int dims;
     Buffer<float> weight;
-    Buffer<std::int32_t> vertex, rank;
-    std::vector<int> order;  // coordinates by falling rank
+    Buffer<std::int32_t> vertex, order;
 };
 
 }  // namespace
@@ -139,7 +136,7 @@ void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const T
     float* weight = weight_.data() + tile.first * corners();
     for (std::size_t first = 0; first < pixels; first += kEmbedWidth) {
         kernels.embed(dims_, scales.data(), feature.data() + first, stride, simplices.vertex.data(),
-                      simplices.rank.data(), simplices.weight.data());
+                      simplices.order.data(), simplices.weight.data());
         const int lanes = static_cast<int>(std::min<std::size_t>(kEmbedWidth, pixels - first));
         for (int lane = 0; lane < lanes; ++lane, corner += corners(), weight += corners()) {
             simplices.for_corners(keys, lane, [&](int r, const typename Keys::Key& key) {
@@ -190,7 +187,7 @@ void Lattice::add_origin(const Keys& keys, Index& index) const {
                              zeros(static_cast<std::size_t>(dims_) * kEmbedWidth, 0.0f);
     Simplices simplices(dims_);
     vector_kernels().embed(dims_, scales.data(), zeros.data(), kEmbedWidth, simplices.vertex.data(),
-                           simplices.rank.data(), simplices.weight.data());
+                           simplices.order.data(), simplices.weight.data());
     simplices.for_corners(keys, 0, [&](int, const typename Keys::Key& key) { index.find_or_insert(key); });
 }
 

@@ -14,12 +14,12 @@
 //   rows         2 * 9 N rows of 4 L bytes from L1 and L2, as many multiply-adds of L lanes
 //   blur         about (2 * 6 M5 + 2 * 3 M2) rows of 4 L bytes from L2 and L3
 //   softmax      N L exponentials
-// At 375 x 500 x 21 with M5 = 75,000 and M2 = 25,000 (a noisy image): 26 MB, 320 MB, 92 MB and 4 million. At 20 GB/s
-// from memory, 64 bytes a cycle from L2 and 4 GHz that is 1.3 + 1.3 + 0.5 + 0.7 ms. Measured on one core of a busy
-// machine: 15 ms, of which slice and splat take 6.5, blur 2.7, reading the unary 2 and softmax 1.8, so a factor of
-// four is lost to scattered rows that miss L1. A constant image (rows stay in L1) takes 9 ms. At 375 x 500 x 81:
-// 71 MB, 1.1 GB, 330 MB, 15 million; bound 14 ms, measured 43. At 41 x 41 x 21 everything is in L2 but the work of
-// building the lattice is as large as that of ten updates: 0.6 of 1.7 ms.
+// At 375 x 500 x 21 with M5 = 75,000 and M2 = 25,000 (a noisy image): 26 MB, 320 MB, 92 MB and 4 million. At 20
+// GB/s from memory, 64 bytes a cycle from L2 and 4 GHz that is 1.3 + 1.3 + 0.5 + 0.7 ms. Measured on one core of a
+// busy machine: 15 ms, of which slice and splat take 6.5, blur 2.7, reading the unary 2 and softmax 1.8, so a
+// factor of four is lost to scattered rows that miss L1. A constant image (rows stay in L1) takes 9 ms. At 375 x
+// 500 x 81: 71 MB, 1.1 GB, 330 MB, 15 million; bound 12 ms, measured 43. At 41 x 41 x 21 everything is in L2, and
+// building the lattice takes 0.6 of 1.7 ms.
 #pragma once
 
 #include <atomic>

@@ -53,10 +53,10 @@ struct VectorKernels {
     bool half_tail;  // whether planes of lanes / 2 floats are available
 
     // Finds the enclosing simplex of kEmbedWidth points. features: dims rows, `stride` floats apart; scale: dims.
-    // Out, one row of kEmbedWidth numbers per coordinate 0..dims: remainder-0 vertex, rank of the coordinate and
-    // barycentric weight. `vertex` needs room for twice as many rows.
+    // Out, dims + 1 rows of kEmbedWidth numbers each: remainder-0 vertex by coordinate, coordinates by falling
+    // rank (the steps from corner to corner) and weights by corner. `vertex` needs room for twice as many rows.
     void (*embed)(int dims, const float* scale, const float* features, std::size_t stride, std::int32_t* vertex,
-                  std::int32_t* rank, float* weight);
+                  std::int32_t* order, float* weight);
 
     // rows[p] = sign * source[p], sign = 1 or -1, padding set to `rest`. source rows are `labels` apart.
     void (*load_rows)(const RowShape& shape, const float* source, float sign, float rest, int pixels, float* rows);
