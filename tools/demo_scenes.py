@@ -19,53 +19,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tools.demo_textures import color_distance, noise, random_color, textured
+
 CLASSES = ("background", "beetle", "fish", "owl", "newt", "crab", "snail")
 VOID = 255
 _SUPERSAMPLE = 2    # scenes are drawn at twice their size and averaged down: soft edges, as in photographs
 _SHIFT = 4          # fractional bits of cv2's fixed-point polygon corners
-
-
-# ---------------------------------------------------------------- textures
-def _noise(rng, shape, cell):
-    """Smooth noise of about unit variance whose blobs are `cell` pixels wide; (H, W) float32."""
-    grid = rng.standard_normal((shape[0] // cell + 3, shape[1] // cell + 3)).astype(np.float32)
-    image = cv2.resize(grid, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
-    y, x = rng.integers(0, cell, 2)
-    return image[y:y + shape[0], x:x + shape[1]]
-
-
-def _texture(rng, shape):
-    """A random texture of one of four families with values of about -1..1; (H, W) float32."""
-    family = rng.integers(4)
-    warp = _noise(rng, shape, 24)
-    if family == 0:                                             # stripes, bent
-        angle, period = rng.uniform(0, math.pi), rng.uniform(6, 18)
-        y, x = np.indices(shape, dtype=np.float32)
-        return np.sin((x * math.cos(angle) + y * math.sin(angle)) * (2 * math.pi / period) + 1.5 * warp)
-    if family == 1:                                             # spots
-        return np.tanh(3 * (_noise(rng, shape, int(rng.integers(4, 9))) - 0.6))
-    if family == 2:                                             # clouds
-        return 0.6 * _noise(rng, shape, 16) + 0.4 * _noise(rng, shape, 6)
-    return 0.5 * rng.standard_normal(shape).astype(np.float32) + 0.4 * warp     # grain
-
-
-def _color(rng):
-    """A random BGR colour, neither black nor white; (3,) float32."""
-    hue, saturation, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 215)
-    return cv2.cvtColor(np.uint8([[[hue, saturation, value]]]), cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
-
-
-def _distance(bgr_a, bgr_b):
-    """Distance of two BGR colours in CIE Lab (about 0..100)."""
-    lab = cv2.cvtColor(np.float32([[bgr_a, bgr_b]]) / 255, cv2.COLOR_BGR2LAB)[0]
-    return float(np.linalg.norm(lab[0] - lab[1]))
-
-
-def _textured(rng, shape, color, strength):
-    """A surface of `color` with a random texture in brightness and a weaker one in hue; (H, W, 3) float32."""
-    tint = rng.uniform(-1, 1, 3).astype(np.float32)
-    surface = color + strength * _texture(rng, shape)[..., None]
-    return surface + 0.4 * strength * _noise(rng, shape, 20)[..., None] * tint
 
 
 # ---------------------------------------------------------------- outlines, in units of half a body length
@@ -225,13 +184,13 @@ def _ink(rng, label):
 
 def _paint_creature(rng, canvas, creature, grounds):
     """Paint a creature into canvas (H, W, 3) float32, in place."""
-    color = _color(rng)
+    color = random_color(rng)
     for _ in range(20):             # creatures are seen against their ground, as in most photographs
-        if min(_distance(color, ground) for ground in grounds) > 22:
+        if min(color_distance(color, ground) for ground in grounds) > 22:
             break
-        color = _color(rng)
+        color = random_color(rng)
     head, ink = creature.head, _ink(rng, creature.label)
-    skin = _textured(rng, head.shape, color, rng.uniform(10, 26))
+    skin = textured(rng, head.shape, color, rng.uniform(10, 26))
     skin[creature.motif] += rng.uniform(0.4, 0.7) * (ink - skin[creature.motif])
     for part in [*creature.parts, head]:
         depth = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 3)[part]
@@ -244,20 +203,20 @@ def _paint_creature(rng, canvas, creature, grounds):
 
 def _paint_ground(rng, shape):
     """A ground of one to three textured regions with stones and a light gradient; image and region colours."""
-    grounds = [_color(rng) for _ in range(rng.integers(1, 4))]
-    canvas = _textured(rng, shape, grounds[0], rng.uniform(8, 24))
+    grounds = [random_color(rng) for _ in range(rng.integers(1, 4))]
+    canvas = textured(rng, shape, grounds[0], rng.uniform(8, 24))
     y, x = np.indices(shape, dtype=np.float32)
     for color in grounds[1:]:
         angle = rng.uniform(0, 2 * math.pi)
         side = (x - shape[1] / 2) * math.cos(angle) + (y - shape[0] / 2) * math.sin(angle)
-        beyond = side + 18 * _noise(rng, shape, 48) > rng.uniform(0.05, 0.3) * max(shape)
-        canvas[beyond] = _textured(rng, shape, color, rng.uniform(8, 24))[beyond]
+        beyond = side + 18 * noise(rng, shape, 48) > rng.uniform(0.05, 0.3) * max(shape)
+        canvas[beyond] = textured(rng, shape, color, rng.uniform(8, 24))[beyond]
     for _ in range(rng.integers(0, 4)):
         radius = rng.uniform(8, 28, 2)
         outline = _ellipse(*rng.uniform((0, 0), shape[::-1]), *radius, rng.uniform(0, math.pi))
         stone = _fill(shape, [outline + 0.08 * radius.mean() * rng.standard_normal(outline.shape)])
         depth = cv2.distanceTransform(stone.astype(np.uint8), cv2.DIST_L2, 3)[stone]
-        surface = _textured(rng, shape, _color(rng), rng.uniform(8, 24))
+        surface = textured(rng, shape, random_color(rng), rng.uniform(8, 24))
         canvas[stone] = surface[stone] * (1 - 0.35 * np.exp(-depth / 3))[:, None]
     light = 1 + 0.15 * ((x / shape[1] - 0.5) * rng.uniform(-1, 1) + (y / shape[0] - 0.5) * rng.uniform(-1, 1))
     return canvas * light[..., None], grounds
