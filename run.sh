@@ -4,9 +4,11 @@
 #   bash run.sh                                   sets up and runs the demo on data it makes
 #   DATA_ROOT=~/VOCdevkit/VOC2012 WEIGHTS=vgg16_20M_mc.caffemodel bash run.sh voc12-vgg16
 #   bash run.sh demo --stages cues,train-s        only these stages (what they read must be there)
+#   bash run.sh demo --ablation static            stage s with the changes of prototxts/ablations/static.yaml
 #
 # A stage that is done is skipped; a run that was cut off goes on where it stopped. Everything a run reads and makes
-# lies in work/<experiment>/ (work/<experiment>-seed<N>/ for a seed other than 0).
+# lies in work/<experiment>/ (work/<experiment>-seed<N>/ for a seed other than 0; an ablation in
+# work/<experiment>-<ablation>/, with data, classifier and cues of the plain run, which is made first).
 set -euo pipefail
 
 # ---- settings, each overridable from the environment -----------------------------------------------------------
@@ -22,18 +24,21 @@ SEED=${SEED:-0}                  # seed of fillers, order, mirroring and dropout
 MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (to try things out)
 WORK=${WORK:-work}               # runs are made below this folder
 STAGES=${STAGES:-}               # comma-separated stages; default: all of the experiment
+ABLATION=${ABLATION:-}           # name of a file in prototxts/ablations; --ablation overrides it
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
 ROOT=$PWD
 ALL_STAGES=(data lists cam cues static train-s label train-f full segment evaluate report)
 fail() { echo "error: $*" >&2; exit 1; }
 usage_error() { echo "error: $*" >&2; exit 2; }
+ablations() { for f in prototxts/ablations/*.yaml; do basename "$f" .yaml; done | paste -sd' '; }
 experiments() { for f in prototxts/*/settings.sh; do basename "$(dirname "$f")"; done | paste -sd' '; }
 usage() {
   # the head of this file, as far as it is comment, then the settings
   sed -n '2,/^set -/p' run.sh | sed -n 's/^# \{0,1\}//p'
   echo; echo "Experiments: $(experiments)"
   echo "Stages: ${ALL_STAGES[*]}"
+  echo "Ablations: $(ablations)"
   echo "Settings (environment):"
   sed -n 's/^\([A-Z_]*\)=\${[A-Z_]*:-\([^}]*\)} *# \(.*\)/  \1 (\2): \3/p' run.sh
 }
@@ -44,6 +49,8 @@ while [ $# -gt 0 ]; do
     -h|--help) usage; exit 0 ;;
     --stages) [ $# -ge 2 ] || usage_error "--stages needs a list, e.g. --stages cues,train-s"; STAGES=$2; shift ;;
     --stages=*) STAGES=${1#*=} ;;
+    --ablation) [ $# -ge 2 ] || usage_error "--ablation needs a name, one of: $(ablations)"; ABLATION=$2; shift ;;
+    --ablation=*) ABLATION=${1#*=} ;;
     -*) usage_error "unknown option '$1'; see bash run.sh --help" ;;
     *) [ -z "$experiment_given" ] || usage_error "one experiment at a time, got '$experiment_given' and '$1'"
        EXPERIMENT=$1; experiment_given=$1 ;;
@@ -52,6 +59,8 @@ while [ $# -gt 0 ]; do
 done
 [ -f "prototxts/$EXPERIMENT/settings.sh" ] ||
   usage_error "unknown experiment '$EXPERIMENT'; expected one of: $(experiments)"
+[ -z "$ABLATION" ] || [ -f "prototxts/ablations/$ABLATION.yaml" ] ||
+  usage_error "unknown ablation '$ABLATION'; expected one of: $(ablations)"
 [[ "$SEED" =~ ^[0-9]+$ ]] || usage_error "SEED=$SEED: expected a whole number, 0 or more"
 [[ "$MAX_ITER" =~ ^[0-9]*$ ]] || usage_error "MAX_ITER=$MAX_ITER: expected a whole number"
 [[ "$ENGINE" =~ ^(auto|embedded|caffe)$ ]] || usage_error "ENGINE=$ENGINE: expected auto, embedded or caffe"
@@ -94,9 +103,15 @@ export PYTHONPATH=$ROOT ENGINE CAFFE_ROOT GLOG_minloglevel=${GLOG_minloglevel:-2
 # training step on the CPU. Keep them instead.
 export MALLOC_MMAP_MAX_=${MALLOC_MMAP_MAX_:-0} MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-2147483647}
 suffix=; [ "$SEED" = 0 ] || suffix=-seed$SEED
-RUN=$WORK/$EXPERIMENT$suffix
+BASE=$WORK/$EXPERIMENT$suffix RUN=$WORK/$EXPERIMENT${ABLATION:+-$ABLATION}$suffix
+if [ -n "$ABLATION" ]; then
+  ABLATION='' STAGES=data,lists,cam,cues bash run.sh "$EXPERIMENT"
+  DATA_ROOT=$(cd -P "$BASE/data" && pwd) CUES=$BASE/cues/localization_cues.pickle
+  SKIP_STAGES+=" static label train-f full"  # an ablation is of stage s, unless --stages asks for more
+fi
 mkdir -p "$RUN"/{models,logs,results,stamps,cues}
 cp "prototxts/$EXPERIMENT"/*.prototxt "$RUN"
+[ -z "$ABLATION" ] || python -m tools.ablate "prototxts/ablations/$ABLATION.yaml" "$RUN"
 cd "$RUN"
 if [ -n "$DATA_ROOT" ]; then ln -sfn "$DATA_ROOT" data; elif [ -n "$MAKE_DATA" ]; then ln -sfn made-data data; fi
 
@@ -142,6 +157,7 @@ fi
 mapfile -t finals < <(python -m tools.final_model ${MAX_ITER:+--max-iter $MAX_ITER} solver-{cam,s,f,full}.prototxt)
 CAM=${finals[0]} S=${finals[1]} F=${finals[2]} FULL=${finals[3]}
 STATIC=models/static${S#models/s}
+[ -z "$ABLATION" ] || CAM=$BASE/$CAM
 model_or_file() { case "$1" in cam) echo "$CAM" ;; s) echo "$S" ;; *) echo "$1" ;; esac; }
 FULL_WEIGHTS=$(model_or_file "${FULL_WEIGHTS:-$S_WEIGHTS}")
 S_WEIGHTS=$(model_or_file "$S_WEIGHTS"); F_WEIGHTS=$(model_or_file "$F_WEIGHTS")
@@ -183,7 +199,7 @@ if selected evaluate; then
     stage evaluate-cues --reads "$CUE_FILE" lists/input_list.txt --makes results/cues.json -- \
       python -m localization_cues.evaluate_cues --cues "$CUE_FILE" --list lists/input_list.txt \
       --masks data/SegmentationClass --classes lists/classes.txt --out results/cues.json
-    evaluate labels labels lists/train_id.txt
+    [ ! -d labels ] || evaluate labels labels lists/train_id.txt
     for model in static s f full; do
       [ ! -d "segmentations/$model" ] || evaluate "$model" "segmentations/$model" lists/val_id.txt
     done
