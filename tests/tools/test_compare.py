@@ -1,0 +1,72 @@
+"""tools.compare: seeds make one row, the settings that differ are named, and runs that do not fit are refused."""
+
+import json
+import shutil
+
+import cv2
+import pytest
+
+from tests.conftest import ROOT
+from tools.ablate import main as ablate
+from tools.common import UserError
+from tools.compare import main
+
+
+def make_run(folder, stage_s, seconds, ablation=None, **results):
+    shutil.copytree(ROOT / "prototxts" / "demo", folder)
+    if ablation:
+        ablate([str(ROOT / "prototxts" / "ablations" / f"{ablation}.yaml"), str(folder)])
+    (folder / "results").mkdir()
+    (folder / "stamps").mkdir()
+    for name, miou in {"s": stage_s, **results}.items():
+        (folder / "results" / f"{name}.json").write_text(json.dumps({"miou": miou, "commit": "abc"}))
+    (folder / "stamps" / "train-s.json").write_text(json.dumps({"seconds": seconds, "peak_mib": 1}))
+    return str(folder)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return [make_run(tmp_path / "demo", 0.50, 60, f=0.7), make_run(tmp_path / "demo-seed1", 0.54, 180),
+            make_run(tmp_path / "demo-no-constrain", 0.40, 30, "no-constrain"),
+            make_run(tmp_path / "demo-static", 0.25, 30, "static")]
+
+
+def test_table(runs, capsys):
+    main(runs)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| run | seeds | stage s mIoU (%) | stage f mIoU (%) | stages (min) | differs in |"
+    # mean of 50 and 54 is 52, sample standard deviation 4 / sqrt 2 = 2.8; mean of 1 and 3 minutes is 2
+    assert lines[2] == "| demo | 2 | 52.0 ± 2.8 | 70.0 (of 1) | 2.0 | – |"
+    assert lines[3] == ("| demo-no-constrain | 1 | 40.0 | not run | 0.5 | train-s.prototxt CRF: removed; "
+                        "train-s.prototxt loss-Constrain: removed |")
+    assert lines[4] == ("| demo-static | 1 | 25.0 | not run | 0.5 | "
+                        "train-s.prototxt update-seed.python_param.param_str.grow: default → False |")
+    assert "commit abc;" in lines[-1]
+
+
+def test_writes_table_and_drawing(runs, tmp_path, capsys):
+    main([*runs, "--out", str(tmp_path / "out" / "all")])
+    assert (tmp_path / "out/all.md").read_text() == capsys.readouterr().out
+    image = cv2.imread(str(tmp_path / "out/all.png"))
+    assert image.shape[1] == 840 and image.std() > 10
+
+
+def test_changed_solver_is_named(runs, tmp_path, capsys):
+    solver = tmp_path / "demo-static" / "solver-s.prototxt"
+    solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 0.05"))
+    main([runs[0], runs[3]])
+    assert "solver-s.prototxt base_lr: 0.01 → 0.05" in capsys.readouterr().out
+
+
+def test_refuses_seeds_made_with_other_settings(runs, tmp_path):
+    solver = tmp_path / "demo-seed1" / "solver-s.prototxt"
+    solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 0.05"))
+    with pytest.raises(UserError, match=r"demo-seed1: its prototxts differ .*base_lr: 0.01 → 0.05"):
+        main(runs[:2])
+
+
+def test_refuses_a_run_given_twice_and_a_folder_that_is_none(runs, tmp_path):
+    with pytest.raises(UserError, match="given twice"):
+        main([runs[0], runs[0]])
+    with pytest.raises(UserError, match="has no results/"):
+        main([str(tmp_path)])
