@@ -71,7 +71,7 @@ def _flat(message):
 
 
 def differences(base, other):
-    """Lines that say what `other` has otherwise than `base` (both from `settings`); a layer added or gone is one line."""
+    """Lines that say what `other` has otherwise than `base` (from `settings`); a layer added or gone is one line."""
     whole = {key for key in base.keys() ^ other.keys() if "." not in key.split(" ", 1)[1]}
     lines = []
     for key in sorted(base.keys() | other.keys()):

@@ -1,0 +1,83 @@
+"""Writes the prototxts of this folder: PYTHONPATH=engine:. python prototxts/voc12-resnet101/make_nets.py"""
+
+from pathlib import Path
+
+import caffe
+from caffe import layers as L
+from caffe import params as P
+
+from prototxts import resnet, vgg16
+
+CLASSES = 21
+SIZE = 321
+
+
+def cam_net(train):
+    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, global average."""
+    n = caffe.NetSpec()
+    if train:
+        vgg16.photos(n, "images", "image_ids", SIZE, batch=15, mirror=True)
+        n.targets = vgg16.python([n.image_ids], "ImageLabelLayer", param_str={"classes": CLASSES}, name="Targets",
+                                 propagate_down=[0])
+    else:
+        n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
+    x = vgg16.trunk(n, n.images, stage4_pool=False, conv5_dilation=1)
+    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
+        x = vgg16.conv(n, name, x, 1024, relu=relu, **vgg16.GAUSSIAN)
+        if train:
+            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    n.scores = L.InnerProduct(n.pool_CAM, num_output=CLASSES - 1, bias_term=False,
+                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    if train:
+        n.loss = L.SigmoidCrossEntropyLoss(n.scores, n.targets)
+    return n.to_proto()
+
+
+def train_s():
+    """Stage s: DSRG."""
+    n = caffe.NetSpec()
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, batch=10)
+    scores = resnet.head(n, resnet.trunk(n, images), CLASSES)
+    vgg16.dsrg_supervision(n, scores)
+    return n.to_proto()
+
+
+def train_f(source):
+    """Stage f: cross-entropy on label maps; `source` lists photos and masks."""
+    n = caffe.NetSpec()
+    images, label = vgg16.retraining_data(n, source, SIZE, 10, CLASSES)
+    scores = resnet.head(n, resnet.trunk(n, images), CLASSES)
+    vgg16.retraining_loss(n, scores, label)
+    return n.to_proto()
+
+
+def deploy():
+    """Scores fc8-SEC of photos of any size."""
+    n = caffe.NetSpec()
+    n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
+    resnet.head(n, resnet.trunk(n, n.images), CLASSES)
+    return n.to_proto()
+
+
+def files():
+    """{file name: message} of the experiment; voc12-vgg16's rates; stage s: half batch, twice as long."""
+    f = dict(lr_policy="poly", base_lr=1e-3, power=0.9, max_iter=20000)
+    return {
+        "cam-train.prototxt": cam_net(train=True),
+        "cam-deploy.prototxt": cam_net(train=False),
+        "solver-cam.prototxt": vgg16.solver("cam-train.prototxt", "models/cam", 2000, lr_policy="step", base_lr=1e-3,
+                                            gamma=0.1, stepsize=4000, max_iter=8000),
+        "train-s.prototxt": train_s(),
+        "solver-s.prototxt": vgg16.solver("train-s.prototxt", "models/s", 1000, lr_policy="step", base_lr=5e-4,
+                                          gamma=0.33, stepsize=2000, max_iter=16000),
+        "train-f.prototxt": train_f("lists/train_f.txt"),
+        "solver-f.prototxt": vgg16.solver("train-f.prototxt", "models/f", 2000, **f),
+        "train-full.prototxt": train_f("lists/train_full.txt"),
+        "solver-full.prototxt": vgg16.solver("train-full.prototxt", "models/full", 2000, **f),
+        "deploy.prototxt": deploy(),
+    }
+
+
+if __name__ == "__main__":
+    vgg16.write(Path(__file__).parent, files(), Path(__file__).name)

@@ -1,0 +1,92 @@
+"""voc12-sec, voc12-resnet101 and coco-vgg16: wiring, what is frozen, shapes, and a step forward and back."""
+
+import caffe
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "prototxts"
+
+
+def layers(name):
+    message = text_format.Parse((FOLDER / name).read_text(), caffe.proto.caffe_pb2.NetParameter())
+    return {layer.name: layer for layer in message.layer}
+
+
+def small(name, size, tmp_path):
+    """The deploy net at another input, so that its gradient reaches the first layer."""
+    text = (FOLDER / name / "deploy.prototxt").read_text()
+    assert text.count("dim: 321") == 2
+    path = tmp_path / "net.prototxt"
+    path.write_text("force_backward: true\n" + text.replace("dim: 321", f"dim: {size}"))
+    return caffe.Net(str(path), caffe.TEST)
+
+
+# cells of `size` pixels at stride 8: (size - 1) / 8 + 1
+@pytest.mark.parametrize(("name", "classes", "size", "cells"), [
+    ("voc12-sec", 21, 65, 9), ("voc12-resnet101", 21, 65, 9), ("coco-vgg16", 81, 65, 9),
+])
+def test_forward_and_backward_at_a_small_input(name, classes, size, cells, tmp_path, rng):
+    net = small(name, size, tmp_path)
+    for blobs in net.params.values():
+        if blobs[0].data.ndim == 4:  # convolutions: keep the size of the signal
+            shape = blobs[0].data.shape
+            blobs[0].data[...] = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
+        elif len(blobs) == 3:        # BatchNorm: mean 0, variance 1, counted once
+            blobs[0].data[...], blobs[1].data[...], blobs[2].data[...] = 0, 1, 1
+    net.blobs["images"].data[...] = rng.normal(0, 40, (1, 3, size, size))
+    out = net.forward()["fc8-SEC"]
+    assert out.shape == (1, classes, cells, cells) and np.isfinite(out).all()
+    net.blobs["fc8-SEC"].diff[...] = 1
+    net.backward()
+    gradient = net.params["conv1" if "resnet" in name else "conv1_1"][0].diff
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
+def test_resnet101_has_the_layers_of_deeplab():
+    net = layers("voc12-resnet101/train-s.prototxt")
+    convolutions = [n for n, layer in net.items() if layer.type == "Convolution"]
+    # 101: conv1, 3 x (3 + 4 + 23 + 3), the classifier (here four branches); four shortcuts besides
+    assert len(convolutions) == 1 + 3 * 33 + 4 + 4
+    assert {"res2a_branch1", "res3b3_branch2c", "res4b22_branch2b", "res5c_branch2c", "fc1_voc12_c3"} <= net.keys()
+    dilations = {n: list(net[n].convolution_param.dilation) for n in convolutions}
+    assert dilations["res3b1_branch2b"] == [] and dilations["res4b7_branch2b"] == [2]
+    assert dilations["res5a_branch2b"] == [4]
+    assert [dilations[f"fc1_voc12_c{k}"] for k in range(4)] == [[6], [12], [18], [24]]
+    assert list(net["fc8-SEC"].bottom) == [f"fc1_voc12_c{k}" for k in range(4)]
+
+
+def test_resnet101_normalisation_is_frozen():
+    for name in ("train-s", "train-f", "train-full"):
+        net = layers(f"voc12-resnet101/{name}.prototxt")
+        norms = [layer for layer in net.values() if layer.type in ("BatchNorm", "Scale")]
+        assert len(norms) == 2 * (1 + 3 * 33 + 4)
+        for layer in norms:
+            assert [p.lr_mult for p in layer.param] == [0] * (3 if layer.type == "BatchNorm" else 2)
+            assert layer.type == "Scale" or layer.batch_norm_param.use_global_stats
+
+
+def test_sec_trains_on_fixed_seeds_with_three_losses():
+    net = layers("voc12-sec/train-s.prototxt")
+    losses = {n: list(layer.bottom) for n, layer in net.items() if layer.loss_weight}
+    assert losses == {"loss-Seed": ["fc8-SEC-Softmax", "cues"], "loss-Expand": ["fc8-SEC-Softmax", "labels"],
+                      "loss-Constrain": ["fc8-SEC-Softmax", "fc8-SEC-CRF-log"]}
+    assert "update-seed" not in net and list(net["CRF"].propagate_down) == [False, False]
+    assert list(net["fc6"].convolution_param.dilation) == [12]
+
+
+def test_sec_solver_has_the_papers_numbers():
+    text = (FOLDER / "voc12-sec/solver-s.prototxt").read_text()
+    solver = text_format.Parse(text, caffe.proto.caffe_pb2.SolverParameter())
+    assert (solver.lr_policy, solver.stepsize, solver.max_iter) == ("step", 2000, 8000)
+    assert solver.base_lr == pytest.approx(1e-3) and solver.gamma == pytest.approx(0.1)
+
+
+def test_coco_has_81_classes_everywhere():
+    for name in ("train-s", "train-f", "deploy"):
+        net = layers(f"coco-vgg16/{name}.prototxt")
+        assert {net[f"fc8-SEC_{k}"].convolution_param.num_output for k in range(1, 5)} == {81}
+    assert layers("coco-vgg16/cam-train.prototxt")["scores"].inner_product_param.num_output == 80
+    assert "'classes': 81" in layers("coco-vgg16/train-s.prototxt")["Annotation"].python_param.param_str
