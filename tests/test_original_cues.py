@@ -1,0 +1,64 @@
+"""A cue pickle with the original's keys, in the numbers of the user's own input_list.txt, trains stage s unchanged."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import caffe
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+
+PHOTOS = 16
+CLASSES, CELLS = 7, 33
+
+
+def command(folder, *arguments):
+    return subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=folder, check=True, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": "embedded"})
+
+
+@pytest.fixture
+def run_folder(tmp_path, rng):
+    """A run of the demo with photos, a list numbered in no order from 100 up, and cues under these numbers."""
+    command(tmp_path, "tools.make_demo_data", "--out", "data", "--train", PHOTOS, "--val", 2)
+    for path in (ROOT / "prototxts" / "demo").glob("*.prototxt"):
+        shutil.copy(path, tmp_path)
+    names = sorted(p.name for p in (tmp_path / "data/JPEGImages").iterdir())[:PHOTOS]
+    numbers = [int(n) for n in 100 + rng.permutation(PHOTOS)]
+    cues = {}
+    for number in numbers:
+        label = 1 + number % (CLASSES - 1)
+        row = number - 100  # which number a map belongs to can be read off it
+        cues[f"{number}_labels"] = np.array([label])
+        cues[f"{number}_cues"] = np.array([[0, label], [CELLS - 1, row], [CELLS - 1, 2]])
+    for name in ("lists", "cues", "models"):
+        (tmp_path / name).mkdir()
+    lines = (f"{name} {number}\n" for name, number in zip(names, numbers, strict=True))
+    (tmp_path / "lists/input_list.txt").write_text("".join(lines))
+    (tmp_path / "cues/localization_cues.pickle").write_bytes(pickle.dumps(cues, protocol=2))
+    return tmp_path
+
+
+def test_cues_arrive_with_the_photo_of_their_number(run_folder, monkeypatch):
+    monkeypatch.chdir(run_folder)
+    net = caffe.Net("train-s.prototxt", caffe.TRAIN)
+    net.forward()
+    numbers = net.blobs["image_ids"].data.reshape(-1).astype(int)
+    assert sorted(numbers) == list(range(100, 100 + PHOTOS))
+    for k, number in enumerate(numbers):
+        label = 1 + number % (CLASSES - 1)
+        assert np.flatnonzero(net.blobs["labels"].data[k]).tolist() == [0, label]
+        kind, row, column = (axis.tolist() for axis in np.nonzero(net.blobs["cues"].data[k]))
+        assert kind == [0, label] and row == [CELLS - 1, number - 100]
+        assert column in ([CELLS - 1, 2], [0, CELLS - 3])  # as written, or mirrored
+
+
+def test_stage_s_trains_on_them(run_folder):
+    command(run_folder, "training.train", "--solver", "solver-s.prototxt", "--max-iter", 2, "--precision", "fp32",
+            "--log", "losses.jsonl")
+    assert (run_folder / "models/s_iter_2.caffemodel").stat().st_size > 100_000
+    assert len((run_folder / "losses.jsonl").read_text().splitlines()) == 2
