@@ -109,7 +109,7 @@ def wait_for(path, process, seconds=200):
 
 
 @pytest.mark.parametrize(("arguments", "settings", "status", "says"), [
-    (["nope"], {}, 2, "unknown experiment 'nope'; expected one of: demo "),
+    (["nope"], {}, 2, "unknown experiment 'nope'; expected one of: coco-vgg16 demo "),
     (["demo", "--stages", "cue"], {}, 2, "unknown stage 'cue'; expected some of: data lists"),
     (["--fast"], {}, 2, "unknown option '--fast'; see bash run.sh --help"),
     (["demo", "demo"], {}, 2, "one experiment at a time"),
