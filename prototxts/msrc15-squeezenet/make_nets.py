@@ -115,7 +115,7 @@ def deploy():
     return n.to_proto()
 
 
-def solver(net, prefix, max_iter, base_lr=3e-4, clip=2):
+def solver(net, prefix, max_iter, base_lr=6e-4, clip=2):
     """Poly 0.9, gradients clipped; a snapshot each quarter, so that a killed run goes on.
 
     At 1e-3 with norm 10 the fresh branches may die in the first steps and leave nothing but background.
@@ -131,11 +131,11 @@ def files():
         "cam-deploy.prototxt": cam_net(train=False),
         "solver-cam.prototxt": solver("cam-train.prototxt", "models/cam", 160, base_lr=1e-3, clip=10),
         "train-s.prototxt": train_s(),
-        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 400),
+        "solver-s.prototxt": solver("train-s.prototxt", "models/s", 500),
         "train-f.prototxt": train_f("lists/train_f.txt"),
-        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 400),
+        "solver-f.prototxt": solver("train-f.prototxt", "models/f", 500),
         "train-full.prototxt": train_f("lists/train_full.txt"),
-        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 400),
+        "solver-full.prototxt": solver("train-full.prototxt", "models/full", 500),
         "deploy.prototxt": deploy(),
     }
 
