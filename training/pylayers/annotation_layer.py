@@ -51,9 +51,13 @@ class AnnotationLayer(caffe.Layer):
 
     PARAMS = AnnotationParams
 
-    def setup(self, bottom, top):
+    def configure(self, bottom, top):
+        """The part of setup that opens no file: all that reshape needs."""
         self.params = read_params(self, self.PARAMS)
         expect_blobs(self, bottom, top, ("image ids", "images"), ("labels", "cues", "images"))
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         self._cues = self._load(_find(self.params.cues))
         self._seed = base_seed()
         self._tick = 0

@@ -34,9 +34,13 @@ class ImageLabelLayer(caffe.Layer):
     `classes` is C, background counted, as in every other layer.
     """
 
-    def setup(self, bottom, top):
+    def configure(self, bottom, top):
+        """The part of setup that opens no file: all that reshape needs."""
         self.params = read_params(self, ImageLabelParams)
         expect_blobs(self, bottom, top, ("image ids",), ("targets",))
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         try:
             labels = read_image_labels(self.params.labels, self.params.classes)
             self._targets = self._targets_by_number(labels)

@@ -70,9 +70,13 @@ class ImageSegDataLayer(caffe.Layer):
     depend on numpy's seed and the number of the batch alone. Masks are read as indices, palette or gray.
     """
 
-    def setup(self, bottom, top):
+    def configure(self, bottom, top):
+        """The part of setup that opens no file: all that reshape needs."""
         self.params = read_params(self, ImageSegDataParams)
         expect_blobs(self, bottom, top, (), ("data", "labels"))
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         self._tick = 0
         self._rank, self._count = process_share(caffe)
         self._batches = self._told(SegmentationBatches, self.params, base_seed(), self._count)
