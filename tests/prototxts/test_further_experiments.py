@@ -1,11 +1,16 @@
 """voc12-sec, voc12-resnet101 and coco-vgg16: wiring, what is frozen, shapes, and a step forward and back."""
 
+import re
+
 import caffe
 import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from localization_cues import make_cues
+from localization_cues.cam import CamNet
 from tests.conftest import ROOT
+from training.param_str import parse_param_str
 
 FOLDER = ROOT / "prototxts"
 
@@ -89,4 +94,21 @@ def test_coco_has_81_classes_everywhere():
         net = layers(f"coco-vgg16/{name}.prototxt")
         assert {net[f"fc8-SEC_{k}"].convolution_param.num_output for k in range(1, 5)} == {81}
     assert layers("coco-vgg16/cam-train.prototxt")["scores"].inner_product_param.num_output == 80
-    assert "'classes': 81" in layers("coco-vgg16/train-s.prototxt")["Annotation"].python_param.param_str
+    assert layers("coco-vgg16/train-s.prototxt")["Annotation"].python_param.layer == "AnnotationLayerCOCO"
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FOLDER.glob("*/cam-deploy.prototxt")))
+def test_class_maps_are_found_in_the_classifier_as_the_settings_say(name):
+    """And have a channel for every class and the size of the cues that train-s wants."""
+    line = re.search(r'^CUE_ARGS="(.*)"$', (FOLDER / name / "settings.sh").read_text(), re.MULTILINE)[1]
+    files = ("--net", "--weights", "--list", "--images", "--labels", "--out")
+    args = make_cues.parse_args([*line.split(), *(word for flag in files for word in (flag, "x.npz"))])
+    net = caffe.Net(str(FOLDER / name / "cam-deploy.prototxt"), caffe.TEST)
+    CamNet(net, args.maps_blob, args.classifier, args.features_blob)
+    maps = net.blobs[args.features_blob or args.maps_blob or net.outputs[0]]
+    annotation = layers(f"{name}/train-s.prototxt")["Annotation"].python_param
+    classes = 81 if annotation.layer == "AnnotationLayerCOCO" else 21
+    keys = {"classes": classes, "size": [41, 41], **parse_param_str(annotation.param_str)}
+    assert tuple(maps.shape[2:]) == tuple(np.broadcast_to(keys["size"], 2))
+    channels = net.params[args.classifier][0].shape[0] if args.classifier else maps.shape[1]
+    assert channels == keys["classes"] - 1
