@@ -174,19 +174,20 @@ CAM=${finals[0]} S=${finals[1]} F=${finals[2]} FULL=${finals[3]}
 STATIC=models/static${S#models/s}
 [ -z "$ABLATION" ] || CAM=$BASE/$CAM
 model_or_file() { case "$1" in cam) echo "$CAM" ;; s) echo "$S" ;; *) echo "$1" ;; esac; }
+# With finished cues the classifier is trained only where stage s starts from it; an ablation takes the plain run's.
+NEEDS_CAM=yes
+[ -z "$CUES" ] || { [ "$S_WEIGHTS" = cam ] && [ -z "$ABLATION" ]; } || NEEDS_CAM=
 FULL_WEIGHTS=$(model_or_file "${FULL_WEIGHTS:-$S_WEIGHTS}")
 S_WEIGHTS=$(model_or_file "$S_WEIGHTS"); F_WEIGHTS=$(model_or_file "$F_WEIGHTS")
 
+[ -z "$NEEDS_CAM" ] || ! selected cam || PREFIX=cam train cam cam "$CAM_WEIGHTS"
 if [ -n "$CUES" ]; then
   ln -sfn "$CUES" "$CUE_FILE"
-else
-  selected cam && PREFIX=cam train cam cam "$CAM_WEIGHTS"
-  if selected cues; then
-    # shellcheck disable=SC2086
-    stage cues --reads cam-deploy.prototxt "$CAM" lists/input_list.txt lists/image_labels.txt --makes "$CUE_FILE" -- \
-      python -m localization_cues.make_cues --net cam-deploy.prototxt --weights "$CAM" --list lists/input_list.txt \
-      --images data/JPEGImages --labels lists/image_labels.txt --out "$CUE_FILE" $CUE_ARGS
-  fi
+elif selected cues; then
+  # shellcheck disable=SC2086
+  stage cues --reads cam-deploy.prototxt "$CAM" lists/input_list.txt lists/image_labels.txt --makes "$CUE_FILE" -- \
+    python -m localization_cues.make_cues --net cam-deploy.prototxt --weights "$CAM" --list lists/input_list.txt \
+    --images data/JPEGImages --labels lists/image_labels.txt --out "$CUE_FILE" $CUE_ARGS
 fi
 export TRAIN_READS=$CUE_FILE
 selected static && PREFIX=static train static s "$S_WEIGHTS" --set "$STATIC_SET" --snapshot-prefix models/static
