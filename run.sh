@@ -16,12 +16,15 @@ EXPERIMENT=${EXPERIMENT:-demo}   # folder below prototxts/; the first argument o
 DATA_ROOT=${DATA_ROOT:-}         # photos in VOC layout (see README); the demo makes its own
 WEIGHTS=${WEIGHTS:-}             # .caffemodel trained on ImageNet to start from; the demo starts from nothing
 CUES=${CUES:-}                   # a finished cue file (.pickle or .npz) instead of the stages cam and cues
+INPUT_LIST=${INPUT_LIST:-}       # the list "<photo> <number>" that came with CUES, whose numbers are its keys
+MASKS=${MASKS:-SegmentationClass}  # folder of DATA_ROOT with the true masks (with SBD: SegmentationClassAug)
 ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
 DEVICE=${DEVICE:-cpu}            # cpu, or a GPU number
 PRECISION=${PRECISION:-auto}     # auto (bf16 where the device has it, else fp32) | fp32 | tf32 | bf16
 SEED=${SEED:-0}                  # seed of fillers, order, mirroring and dropout
 MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (to try things out)
+BATCH=${BATCH:-}                 # photos an iteration instead of the experiment's (to try things out)
 WORK=${WORK:-work}               # runs are made below this folder
 STAGES=${STAGES:-}               # comma-separated stages; default: all of the experiment
 ABLATION=${ABLATION:-}           # name of a file in prototxts/ablations; --ablation overrides it
@@ -63,6 +66,7 @@ done
   usage_error "unknown ablation '$ABLATION'; expected one of: $(ablations)"
 [[ "$SEED" =~ ^[0-9]+$ ]] || usage_error "SEED=$SEED: expected a whole number, 0 or more"
 [[ "$MAX_ITER" =~ ^[0-9]*$ ]] || usage_error "MAX_ITER=$MAX_ITER: expected a whole number"
+[[ "$BATCH" =~ ^([1-9][0-9]*)?$ ]] || usage_error "BATCH=$BATCH: expected a whole number, 1 or more"
 [[ "$ENGINE" =~ ^(auto|embedded|caffe)$ ]] || usage_error "ENGINE=$ENGINE: expected auto, embedded or caffe"
 for s in ${STAGES//,/ }; do
   [[ " ${ALL_STAGES[*]} " == *" $s "* ]] || usage_error "unknown stage '$s'; expected some of: ${ALL_STAGES[*]}"
@@ -77,12 +81,14 @@ S_WEIGHTS=$WEIGHTS    # where stage s (and static) starts; 'cam' = from the clas
 F_WEIGHTS=s           # where stage f starts; 's' = from stage s
 FULL_WEIGHTS=         # where the fully supervised reference starts ('cam', 's' or a file); default: as stage s
 STATIC_SET="update-seed.grow=false"  # what makes stage s the static-seeds baseline
+CUE_FILE=cues/localization_cues.pickle  # where train-s looks for the cues
 CUE_ARGS= SEGMENT_S_ARGS= LABEL_ARGS= SEGMENT_F_ARGS=
 # shellcheck disable=SC1090
 . "prototxts/$EXPERIMENT/settings.sh"
 
 absolute() { case "$1" in ""|/*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 DATA_ROOT=$(absolute "$DATA_ROOT"); WEIGHTS=$(absolute "$WEIGHTS"); CUES=$(absolute "$CUES"); WORK=$(absolute "$WORK")
+INPUT_LIST=$(absolute "$INPUT_LIST")
 for v in CAM_WEIGHTS S_WEIGHTS F_WEIGHTS FULL_WEIGHTS; do [ -f "${!v}" ] && printf -v "$v" %s "$(absolute "${!v}")"; done
 if [ -z "$MAKE_DATA" ]; then
   [ -n "$DATA_ROOT" ] || usage_error "experiment $EXPERIMENT needs DATA_ROOT, a folder in VOC layout (JPEGImages/, ImageSets/, ...)"
@@ -94,6 +100,7 @@ fi
 [ -z "$NEEDS_WEIGHTS" ] || [ -n "$WEIGHTS" ] || usage_error "experiment $EXPERIMENT needs WEIGHTS, $NEEDS_WEIGHTS"
 [ -z "$WEIGHTS" ] || [ -f "$WEIGHTS" ] || fail "WEIGHTS=$WEIGHTS: no such file"
 [ -z "$CUES" ] || [ -f "$CUES" ] || fail "CUES=$CUES: no such file"
+[ -z "$INPUT_LIST" ] || [ -f "$INPUT_LIST" ] || fail "INPUT_LIST=$INPUT_LIST: no such file"
 
 # ---- set-up ----------------------------------------------------------------------------------------------------
 bash setup.sh
@@ -104,16 +111,18 @@ export PYTHONPATH=$ROOT ENGINE CAFFE_ROOT GLOG_minloglevel=${GLOG_minloglevel:-2
 export MALLOC_MMAP_MAX_=${MALLOC_MMAP_MAX_:-0} MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-2147483647}
 suffix=; [ "$SEED" = 0 ] || suffix=-seed$SEED
 BASE=$WORK/$EXPERIMENT$suffix RUN=$WORK/$EXPERIMENT${ABLATION:+-$ABLATION}$suffix
-if [ -n "$ABLATION" ]; then
-  ABLATION='' STAGES=data,lists,cam,cues bash run.sh "$EXPERIMENT"
-  DATA_ROOT=$(cd -P "$BASE/data" && pwd) CUES=$BASE/cues/localization_cues.pickle
-  SKIP_STAGES+=" static label train-f full"  # an ablation is of stage s, unless --stages asks for more
-fi
 mkdir -p "$RUN"/{models,logs,results,stamps,cues}
 cp "prototxts/$EXPERIMENT"/*.prototxt "$RUN"
-[ -z "$ABLATION" ] || python -m tools.ablate "prototxts/ablations/$ABLATION.yaml" "$RUN"
+if [ -n "$ABLATION" ]; then
+  python -m tools.ablate "prototxts/ablations/$ABLATION.yaml" "$RUN"  # first: it may not fit this experiment
+  ABLATION='' STAGES=data,lists,cam,cues bash run.sh "$EXPERIMENT"
+  DATA_ROOT=$(cd -P "$BASE/data" && pwd) CUES=$BASE/$CUE_FILE
+  SKIP_STAGES+=" static label train-f full"  # an ablation is of stage s, unless --stages asks for more
+fi
+[ -z "$BATCH" ] || python -m tools.set_batch "$BATCH" "$RUN"
 cd "$RUN"
 if [ -n "$DATA_ROOT" ]; then ln -sfn "$DATA_ROOT" data; elif [ -n "$MAKE_DATA" ]; then ln -sfn made-data data; fi
+ln -sfn "data/$MASKS" masks
 
 selected() {
   if [ -n "$STAGES" ]; then [[ ",$STAGES," == *",$1,"* ]]; else [[ " $SKIP_STAGES " != *" $1 "* ]]; fi
@@ -138,8 +147,14 @@ segment() { # segment NAME WEIGHTS IDS OUT [ARG..]
 }
 evaluate() { # evaluate NAME FOLDER IDS
   stage "evaluate-$1" --reads "$2" "$3" lists/classes.txt --makes "results/$1.json" -- \
-    python -m tools.evaluate --pred "$2" --gt data/SegmentationClass --list "$3" --classes lists/classes.txt \
+    python -m tools.evaluate --pred "$2" --gt "data/$MASKS" --list "$3" --classes lists/classes.txt \
     --out "results/$1.json"
+}
+has_masks() { # has_masks IDS: whether all of them have a true mask; if not, says so
+  local id missing=0
+  while read -r id; do [ -f "data/$MASKS/$id.png" ] || missing=$((missing + 1)); done < "$1"
+  [ "$missing" = 0 ] || echo "== evaluate: photos of $1 left out, $missing of them have no mask in DATA_ROOT/$MASKS"
+  [ "$missing" = 0 ]
 }
 
 # ---- the stages ------------------------------------------------------------------------------------------------
@@ -148,10 +163,10 @@ if selected data && [ -z "$DATA_ROOT" ] && [ -n "$MAKE_DATA" ]; then
   stage data --makes made-data -- $MAKE_DATA --out made-data --seed "$SEED"
 fi
 if selected lists; then
-  reads=(data/ImageSets/Segmentation)
-  for f in data/image_labels.txt data/classes.txt data/Annotations; do [ ! -e "$f" ] || reads+=("$f"); done
+  reads=(data/ImageSets/Segmentation ${INPUT_LIST:+"$INPUT_LIST"})
+  for f in data/{image_labels,classes,image_ids}.txt data/Annotations; do [ ! -e "$f" ] || reads+=("$f"); done
   stage lists --reads "${reads[@]}" --makes lists/input_list.txt lists/classes.txt -- \
-    python -m tools.make_lists --data data --out lists
+    python -m tools.make_lists --data data --out lists --masks masks ${INPUT_LIST:+--numbers "$INPUT_LIST"}
 fi
 # <prefix>_iter_<max_iter>.caffemodel of every solver of the experiment
 mapfile -t finals < <(python -m tools.final_model ${MAX_ITER:+--max-iter $MAX_ITER} solver-{cam,s,f,full}.prototxt)
@@ -159,20 +174,20 @@ CAM=${finals[0]} S=${finals[1]} F=${finals[2]} FULL=${finals[3]}
 STATIC=models/static${S#models/s}
 [ -z "$ABLATION" ] || CAM=$BASE/$CAM
 model_or_file() { case "$1" in cam) echo "$CAM" ;; s) echo "$S" ;; *) echo "$1" ;; esac; }
+# With finished cues the classifier is trained only where stage s starts from it; an ablation takes the plain run's.
+NEEDS_CAM=yes
+[ -z "$CUES" ] || { [ "$S_WEIGHTS" = cam ] && [ -z "$ABLATION" ]; } || NEEDS_CAM=
 FULL_WEIGHTS=$(model_or_file "${FULL_WEIGHTS:-$S_WEIGHTS}")
 S_WEIGHTS=$(model_or_file "$S_WEIGHTS"); F_WEIGHTS=$(model_or_file "$F_WEIGHTS")
-CUE_FILE=cues/localization_cues.pickle
 
+[ -z "$NEEDS_CAM" ] || ! selected cam || PREFIX=cam train cam cam "$CAM_WEIGHTS"
 if [ -n "$CUES" ]; then
   ln -sfn "$CUES" "$CUE_FILE"
-else
-  selected cam && PREFIX=cam train cam cam "$CAM_WEIGHTS"
-  if selected cues; then
-    # shellcheck disable=SC2086
-    stage cues --reads cam-deploy.prototxt "$CAM" lists/input_list.txt lists/image_labels.txt --makes "$CUE_FILE" -- \
-      python -m localization_cues.make_cues --net cam-deploy.prototxt --weights "$CAM" --list lists/input_list.txt \
-      --images data/JPEGImages --labels lists/image_labels.txt --out "$CUE_FILE" $CUE_ARGS
-  fi
+elif selected cues; then
+  # shellcheck disable=SC2086
+  stage cues --reads cam-deploy.prototxt "$CAM" lists/input_list.txt lists/image_labels.txt --makes "$CUE_FILE" -- \
+    python -m localization_cues.make_cues --net cam-deploy.prototxt --weights "$CAM" --list lists/input_list.txt \
+    --images data/JPEGImages --labels lists/image_labels.txt --out "$CUE_FILE" $CUE_ARGS
 fi
 export TRAIN_READS=$CUE_FILE
 selected static && PREFIX=static train static s "$S_WEIGHTS" --set "$STATIC_SET" --snapshot-prefix models/static
@@ -195,16 +210,16 @@ if selected segment; then
   done
 fi
 if selected evaluate; then
-  if [ -d data/SegmentationClass ]; then
+  if has_masks lists/train_id.txt; then
     stage evaluate-cues --reads "$CUE_FILE" lists/input_list.txt --makes results/cues.json -- \
       python -m localization_cues.evaluate_cues --cues "$CUE_FILE" --list lists/input_list.txt \
-      --masks data/SegmentationClass --classes lists/classes.txt --out results/cues.json
+      --masks "data/$MASKS" --classes lists/classes.txt --out results/cues.json
     [ ! -d labels ] || evaluate labels labels lists/train_id.txt
+  fi
+  if has_masks lists/val_id.txt; then
     for model in static s f full; do
       [ ! -d "segmentations/$model" ] || evaluate "$model" "segmentations/$model" lists/val_id.txt
     done
-  else
-    echo "== evaluate: left out, DATA_ROOT has no SegmentationClass"
   fi
 fi
 selected report && python -m tools.report .

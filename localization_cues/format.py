@@ -6,10 +6,10 @@ holds ``'%i_labels'``, the 1-D classes of the image without background, and ``'%
 class, row, column, one column of it per marked cell of the map (class 0 is background).
 
 A pickle can run code when it is read, so it is read here by an unpickler that knows numpy arrays and nothing
-else. ``.npz`` holds the same content in five flat arrays and loads without any pickle.
+else. ``.npz`` holds the same content in five flat arrays of small integers and loads without any pickle. It is mapped
+into memory, so that reading takes no more memory for many images than for few; a pickle has to be read whole.
 """
 
-import os
 import pickle
 import re
 import zipfile
@@ -18,21 +18,22 @@ from pathlib import Path
 
 import numpy as np
 
-from localization_cues.array_pickle import dump_arrays, load_arrays
+from localization_cues.array_pickle import load_arrays
+from localization_cues.entries import CueError, checked_pair, integers, no_labels, small_type
+from localization_cues.mapping import map_arrays
+from localization_cues.writer import PICKLE_SUFFIXES, CueWriter
 
-PICKLE_SUFFIXES = (".pickle", ".pkl")
+__all__ = ["PICKLE_SUFFIXES", "CueError", "Cues", "cues_from_map", "load_cues", "map_from_cues", "save_cues"]
+
 NPZ_ARRAYS = ("indices", "label_offsets", "labels", "cue_offsets", "cues")
-
-
-class CueError(ValueError):
-    """A cue file cannot be read, or holds what no layer could use. The message names file and image."""
+BLOCK = 1 << 20  # cues looked at together
 
 
 class Cues(Mapping):
     """Cues of many images: image number -> ``(labels, cues)``.
 
-    ``labels`` is int64 (k,), classes >= 1; ``cues`` is int64 (3, n) with rows class, row, column. Both are
-    views into arrays shared by all images: do not write to them.
+    ``labels`` is int64 (k,), classes >= 1; ``cues`` is int64 (3, n) with rows class, row, column: copies, made when
+    they are asked for out of flat arrays of the narrowest integer type.
 
     Parameters
     ----------
@@ -45,14 +46,19 @@ class Cues(Mapping):
     def __init__(self, items, source="cues"):
         self.source = str(source)
         numbers = sorted(int(index) for index in items)
-        pairs = [_checked_pair(items[index], index, self.source) for index in numbers]
-        self._fill(
-            np.array(numbers, np.int64),
-            _offsets(len(labels) for labels, _ in pairs),
-            _joined([labels for labels, _ in pairs], (0,)),
-            _offsets(cues.shape[1] for _, cues in pairs),
-            _joined([cues for _, cues in pairs], (3, 0)),
-        )
+        counts, largest = np.zeros((2, len(numbers) + 1), np.int64), [0, 0]
+        for place, index in enumerate(numbers, 1):
+            for k, values in enumerate(checked_pair(items[index], index, self.source)):
+                counts[k, place] = values.shape[-1]
+                largest[k] = max(largest[k], int(values.max(initial=0)))
+        label_offsets, cue_offsets = counts.cumsum(axis=1)
+        labels = np.empty(label_offsets[-1], small_type(largest[0]))
+        cues = np.empty((3, cue_offsets[-1]), small_type(largest[1]))
+        for place, index in enumerate(numbers):
+            image_labels, image_cues = checked_pair(items[index], index, self.source)
+            labels[label_offsets[place]:label_offsets[place + 1]] = image_labels
+            cues[:, cue_offsets[place]:cue_offsets[place + 1]] = image_cues
+        self._fill(np.array(numbers, np.int64), label_offsets, labels, cue_offsets, cues)
 
     @classmethod
     def from_arrays(cls, arrays, source="cues"):
@@ -63,7 +69,8 @@ class Cues(Mapping):
         for name in NPZ_ARRAYS:
             if name not in arrays:
                 raise CueError(f"{source}: no array {name!r}; a cue file holds {', '.join(NPZ_ARRAYS)}")
-            values.append(_integers(arrays[name], f"{source}: array {name!r}"))
+            array = integers(arrays[name], f"{source}: array {name!r}")
+            values.append(array if name in ("labels", "cues") else array.astype(np.int64))
         indices, label_offsets, labels, cue_offsets, cues = values
         consistent = (
             all(array.ndim == 1 for array in (indices, label_offsets, labels, cue_offsets))
@@ -82,14 +89,12 @@ class Cues(Mapping):
         self._place = {int(index): place for place, index in enumerate(indices)}
         self._indices, self._label_offsets, self._labels = indices, label_offsets, labels
         self._cue_offsets, self._cues = cue_offsets, cues
-        for array in (labels, cues):
-            array.flags.writeable = False
 
     def _check_values(self):
-        """Refuse, on the flat arrays at once, what ``_checked_pair`` refuses image by image."""
+        """Refuse, on the flat arrays at once, what ``checked_pair`` refuses image by image."""
         empty = np.flatnonzero(np.diff(self._label_offsets) == 0)
         if len(empty):
-            raise CueError(_no_labels(self.source, self._indices[empty[0]]))
+            raise CueError(no_labels(self.source, self._indices[empty[0]]))
         if len(self._labels) and self._labels.min() < 1:
             raise CueError(f"{self.source}: a label is {self._labels.min()}; image labels start at class 1")
         if self._cues.size and self._cues.min() < 0:
@@ -98,7 +103,8 @@ class Cues(Mapping):
     def __getitem__(self, index):
         place = self._place[index]
         labels = self._labels[self._label_offsets[place]:self._label_offsets[place + 1]]
-        return labels, self._cues[:, self._cue_offsets[place]:self._cue_offsets[place + 1]]
+        cues = self._cues[:, self._cue_offsets[place]:self._cue_offsets[place + 1]]
+        return labels.astype(np.int64), cues.astype(np.int64)
 
     def __iter__(self):
         return iter(self._place)
@@ -107,7 +113,7 @@ class Cues(Mapping):
         return len(self._place)
 
     def arrays(self):
-        """The five flat arrays by name, as ``from_arrays`` takes them."""
+        """The five flat arrays by name, as ``from_arrays`` takes them: not to be written to."""
         return {"indices": self._indices, "label_offsets": self._label_offsets, "labels": self._labels,
                 "cue_offsets": self._cue_offsets, "cues": self._cues}
 
@@ -119,13 +125,29 @@ class Cues(Mapping):
         """Height and width of the smallest map that holds every cue; (1, 1) without cues."""
         return tuple(int(axis.max(initial=0)) + 1 for axis in self._cues[1:])
 
+    def without_cues(self):
+        """Numbers of the images that have no cue at all, ascending."""
+        return sorted(int(index) for index in self._indices[np.diff(self._cue_offsets) == 0])
+
     def overlaps(self):
         """Numbers of the images in which one cell carries two classes (or one class twice), ascending."""
-        columns = np.vstack([self.image_of_cue(), self._cues[1:]])
-        if not columns.size:
-            return []
-        cells, counts = np.unique(columns, axis=1, return_counts=True)
-        return [int(index) for index in np.unique(cells[0, counts > 1])]
+        height, width = self.least_size()
+        double = []
+        for first, last in self._blocks():
+            images = np.repeat(np.arange(first, last), np.diff(self._cue_offsets[first:last + 1]))
+            _, rows, columns = self._cues[:, self._cue_offsets[first]:self._cue_offsets[last]].astype(np.int64)
+            cells = np.sort((images * height + rows) * width + columns)
+            double += set((cells[1:][cells[1:] == cells[:-1]] // (height * width)).tolist())
+        return sorted(int(index) for index in self._indices[double])
+
+    def _blocks(self):
+        """(first, last + 1) places of images with about a million cues together: temporaries stay small."""
+        first = 0
+        while first < len(self._indices):
+            last = np.searchsorted(self._cue_offsets, self._cue_offsets[first] + BLOCK, "right") - 1
+            last = min(max(int(last), first + 1), len(self._indices))
+            yield first, last
+            first = last
 
     def check(self, num_classes=None, size=None, overlaps=True):
         """Hold the content against a net; raise ``CueError`` naming the first image that does not fit.
@@ -140,12 +162,11 @@ class Cues(Mapping):
             Refuse an image in which one cell carries two classes.
         """
         if num_classes is not None:
-            image_of_label = np.repeat(self._indices, np.diff(self._label_offsets))
-            self._refuse(image_of_label, self._labels, num_classes, "label", "classes.txt names fewer")
-            self._refuse(self.image_of_cue(), self._cues[0], num_classes, "class", "the net has fewer")
+            self._refuse(self._label_offsets, self._labels, num_classes, "label", "classes.txt names fewer")
+            self._refuse(self._cue_offsets, self._cues[0], num_classes, "class", "the net has fewer")
         if size is not None:
             for axis, name in enumerate(("row", "column")):
-                self._refuse(self.image_of_cue(), self._cues[axis + 1], size[axis], name,
+                self._refuse(self._cue_offsets, self._cues[axis + 1], size[axis], name,
                              f"the file was made for another map than {size[0]}x{size[1]}: make it again")
         double = self.overlaps() if overlaps else []
         if double:
@@ -153,11 +174,12 @@ class Cues(Mapping):
                            f"{len(double) - 1} more images; one class a cell "
                            "(localization_cues.merge)")
 
-    def _refuse(self, images, values, limit, name, remedy):
-        bad = np.flatnonzero(values >= limit)
-        if len(bad):
-            raise CueError(f"{self.source}: image {images[bad[0]]} has {name} {values[bad[0]]}, "
-                           f"expected 0 to {limit - 1}; {remedy}")
+    def _refuse(self, offsets, values, limit, name, remedy):
+        if values.max(initial=0) < limit:
+            return
+        bad = int(np.argmax(values >= limit))
+        image = self._indices[np.searchsorted(offsets, bad, "right") - 1]
+        raise CueError(f"{self.source}: image {image} has {name} {values[bad]}, expected 0 to {limit - 1}; {remedy}")
 
 
 def load_cues(path):
@@ -166,12 +188,13 @@ def load_cues(path):
     Parameters
     ----------
     path : str or Path
-        The suffix decides: ``.npz`` for flat arrays, anything else is read as a pickle.
+        Its first bytes decide: those of a zip file for flat arrays, anything else is read as a pickle.
 
     Returns
     -------
     Cues
-        Image number -> (labels int64 (k,), cues int64 (3, n) of class, row, column).
+        Image number -> (labels int64 (k,), cues int64 (3, n) of class, row, column). The arrays of an ``.npz`` stay
+        on disk, mapped; do not write into the file while they are in use (renaming another over it is fine).
 
     Raises
     ------
@@ -182,10 +205,11 @@ def load_cues(path):
     path = Path(path)
     if not path.is_file():
         raise CueError(f"{path}: no such cue file; make it with python -m localization_cues.make_cues")
-    if path.suffix == ".npz":
+    with open(path, "rb") as file:
+        is_archive = file.read(4) == b"PK\x03\x04" or path.resolve().suffix == ".npz"
+    if is_archive:
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                return Cues.from_arrays(dict(archive), path)
+            return Cues.from_arrays(map_arrays(path), path)
         except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
             if isinstance(error, CueError):
                 raise
@@ -210,16 +234,9 @@ def save_cues(path, items):
     items : Cues or mapping of int to (labels, cues)
         Image number -> classes and (3, n) cues. No cell may carry two classes.
     """
-    path = Path(path)
-    cues = items if isinstance(items, Cues) else Cues(items, source=path)
-    cues.check()
-    if path.suffix == ".npz":
-        arrays = {name: _small(array) for name, array in cues.arrays().items()}
-        _write_beside(path, lambda file: np.savez_compressed(file, **arrays))
-    elif path.suffix in PICKLE_SUFFIXES:
-        _write_beside(path, lambda file: file.write(dump_arrays(_original_keys(cues))))
-    else:
-        raise CueError(f"{path}: a cue file ends in .pickle, .pkl or .npz")
+    with CueWriter(path) as writer:
+        for index in sorted(items):
+            writer.add(index, *items[index])
 
 
 def cues_from_map(label_map):
@@ -270,72 +287,6 @@ def _images_of(content, path):
     return {index: (labels, parts["cues"][index]) for index, labels in parts["labels"].items()}
 
 
-def _no_labels(source, index):
-    return (f"{source}: image {index} has no labels; name its classes in image_labels.txt, "
-            "or take its line out of the training list")
-
-
-def _checked_pair(pair, index, source):
-    labels, cues = pair
-    labels = _integers(labels, f"{source}: labels of image {index}")
-    cues = _integers(cues, f"{source}: cues of image {index}")
-    if labels.ndim != 1 or cues.ndim != 2 or cues.shape[0] != 3:
-        raise CueError(f"{source}: image {index} has labels of shape {labels.shape} and cues of shape "
-                       f"{cues.shape}, expected (k,) and (3, n)")
-    if labels.size == 0:
-        raise CueError(_no_labels(source, index))
-    if labels.min() < 1:
-        raise CueError(f"{source}: image {index} has label {labels.min()}; image labels start at class 1")
-    if cues.size and cues.min() < 0:
-        raise CueError(f"{source}: image {index} has a cue {cues.min()}; class, row and column start at 0")
-    return labels, cues
-
-
-def _integers(value, who):
-    """int64 copy of an integer array; an empty array of any number type counts as integer."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
-        raise CueError(f"{who} are {array.dtype}, expected integers")
-    return array.astype(np.int64)
-
-
-def _offsets(lengths):
-    return np.concatenate([[0], np.cumsum(np.fromiter(lengths, np.int64))]).astype(np.int64)
-
-
-def _joined(arrays, empty):
-    return np.concatenate(arrays, axis=-1) if arrays else np.empty(empty, np.int64)
-
-
 def _offsets_fit(offsets, count, total):
     return (len(offsets) == count + 1 and offsets[0] == 0 and offsets[-1] == total
             and bool((np.diff(offsets) >= 0).all()))
-
-
-def _small(array):
-    """The narrowest signed type that holds the array: cue files of VOC shrink eightfold."""
-    for dtype in (np.int8, np.int16, np.int32):
-        if not array.size or array.max() <= np.iinfo(dtype).max:
-            return array.astype(dtype)
-    return array
-
-
-def _original_keys(cues):
-    content = {}
-    for index, (labels, cells) in cues.items():
-        content[f"{index}_labels"] = labels
-        content[f"{index}_cues"] = np.ascontiguousarray(cells)
-    return content
-
-
-def _write_beside(path, write):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(beside, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -18,10 +18,11 @@ import numpy as np
 
 from localization_cues.background import Evidence, background_cells, parse_rule
 from localization_cues.cam import CamNet
-from localization_cues.format import PICKLE_SUFFIXES, Cues, cues_from_map, save_cues
+from localization_cues.format import PICKLE_SUFFIXES, cues_from_map
 from localization_cues.inputs import labels_of, read_photos
 from localization_cues.merge import merge
 from localization_cues.saliency import photo_saliency
+from localization_cues.writer import CueWriter
 from tools import voc
 from tools.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
 from tools.score_net import open_net
@@ -96,11 +97,9 @@ def main(argv=None):
     net = CamNet(open_net(args.net, args.weights, args.device, args.precision),
                  args.maps_blob, args.classifier, args.features_blob)
     cue_size = tuple(args.size or map_size(net))
-    merged = dict(progress(make(net, photos, labels, cue_size, args), "cues", len(photos)))
-    cues = Cues({number: (labels[number], cues_from_map(result.label_map)) for number, result in merged.items()},
-                args.out)
-    save_cues(args.out, cues)
-    report = summary(merged, {number: path.stem for number, path in photos.items()}, cue_size)
+    with CueWriter(args.out) as writer:
+        merged = written(progress(make(net, photos, labels, cue_size, args), "cues", len(photos)), labels, writer)
+        report = summary(merged, {number: path.stem for number, path in photos.items()}, cue_size)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     settings["background"] = [str(rule) for rule in args.background]
     settings["gate"] = args.gate and str(args.gate)
@@ -151,18 +150,28 @@ class SaliencySource:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def written(merged, labels, writer):
+    """Yield the (image number, Merged) pairs on, each after its cues went into the file."""
+    for number, result in merged:
+        writer.add(number, labels[number], cues_from_map(result.label_map))
+        yield number, result
+
+
 def summary(merged, names, cue_size):
-    """Counts of a set of label maps, ready for JSON; images by name."""
-    maps = np.stack([result.label_map for result in merged.values()])
-    return {
-        "images": len(merged),
-        "cue_size": list(cue_size),
-        "foreground": float((maps > 0).mean()),
-        "background": float((maps == 0).mean()),
-        "fallback": {names[number]: list(result.fallback) for number, result in merged.items() if result.fallback},
-        "lost": {names[number]: list(result.lost) for number, result in merged.items() if result.lost},
-        "without_background": [names[n] for n, result in merged.items() if not (result.label_map == 0).any()],
-    }
+    """Counts over (image number, Merged) pairs, ready for JSON; images by name. Keeps no map."""
+    images = foreground = background = 0
+    notes = {"fallback": {}, "lost": {}, "without_background": []}
+    for number, result in merged:
+        images += 1
+        foreground += (result.label_map > 0).mean()
+        background += (result.label_map == 0).mean()
+        for key in ("fallback", "lost"):
+            if getattr(result, key):
+                notes[key][names[number]] = list(getattr(result, key))
+        if not (result.label_map == 0).any():
+            notes["without_background"].append(names[number])
+    return {"images": images, "cue_size": list(cue_size), "foreground": float(foreground / images),
+            "background": float(background / images), **notes}
 
 
 def print_summary(path, report):

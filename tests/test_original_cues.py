@@ -57,8 +57,16 @@ def test_cues_arrive_with_the_photo_of_their_number(run_folder, monkeypatch):
         assert column in ([CELLS - 1, 2], [0, CELLS - 3])  # as written, or mirrored
 
 
-def test_stage_s_trains_on_them(run_folder):
-    command(run_folder, "training.train", "--solver", "solver-s.prototxt", "--max-iter", 2, "--precision", "fp32",
-            "--log", "losses.jsonl")
-    assert (run_folder / "models/s_iter_2.caffemodel").stat().st_size > 100_000
-    assert len((run_folder / "losses.jsonl").read_text().splitlines()) == 2
+def test_run_sh_trains_stage_s_on_them_by_the_numbers_of_their_list(run_folder):
+    """CUES and INPUT_LIST: no cues are made, and the run's own list has the user's numbers."""
+    theirs, cues = run_folder / "lists/input_list.txt", run_folder / "cues/localization_cues.pickle"
+    before = cues.read_bytes()
+    settings = {"DATA_ROOT": run_folder / "data", "CUES": cues, "INPUT_LIST": theirs, "WORK": run_folder / "work",
+                "MAX_ITER": 1, "BATCH": 4, "PRECISION": "fp32", "ENGINE": "embedded"}
+    result = subprocess.run(["bash", ROOT / "run.sh", "demo", "--stages", "lists,cam,cues,train-s"], text=True,
+                            env={**os.environ, **{k: str(v) for k, v in settings.items()}}, capture_output=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    run = run_folder / "work/demo"
+    assert sorted((run / "lists/input_list.txt").read_text().split("\n")) == sorted(theirs.read_text().split("\n"))
+    assert (run / "models/s_iter_1.caffemodel").stat().st_size > 100_000
+    assert not (run / "stamps/cues.json").exists() and cues.read_bytes() == before

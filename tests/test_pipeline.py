@@ -19,7 +19,8 @@ WEIGHTS = ("models/cam_iter_3.caffemodel", "models/s_iter_3.caffemodel", "models
 
 def environment(**settings):
     """The caller's environment with the pipeline's own variables as given, in fp32 on few threads."""
-    own = ("DATA_ROOT", "WEIGHTS", "CUES", "SEED", "STAGES", "DEVICE", "ENGINE", "EXPERIMENT")
+    own = ("DATA_ROOT", "WEIGHTS", "CUES", "INPUT_LIST", "MASKS", "BATCH", "SEED", "STAGES", "DEVICE", "ENGINE",
+           "EXPERIMENT")
     keep = {k: v for k, v in os.environ.items() if k not in own}
     return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **{k: str(v) for k, v in settings.items()}}
 
@@ -77,6 +78,24 @@ def test_second_call_does_nothing_again(whole_run, folder):
     assert not (whole_run / "stale").exists()
 
 
+def test_photos_without_true_masks_are_left_out_of_the_evaluation(whole_run, folder):
+    """As with VOC's own masks and the longer list of SBD; MASKS names another folder of them."""
+    root = folder / "val-masks"
+    shutil.copytree(folder / "data", root)
+    (root / "SegmentationClass").rename(root / "Masks")
+    for image_id in (whole_run / "lists/train_id.txt").read_text().split():
+        (root / "Masks" / f"{image_id}.png").unlink()
+    work = folder / "work3"
+    shutil.copytree(whole_run, work / "demo", symlinks=True)
+    for result in (work / "demo/results").glob("*.json"):
+        result.unlink()
+    result = run("demo", "--stages", "evaluate", DATA_ROOT=root, MASKS="Masks", WORK=work, MAX_ITER=3)
+    assert result.returncode == 0, result.stderr
+    assert "photos of lists/train_id.txt left out, 16 of them have no mask in DATA_ROOT/Masks" in result.stdout
+    made = {path.stem for path in (work / "demo/results").glob("*.json")}
+    assert made == {"static", "s", "f", "full"}
+
+
 def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder):
     """The same run without SegmentationClass, killed once while it trains, ends with the same weights and labels."""
     bare = folder / "bare"
@@ -121,6 +140,8 @@ def wait_for(path, process, seconds=200):
     (["voc12-vgg16"], {"DATA_ROOT": "DATA"}, 2, "experiment voc12-vgg16 needs WEIGHTS, VGG16 trained on ImageNet"),
     (["voc12-vgg16"], {"DATA_ROOT": "DATA", "WEIGHTS": "/no/such"}, 1, "WEIGHTS=/no/such: no such file"),
     (["demo"], {"CUES": "/no/such"}, 1, "CUES=/no/such: no such file"),
+    (["demo"], {"INPUT_LIST": "/no/such"}, 1, "INPUT_LIST=/no/such: no such file"),
+    (["demo"], {"BATCH": "0"}, 2, "BATCH=0: expected a whole number, 1 or more"),
 ])
 def test_refuses_in_one_line(folder, tmp_path, arguments, settings, status, says):
     places = {"EMPTY": tmp_path, "DATA": folder / "data"}

@@ -3,10 +3,13 @@
     python -m tools.compare work/demo work/demo-seed1 work/demo-static work/demo-static-seed1
 
 Folders that differ in their seed alone (NAME and NAME-seed<N>) are one row, mean ± standard deviation. The settings are
-those of the prototxts in the folders, against the first row's. Writes --out NAME.md and NAME.png where asked.
+those of the prototxts in the folders and of the commands of their stages, against the first row's; of the commands only
+stages that both have run are compared (an ablation takes data, classifier and cues from the plain run, and its time is
+without theirs). Writes --out NAME.md and NAME.png where asked.
 """
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from tools.report import ROWS, mean_and_spread, read_run
 from training.param_str import parse_param_str
 
 #: heads of the columns of mIoU, by the names of tools.report
+#: flags that say where and when, not how
+PLACES = ("--seed", "--weights", "--device", "--resume", "--workers")
 HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
 
 
@@ -31,7 +36,8 @@ def settings(folder, pb):
     Returns
     -------
     dict of str to str
-        "train-s.prototxt CRF.param_str.scale" -> "15" and so on; a layer that is there has "... CRF" -> its type.
+        "train-s.prototxt CRF.param_str.scale" -> "15" and so on; a layer that is there has "... CRF" -> its type; of
+        the commands "stage train-s --max-iter" -> "3", and "stage train-s" -> "run".
 
     Raises
     ------
@@ -51,7 +57,18 @@ def settings(folder, pb):
         for layer in message.layer:
             found[f"{path.name} {layer.name}"] = layer.type
             found |= {f"{path.name} {layer.name}.{key}": value for key, value in _flat(layer)}
+    for path in sorted(Path(folder, "stamps").glob("*.json")):
+        command = json.loads(path.read_text(encoding="utf-8")).get("command", [])
+        found[f"stage {path.stem}"] = "run"
+        found |= {f"stage {path.stem} {flag}": value for flag, value in _flags(command) if flag not in PLACES}
     return found
+
+
+def _flags(command):
+    """(flag, values) of a command line; a flag alone has 'set'."""
+    starts = [k for k, word in enumerate(command) if word.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(command)], strict=True):
+        yield command[start], " ".join(command[start + 1:end]) or "set"
 
 
 def _flat(message):
@@ -72,16 +89,23 @@ def _flat(message):
 
 def differences(base, other):
     """Lines that say what `other` has otherwise than `base` (from `settings`); a layer added or gone is one line."""
-    whole = {key for key in base.keys() ^ other.keys() if "." not in key.split(" ", 1)[1]}
+    changed = {key for key in base.keys() | other.keys() if base.get(key) != other.get(key)}
+    whole = {key for key in changed if key not in base or key not in other if _is_layer(key)}
+    alone = {key for key in changed if key.startswith("stage ") and key.count(" ") == 1}  # stages that one has run
     lines = []
-    for key in sorted(base.keys() | other.keys()):
-        if base.get(key) == other.get(key):
+    for key in sorted(changed):
+        if " ".join(key.split(" ")[:2]) in alone:
             continue
         if key in whole:
             lines.append(f"{key}: {'added' if key in other else 'removed'}")
         elif not any(key.startswith(f"{layer}.") for layer in whole):
             lines.append(f"{key}: {base.get(key, 'default')} → {other.get(key, 'default')}")
     return lines
+
+
+def _is_layer(key):
+    name, rest = key.split(" ", 1)
+    return name != "stage" and not name.startswith("solver") and "." not in rest
 
 
 def groups(folders, pb):
@@ -104,9 +128,8 @@ def groups(folders, pb):
         seen.add(Path(folder).resolve())
         run, said = read_run(folder), settings(folder, pb)
         group = found.setdefault(group_name(folder), {"runs": [], "settings": said})
-        if group["settings"] != said:
-            line = differences(group["settings"], said)[0]
-            raise UserError(f"{folder}: its prototxts differ from those of the other seeds ({line}); "
+        for line in differences(group["settings"], said)[:1]:
+            raise UserError(f"{folder}: its settings differ from those of the other seeds ({line}); "
                             "make it again or compare it under another name")
         group["runs"].append(run)
     return found
@@ -149,6 +172,7 @@ def draw(found, path):
         if values:
             axes.barh(place, sum(values) / len(values), color="0.8")
             axes.plot(values, [place] * len(values), "k|")
+            axes.annotate(f" {mean_and_spread([v / 100 for v in values])}", (0, place), va="center", fontsize=8)
     axes.set_yticks(range(len(found)), list(found))
     axes.invert_yaxis()
     axes.set_xlabel(f"{HEADS[column]}, mIoU (%)")

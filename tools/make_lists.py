@@ -7,7 +7,8 @@ photos. Photos are not opened, and masks are not even looked for: image-level la
 there is.
 
 Files written (the format of the original's lists): input_list.txt, train_id.txt, val_id.txt, train_f.txt,
-train_full.txt, image_labels.txt, classes.txt.
+train_full.txt, image_labels.txt, classes.txt. Photos are numbered from 0 in the order of the train set, unless
+--numbers, or the data root's image_ids.txt, gives each its own: that of a cue file made elsewhere, or COCO's.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import sys
 from pathlib import Path, PurePosixPath
 
+from localization_cues.inputs import read_input_list
 from tools import voc
 from tools.annotations import labels_from_annotations
 from tools.common import PHOTO_SUFFIXES, UserError, read_ids, run_main, write_text
@@ -23,6 +25,7 @@ from tools.dataset import read_classes, read_image_labels
 SETS = Path("ImageSets", "Segmentation")
 # VOC's train.txt has 1464 images; with those of SBD, the 10582 of the paper, the list is named as it likes.
 TRAIN_SETS = ("trainaug", "train_aug", "train")
+MAX_NUMBER = 1 << 24
 
 
 def parse_args(argv):
@@ -39,6 +42,12 @@ def parse_args(argv):
     parser.add_argument("--labels", choices=("auto", "file", "xml", "none"), default="auto",
                         help="image-level labels from image_labels.txt (file), from Annotations/*.xml (xml), "
                         "the first of these that exists (auto, the default), or no labels at all (none)")
+    parser.add_argument("--numbers", type=Path, metavar="FILE",
+                        help='"<photo> <number>" a line, as in the input_list.txt that came with a cue file: the '
+                        "numbers of input_list.txt (default: image_ids.txt of the data root, where there is one)")
+    parser.add_argument("--masks", type=Path, metavar="DIR",
+                        help="folder of true masks that train_full.txt names (default: SegmentationClass of the "
+                        "data root)")
     return parser.parse_args(argv)
 
 
@@ -51,8 +60,13 @@ def main(argv=None):
     photos = find_photos(args.data / "JPEGImages", [*train, *val])
     source, classes = label_source(args.data, args.labels)
     labels = collect_labels(args.data, source, classes, train, val)
+    numbers = args.numbers or args.data / "image_ids.txt"
+    if args.numbers or numbers.is_file():
+        number_of = photo_numbers(numbers, train, photos)
+    else:
+        number_of = {image_id: number for number, image_id in enumerate(train)}
 
-    write_lists(args.out, args.data, train, val, photos)
+    write_lists(args.out, args.data, train, val, photos, number_of, args.masks or args.data / "SegmentationClass")
     write_text(args.out / "classes.txt", "".join(f"{name}\n" for name in classes))
     if labels:
         lines = (" ".join([image_id, *map(str, labels[image_id])]) for image_id in labels)
@@ -157,20 +171,39 @@ def collect_labels(data, source, classes, train, val):
     return labels
 
 
-def write_lists(out, data, train, val, photos):
+def photo_numbers(path, train, photos):
+    """Number of each train photo from a list "<photo> <number>"; photos of other sets may stand there too."""
+    number_of_name = {name.lstrip("/"): number for number, name in read_input_list(path).items()}
+    numbers = {i: number_of_name.get(photos[i]) for i in train}
+    missing = [photos[i] for i, number in numbers.items() if number is None]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(train)} train photos have no number in {path}, the first is "
+                        f"'{missing[0]}'; give the list that came with the cues, or take them out of the train list")
+    largest = max(train, key=numbers.get)
+    if numbers[largest] > MAX_NUMBER:
+        raise UserError(f"{path}: '{photos[largest]}' has number {numbers[largest]}; nets carry numbers as float32, "
+                        f"which are whole up to {MAX_NUMBER}: number the photos anew")
+    return numbers
+
+
+def write_lists(out, data, train, val, photos, number_of, masks):
     """Write the lists of ids and of files.
 
     Paths in train_f.txt and train_full.txt begin with '/' and are joined to root_folder '.' (as in the
     original), so they are relative to the folder that the command runs in.
     """
-    root = PurePosixPath("/", Path(os.path.relpath(data)).as_posix())
+    root = _from_here(data)
     photo = {i: root / "JPEGImages" / photos[i] for i in train}
     write_text(out / "train_id.txt", "".join(f"{i}\n" for i in train))
     write_text(out / "val_id.txt", "".join(f"{i}\n" for i in val))
-    write_text(out / "input_list.txt", "".join(f"{photos[i]} {n}\n" for n, i in enumerate(train)))
+    write_text(out / "input_list.txt", "".join(f"{photos[i]} {number_of[i]}\n" for i in train))
     write_text(out / "train_f.txt", "".join(f"{photo[i]} /labels/{i}.png\n" for i in train))
-    masks = root / "SegmentationClass"
+    masks = _from_here(masks)
     write_text(out / "train_full.txt", "".join(f"{photo[i]} {masks / i}.png\n" for i in train))
+
+
+def _from_here(folder):
+    return PurePosixPath("/", Path(os.path.relpath(folder)).as_posix())
 
 
 if __name__ == "__main__":

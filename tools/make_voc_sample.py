@@ -1,10 +1,11 @@
 """Make a small data set in the layout of VOC 2012, 20 classes, to try the full-size networks on.
 
-    python -m tools.make_voc_sample --out work/voc-sample --photos 40
+    python -m tools.make_voc_sample --out work/voc-sample --photos 40 --weights work/random.caffemodel
 
 Each photo shows one to three objects: shapes of a colour and outline that belong to the class, on a striped ground.
-It has everything VOC has (photos, annotations, lists, masks with pale borders), but nothing to learn for the real
-world: it is for tests and benchmarks of the code.
+It has everything VOC has (photos, annotations, lists, palette masks with pale borders of train and val) and what SBD
+adds (SegmentationClassAug: gray index PNGs of all photos, without borders where VOC has no mask), but nothing to learn
+for the real world: it is for tests and benchmarks of the code.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from tools import voc
 from tools.common import UserError, atomic_write, progress, run_main, save_label_png, write_text
@@ -19,6 +21,7 @@ from tools.common import UserError, atomic_write, progress, run_main, save_label
 OUTLINES = ("ellipse", "box", "diamond", "bar")  # with five colours: 20 classes
 COLOURS_BGR = ((40, 60, 220), (60, 190, 60), (220, 110, 40), (40, 200, 230), (200, 60, 190))
 BORDER = 3  # width of the ignored border, pixels
+DEPLOY = Path(__file__).resolve().parents[1] / "prototxts" / "voc12-vgg16" / "deploy.prototxt"
 
 
 def parse_args(argv):
@@ -27,6 +30,8 @@ def parse_args(argv):
     parser.add_argument("--photos", type=int, default=40, metavar="N",
                         help="number of photos: half train, three quarters trainaug, a quarter val "
                         "(default: %(default)s)")
+    parser.add_argument("--weights", type=Path, metavar="FILE",
+                        help="also write random weights of voc12-vgg16's net there, to start trainings from")
     parser.add_argument("--size", type=int, nargs=2, default=(375, 500), metavar=("H", "W"),
                         help="height and width of the photos; every third is upright (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: %(default)s)")
@@ -41,14 +46,18 @@ def main(argv=None):
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UserError(f"{args.out} is not empty; choose another --out")
     ids = [f"2012_{n:06d}" for n in range(args.photos)]
-    for n, image_id in enumerate(progress(ids, "photos")):
-        size = tuple(args.size)[::-1] if n % 3 == 2 else tuple(args.size)
-        write_sample(args.out, image_id, *draw_sample(n, *size, np.random.default_rng([args.seed, n])))
     train_and_aug = ids[:3 * args.photos // 4]
     lists = {"train": ids[:args.photos // 2], "trainaug": train_and_aug, "val": ids[len(train_and_aug):]}
+    of_voc = {*lists["train"], *lists["val"]}
+    for n, image_id in enumerate(progress(ids, "photos")):
+        size = tuple(args.size)[::-1] if n % 3 == 2 else tuple(args.size)
+        sample = draw_sample(n, *size, np.random.default_rng([args.seed, n]))
+        write_sample(args.out, image_id, *sample, of_voc=image_id in of_voc)
     for name, members in lists.items():
         path = args.out / "ImageSets" / "Segmentation" / f"{name}.txt"
         write_text(path, "".join(f"{image_id}\n" for image_id in members))
+    if args.weights:
+        write_weights(args.weights, args.seed)
     print(f"{args.out}: {args.photos} photos, {len(lists['trainaug'])} in trainaug, {len(lists['val'])} in val")
 
 
@@ -102,12 +111,17 @@ def _outline(name, down, right):
     return (np.abs(down) <= narrow) & (np.abs(right) <= 1)
 
 
-def write_sample(out, image_id, image_bgr, mask, objects):
-    """Write photo, annotation and mask of one id into a data root."""
+def write_sample(out, image_id, image_bgr, mask, objects, of_voc=True):
+    """Write photo, annotation and masks of one id into a data root; a photo not `of_voc` has SBD's mask alone."""
     with atomic_write(out / "JPEGImages" / f"{image_id}.jpg") as temporary:
         if not cv2.imwrite(str(temporary), image_bgr):
             raise UserError(f"cannot write {temporary}; free space or choose another --out")
-    save_label_png(out / "SegmentationClass" / f"{image_id}.png", mask)
+    if of_voc:
+        save_label_png(out / "SegmentationClass" / f"{image_id}.png", mask)
+    else:
+        mask = np.where(mask == voc.IGNORE_LABEL, 0, mask).astype(np.uint8)  # SBD marks no borders
+    with atomic_write(out / "SegmentationClassAug" / f"{image_id}.png") as temporary:
+        Image.fromarray(mask).save(temporary)
     height, width = mask.shape
     lines = ["<annotation>", f"\t<filename>{image_id}.jpg</filename>",
              f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
@@ -118,6 +132,20 @@ def write_sample(out, image_id, image_bgr, mask, objects):
         lines.append(f"\t<object><name>{voc.CLASSES[label]}</name><difficult>0</difficult>"
                      f"<bndbox>{corners}</bndbox></object>")
     write_text(out / "Annotations" / f"{image_id}.xml", "\n".join([*lines, "</annotation>"]) + "\n")
+
+
+def write_weights(path, seed):
+    """Write a caffemodel of the layers of voc12-vgg16, each convolution drawn to keep the size of the signal."""
+    from training.findcaffe import caffe
+
+    net = caffe.Net(str(DEPLOY), caffe.TEST)
+    rng = np.random.default_rng(seed)
+    for name, (weights, *_) in net.params.items():
+        if not name.startswith("fc8"):  # the classifiers have fillers
+            shape = tuple(weights.shape)
+            weights.data[...] = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    net.save(str(path))
 
 
 if __name__ == "__main__":

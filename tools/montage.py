@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 
 from localization_cues.format import load_cues
+from localization_cues.inputs import read_input_list
 from tools import voc
 from tools.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
 
@@ -29,9 +30,11 @@ def draw_montage(run, out, photos):
     run = Path(run)
     panels = []
     if (run / "labels").is_dir():
-        panels.append((TRAIN_COLUMNS, [_train_row(run, n, i) for n, i in _spread(run / "lists/train_id.txt", photos)]))
+        numbers = {Path(name).stem: number for number, name in read_input_list(run / "lists/input_list.txt").items()}
+        ids = _spread(run / "lists/train_id.txt", photos)
+        panels.append((TRAIN_COLUMNS, [_train_row(run, numbers.get(Path(i).stem), i) for i in ids]))
     if (run / "segmentations").is_dir():
-        panels.append((VAL_COLUMNS, [_val_row(run, i) for _, i in _spread(run / "lists/val_id.txt", photos)]))
+        panels.append((VAL_COLUMNS, [_val_row(run, i) for i in _spread(run / "lists/val_id.txt", photos)]))
     if not panels:
         return False
     columns = max(len(names) for names, _ in panels)
@@ -55,10 +58,10 @@ def draw_montage(run, out, photos):
 
 
 def _spread(id_list, count):
-    """`count` (position, id) pairs at even distances over a list."""
+    """`count` ids at even distances over a list."""
     ids = read_ids(id_list)
     positions = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int))
-    return [(int(n), ids[n]) for n in positions]
+    return [ids[n] for n in positions]
 
 
 def _photo(run, image_id):
@@ -77,35 +80,31 @@ def _train_row(run, number, image_id):
     photo = _photo(run, image_id)
     return {"photo": photo, "cues": _cue_picture(run, number, photo),
             "pseudo-label": _map(run / "labels" / f"{image_id}.png"),
-            "ground truth": _map(run / "data/SegmentationClass" / f"{image_id}.png")}
+            "ground truth": _true_mask(run, image_id)}
 
 
 def _val_row(run, image_id):
-    row = {"photo": _photo(run, image_id), "ground truth": _map(run / "data/SegmentationClass" / f"{image_id}.png")}
+    row = {"photo": _photo(run, image_id), "ground truth": _true_mask(run, image_id)}
     for name, folder in VAL_FOLDERS.items():
         row[name] = _map(run / "segmentations" / folder / f"{image_id}.png")
     return row
 
 
+def _true_mask(run, image_id):
+    folder = "masks" if (run / "masks").is_dir() else "data/SegmentationClass"
+    return _map(run / folder / f"{image_id}.png")
+
+
 def _cue_picture(run, number, photo):
     """Cues over the photo in gray; cells without a cue show the photo. The cue map is stretched to the photo."""
-    path = run / "cues/localization_cues.pickle"
-    cues = load_cues(path) if path.exists() else {}
+    path = next((run / "cues").glob("localization_cues.[np]*"), None)  # .npz or .pickle
+    cues = load_cues(path) if path else {}
     if number not in cues:
         return None
     cells = cues[number][1]
-    classes = np.full(_size(cues), voc.IGNORE_LABEL, np.uint8)
+    classes = np.full(cues.least_size(), voc.IGNORE_LABEL, np.uint8)
     classes[cells[1], cells[2]] = cells[0]
     classes = cv2.resize(classes, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     gray = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
     bare = (classes == voc.IGNORE_LABEL)[..., None]
     return np.where(bare, 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes)).astype(np.uint8)
-
-
-def _size(cues):
-    """(height, width) of the cue map: the largest row and column any cue names, plus one."""
-    rows, columns = 0, 0
-    for _, cells in cues.values():
-        if cells.shape[1]:
-            rows, columns = max(rows, int(cells[1].max())), max(columns, int(cells[2].max()))
-    return rows + 1, columns + 1

@@ -5,7 +5,8 @@ CAM_WEIGHTS=${VGG_WEIGHTS:-}  # the cues are made with VGG16, as the paper's; no
 [ -n "$CAM_WEIGHTS" ] || [ -n "$CUES" ] ||
   usage_error "experiment voc12-resnet101 needs VGG_WEIGHTS (vgg16_20M.caffemodel, for the cues) or CUES (a finished cue file)"
 SKIP_STAGES="static full"
-CUE_ARGS="--background saliency:0.06"
+# The class maps are the classifier's weights on the features before its global average.
+CUE_ARGS="--background saliency:0.06 --features-blob fc7_CAM --classifier scores"
 SEGMENT_S_ARGS="--sizes 241 321 401"
 LABEL_ARGS="--sizes 241 321 401"
 SEGMENT_F_ARGS="--scales 0.75 1 1.25"

@@ -1,11 +1,16 @@
 """voc12-sec, voc12-resnet101 and coco-vgg16: wiring, what is frozen, shapes, and a step forward and back."""
 
+import re
+
 import caffe
 import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from localization_cues import make_cues
+from localization_cues.cam import CamNet
 from tests.conftest import ROOT
+from training.param_str import parse_param_str
 
 FOLDER = ROOT / "prototxts"
 
@@ -45,17 +50,56 @@ def test_forward_and_backward_at_a_small_input(name, classes, size, cells, tmp_p
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 
 
-def test_resnet101_has_the_layers_of_deeplab():
-    net = layers("voc12-resnet101/train-s.prototxt")
-    convolutions = [n for n, layer in net.items() if layer.type == "Convolution"]
-    # 101: conv1, 3 x (3 + 4 + 23 + 3), the classifier (here four branches); four shortcuts besides
-    assert len(convolutions) == 1 + 3 * 33 + 4 + 4
-    assert {"res2a_branch1", "res3b3_branch2c", "res4b22_branch2b", "res5c_branch2c", "fc1_voc12_c3"} <= net.keys()
-    dilations = {n: list(net[n].convolution_param.dilation) for n in convolutions}
-    assert dilations["res3b1_branch2b"] == [] and dilations["res4b7_branch2b"] == [2]
-    assert dilations["res5a_branch2b"] == [4]
-    assert [dilations[f"fc1_voc12_c{k}"] for k in range(4)] == [[6], [12], [18], [24]]
-    assert list(net["fc8-SEC"].bottom) == [f"fc1_voc12_c{k}" for k in range(4)]
+def resnet101():
+    """(name, outputs, kernel, stride, dilation, bottom) of every convolution up to res5c, as DeepLab-v2 has them: the
+    stride of a stage in its first block's branch1 and branch2a, the dilation in branch2b."""
+    yield "conv1", 64, 7, 2, 1, "images"
+    below = "pool1"
+    for stage, width, stride, dilation, blocks in (
+            (2, 64, 1, 1, ["a", "b", "c"]), (3, 128, 2, 1, ["a", "b1", "b2", "b3"]),
+            (4, 256, 1, 2, ["a", *(f"b{k}" for k in range(1, 23))]), (5, 512, 1, 4, ["a", "b", "c"])):
+        for block in blocks:
+            name = f"res{stage}{block}"
+            step = stride if block == "a" else 1
+            if block == "a":
+                yield f"{name}_branch1", 4 * width, 1, step, 1, below
+            yield f"{name}_branch2a", width, 1, step, 1, below
+            yield f"{name}_branch2b", width, 3, 1, dilation, f"{name}_branch2a"
+            yield f"{name}_branch2c", 4 * width, 1, 1, 1, f"{name}_branch2b"
+            below = name
+
+
+@pytest.mark.parametrize("prototxt", ["train-s", "train-f", "train-full", "deploy"])
+def test_resnet101_is_deeplabs_layer_by_layer(prototxt):
+    net = layers(f"voc12-resnet101/{prototxt}.prototxt")
+    expected = list(resnet101())
+    trunk = [n for n, layer in net.items() if layer.type == "Convolution" and not n.startswith("fc1")]
+    assert sorted(trunk) == sorted(name for name, *_ in expected)
+    previous = "pool1"
+    for name, outputs, kernel, stride, dilation, bottom in expected:
+        param = net[name].convolution_param
+        assert (param.num_output, list(param.kernel_size), param.bias_term) == (outputs, [kernel], False), name
+        assert (list(param.stride) or [1], list(param.dilation) or [1]) == ([stride], [dilation]), name
+        assert list(param.pad) == [dilation * (kernel // 2)], name
+        assert list(net[name].bottom) == [bottom] and [p.lr_mult for p in net[name].param] == [1], name
+        suffix = "_conv1" if name == "conv1" else name.removeprefix("res")
+        for kind, layer in (("BatchNorm", f"bn{suffix}"), ("Scale", f"scale{suffix}")):
+            assert net[layer].type == kind and list(net[layer].bottom) == list(net[layer].top) == [name]
+        relu = f"{name}_relu"  # none before a sum
+        assert (relu in net) == (not name.endswith(("branch1", "branch2c"))), name
+        if name.endswith("2c"):
+            block, short = name.removesuffix("_branch2c"), f"{name.removesuffix('2c')}1"
+            first = short if short in net else previous
+            assert list(net[block].bottom) == [first, name] and net[block].type == "Eltwise"
+            assert list(net[f"{block}_relu"].bottom) == [block]
+            previous = block
+    pool = net["pool1"].pooling_param
+    assert (pool.kernel_size, pool.stride, pool.pad) == (3, 2, 1)
+    for k, dilation in enumerate((6, 12, 18, 24)):
+        head = net[f"fc1_voc12_c{k}"]
+        assert (list(head.bottom), head.convolution_param.num_output) == (["res5c"], 21)
+        assert list(head.convolution_param.pad) == list(head.convolution_param.dilation) == [dilation]
+        assert [p.lr_mult for p in head.param] == [10, 20]
 
 
 def test_resnet101_normalisation_is_frozen():
@@ -89,4 +133,21 @@ def test_coco_has_81_classes_everywhere():
         net = layers(f"coco-vgg16/{name}.prototxt")
         assert {net[f"fc8-SEC_{k}"].convolution_param.num_output for k in range(1, 5)} == {81}
     assert layers("coco-vgg16/cam-train.prototxt")["scores"].inner_product_param.num_output == 80
-    assert "'classes': 81" in layers("coco-vgg16/train-s.prototxt")["Annotation"].python_param.param_str
+    assert layers("coco-vgg16/train-s.prototxt")["Annotation"].python_param.layer == "AnnotationLayerCOCO"
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FOLDER.glob("*/cam-deploy.prototxt")))
+def test_class_maps_are_found_in_the_classifier_as_the_settings_say(name):
+    """And have a channel for every class and the size of the cues that train-s wants."""
+    line = re.search(r'^CUE_ARGS="(.*)"$', (FOLDER / name / "settings.sh").read_text(), re.MULTILINE)[1]
+    files = ("--net", "--weights", "--list", "--images", "--labels", "--out")
+    args = make_cues.parse_args([*line.split(), *(word for flag in files for word in (flag, "x.npz"))])
+    net = caffe.Net(str(FOLDER / name / "cam-deploy.prototxt"), caffe.TEST)
+    CamNet(net, args.maps_blob, args.classifier, args.features_blob)
+    maps = net.blobs[args.features_blob or args.maps_blob or net.outputs[0]]
+    annotation = layers(f"{name}/train-s.prototxt")["Annotation"].python_param
+    classes = 81 if annotation.layer == "AnnotationLayerCOCO" else 21
+    keys = {"classes": classes, "size": [41, 41], **parse_param_str(annotation.param_str)}
+    assert tuple(maps.shape[2:]) == tuple(np.broadcast_to(keys["size"], 2))
+    channels = net.params[args.classifier][0].shape[0] if args.classifier else maps.shape[1]
+    assert channels == keys["classes"] - 1

@@ -2,13 +2,16 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 
 from tests.conftest import ROOT
+from tests.training.nets import one_layer_net
 from tools.ablate import main
 from tools.common import UserError
 from training.param_str import parse_param_str
+from training.supervision import floored_softmax, grow_seeds
 
 ABLATIONS = ROOT / "prototxts" / "ablations"
 
@@ -42,6 +45,7 @@ def ablated(pb, tmp_path, name):
     ("theta-fg-80", {"update-seed": {"th2": 0.8}}),
     ("theta-fg-90", {"update-seed": {"th2": 0.9}}),
     ("theta-fg-95", {"update-seed": {"th2": 0.95}}),
+    ("theta-fg-99", {"update-seed": {"th2": 0.99}}),
 ])
 def test_param_str_changes_at_the_named_keys_alone(pb, tmp_path, name, changed):
     plain = {"CRF": {"scale": 15}, "update-seed": {"th1": 0.99, "th2": 0.85, "scale": 15}}
@@ -55,6 +59,30 @@ def test_plain_seed_loss_has_the_bottoms_of_the_balanced_one(pb, tmp_path):
     after, differ = ablated(pb, tmp_path, "seed-loss")
     assert differ == {"loss-Seed"} and after["loss-Seed"].python_param.layer == "SeedLossLayer"
     assert list(after["loss-Seed"].bottom) == ["fc8-SEC-Softmax", "cues-new"]
+
+
+def test_the_papers_baseline_is_static_and_unbalanced(pb, tmp_path):
+    after, differ = ablated(pb, tmp_path, "baseline")
+    assert differ == {"loss-Seed", "update-seed"} and after["loss-Seed"].python_param.layer == "SeedLossLayer"
+    assert parse_param_str(after["update-seed"].python_param.param_str)["grow"] is False
+
+
+def test_raw_growing_grows_on_the_nets_own_probabilities(pb, tmp_path, rng):
+    """No mean-field step from -log p is p itself: the layer does what growing without a CRF does."""
+    after, differ = ablated(pb, tmp_path, "raw-growing")
+    probabilities = floored_softmax(rng.normal(0, 4, (2, 7, 12, 12))).astype(np.float32)
+    labels = np.zeros((2, 1, 1, 7), np.float32)
+    labels[:, :, :, [0, 2, 5]] = 1
+    cues = np.zeros((2, 7, 12, 12), np.float32)
+    for label, row in ((0, 1), (2, 5), (5, 9)):
+        cues[:, label, row, 2:9] = 1
+    blobs = {"labels": labels, "probs": probabilities, "cues": cues,
+             "images": rng.uniform(-100, 100, (2, 3, 25, 25)).astype(np.float32)}
+    net = one_layer_net(tmp_path, "DSRGLayer", blobs, after["update-seed"].python_param.param_str, ("grown",))
+    net.forward()
+    expected = grow_seeds(labels[:, 0, 0], cues, probabilities, 0.99, 0.85)
+    np.testing.assert_array_equal(net.blobs["grown"].data, expected)
+    assert expected.sum() > cues.sum()
 
 
 def test_without_constrain_loss_its_crf_goes_too(pb, tmp_path):

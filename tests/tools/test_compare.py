@@ -12,7 +12,7 @@ from tools.common import UserError
 from tools.compare import main
 
 
-def make_run(folder, stage_s, seconds, ablation=None, **results):
+def make_run(folder, stage_s, seconds, ablation=None, flags=(), **results):
     shutil.copytree(ROOT / "prototxts" / "demo", folder)
     if ablation:
         ablate([str(ROOT / "prototxts" / "ablations" / f"{ablation}.yaml"), str(folder)])
@@ -20,7 +20,8 @@ def make_run(folder, stage_s, seconds, ablation=None, **results):
     (folder / "stamps").mkdir()
     for name, miou in {"s": stage_s, **results}.items():
         (folder / "results" / f"{name}.json").write_text(json.dumps({"miou": miou, "commit": "abc"}))
-    (folder / "stamps" / "train-s.json").write_text(json.dumps({"seconds": seconds, "peak_mib": 1}))
+    command = ["python", "-m", "training.train", "--max-iter", "3", "--resume", "--seed", str(int(seconds)), *flags]
+    (folder / "stamps" / "train-s.json").write_text(json.dumps({"seconds": seconds, "peak_mib": 1, "command": command}))
     return str(folder)
 
 
@@ -61,8 +62,30 @@ def test_changed_solver_is_named(runs, tmp_path, capsys):
 def test_refuses_seeds_made_with_other_settings(runs, tmp_path):
     solver = tmp_path / "demo-seed1" / "solver-s.prototxt"
     solver.write_text(solver.read_text().replace("base_lr: 0.01", "base_lr: 0.05"))
-    with pytest.raises(UserError, match=r"demo-seed1: its prototxts differ .*base_lr: 0.01 → 0.05"):
+    with pytest.raises(UserError, match=r"demo-seed1: its settings differ .*base_lr: 0.01 → 0.05"):
         main(runs[:2])
+
+
+def test_commands_of_stages_that_both_ran_are_settings_too(runs, tmp_path, capsys):
+    other = make_run(tmp_path / "other", 0.5, 60, flags=["--precision", "bf16", "--set", "update-seed.th2=0.9", "a=1"])
+    stamp = {"seconds": 1, "peak_mib": 1, "command": ["python", "-m", "x", "--threshold", "0.3"]}
+    (tmp_path / "other/stamps/cues.json").write_text(json.dumps(stamp))
+    main([runs[0], other])
+    row = capsys.readouterr().out.splitlines()[3]
+    assert row.endswith("| stage train-s --precision: default → bf16; "
+                        "stage train-s --set: default → update-seed.th2=0.9 a=1 |")
+    for folder in ("demo", "other"):
+        stamp["command"][-1] = folder
+        (tmp_path / folder / "stamps/cues.json").write_text(json.dumps(stamp))
+    main([runs[0], other])
+    assert "stage cues --threshold: demo → other" in capsys.readouterr().out
+
+
+def test_a_field_that_one_solver_has_is_shown_with_its_value(runs, tmp_path, capsys):
+    with open(tmp_path / "demo-static" / "solver-s.prototxt", "a") as file:
+        file.write("rms_decay: 0.5\n")
+    main([runs[0], runs[3]])
+    assert "solver-s.prototxt rms_decay: default → 0.5" in capsys.readouterr().out
 
 
 def test_refuses_a_run_given_twice_and_a_folder_that_is_none(runs, tmp_path):

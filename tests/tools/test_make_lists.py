@@ -54,6 +54,40 @@ def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys)
         in capsys.readouterr().out
 
 
+def numbered(data, text, *arguments):
+    (data.parent / "numbers.txt").write_text(text)
+    make_lists.main(["--numbers", "numbers.txt", *arguments])
+    return (data.parent / "lists" / "input_list.txt").read_text()
+
+
+def test_numbers_are_those_of_the_list_that_came_with_the_cues(data):
+    """Photos of other sets in it do no harm; SEC's lists begin names with '/'."""
+    assert numbered(data, "/a.jpg 7\nother.jpg 3\nb.png 16777216\n") == "b.png 16777216\na.jpg 7\n"
+
+
+def test_the_data_root_may_number_its_photos(data):
+    (data / "image_ids.txt").write_text("a.jpg 139\nb.png 25\nc.jpg 285\n")
+    make_lists.main([])
+    assert (data.parent / "lists" / "input_list.txt").read_text() == "b.png 25\na.jpg 139\n"
+    assert numbered(data, "a.jpg 1\nb.png 2\n") == "b.png 2\na.jpg 1\n"
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("a.jpg 7\n", "1 of 2 train photos have no number in numbers.txt, the first is 'b.png'"),
+    ("a.jpg 7\nb.png 7\n", "number 7 is given twice"),
+    ("a.jpg seven\n", "expected '<photo> <number>'"),
+    ("a.jpg 1\nb.png 16777217\n", "'b.png' has number 16777217; nets carry numbers as float32"),
+])
+def test_numbers_that_do_not_fit_are_refused(data, text, message):
+    with pytest.raises(UserError, match=message):
+        numbered(data, text)
+
+
+def test_masks_of_another_folder(data):
+    make_lists.main(["--masks", "data/SegmentationClassAug"])
+    assert "/data/SegmentationClassAug/a.png" in (data.parent / "lists" / "train_full.txt").read_text()
+
+
 def test_masks_change_nothing(data, tmp_path):
     """Unreadable masks and no masks at all give the same lists: weak training stands on labels alone."""
     make_lists.main(["--out", "without"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tools import evaluate, make_lists, make_voc_sample
 from tools.common import UserError, load_image_bgr, load_label_png, read_ids
@@ -21,23 +22,37 @@ def test_layout_and_lists(root):
     train, aug, val = (read_ids(sets / f"{name}.txt") for name in ("train", "trainaug", "val"))
     assert (len(train), len(aug), len(val)) == (11, 16, 6)
     assert set(train) < set(aug) and not set(aug) & set(val)
-    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "xml"), ("SegmentationClass", "png")):
+    for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "xml"), ("SegmentationClassAug", "png")):
         assert {path.stem for path in (root / folder).glob(f"*.{suffix}")} == set(aug + val)
+    assert {path.stem for path in (root / "SegmentationClass").iterdir()} == set(train + val)
 
 
 def test_photos_and_masks_are_of_one_size_and_hold_every_class(root):
     seen = set()
-    for path in (root / "SegmentationClass").iterdir():
+    for path in (root / "SegmentationClassAug").iterdir():
         mask = load_label_png(path)
         assert mask.shape == load_image_bgr(root / "JPEGImages" / f"{path.stem}.jpg").shape[:2]
         seen |= set(np.unique(mask).tolist())
     assert seen == {*range(21), 255}
 
 
+def test_masks_of_sbd_are_gray_and_have_no_borders_of_their_own(root):
+    of_voc = {path.name for path in (root / "SegmentationClass").iterdir()}
+    for path in (root / "SegmentationClassAug").iterdir():
+        with Image.open(path) as image:
+            assert image.mode == "L"
+        mask = load_label_png(path)
+        if path.name in of_voc:
+            with Image.open(root / "SegmentationClass" / path.name) as image:
+                assert image.mode == "P"
+            np.testing.assert_array_equal(mask, load_label_png(root / "SegmentationClass" / path.name))
+        assert (255 in mask) == (path.name in of_voc)
+
+
 def test_lists_take_labels_from_the_annotations_and_agree_with_the_masks(root, tmp_path):
     make_lists.main(["--data", str(root), "--out", str(tmp_path)])
     for image_id, labels in read_image_labels(tmp_path / "image_labels.txt").items():
-        mask = load_label_png(root / "SegmentationClass" / f"{image_id}.png")
+        mask = load_label_png(root / "SegmentationClassAug" / f"{image_id}.png")
         assert labels == sorted(set(np.unique(mask).tolist()) - {0, 255})
     result = evaluate.evaluate(root / "SegmentationClass", root / "SegmentationClass",
                                read_ids(tmp_path / "val_id.txt"), 21)
@@ -49,6 +64,15 @@ def test_same_seed_draws_the_same(root):
     np.testing.assert_array_equal(mask, load_label_png(root / "SegmentationClass" / "2012_000003.png"))
     other, _, _ = make_voc_sample.draw_sample(3, 60, 80, np.random.default_rng([1, 3]))
     assert (image_bgr != other).any()
+
+
+def test_random_weights_are_those_of_the_net(tmp_path):
+    from training.findcaffe import caffe
+
+    make_voc_sample.write_weights(tmp_path / "w.caffemodel", seed=3)
+    net = caffe.Net(str(make_voc_sample.DEPLOY), str(tmp_path / "w.caffemodel"), caffe.TEST)
+    assert net.params["conv5_3"][0].data.std() == pytest.approx(np.sqrt(2 / (512 * 9)), rel=0.01)
+    assert net.params["fc6_4"][0].data.std() > 0 and net.params["fc8-SEC_1"][0].data.std() > 0
 
 
 def test_folders_with_content_are_left_alone(root):

@@ -70,7 +70,7 @@ class AnnotationLayer(caffe.Layer):
         except CueError as error:
             raise LayerError(f"{title(self)}: {error} (param_str: classes {self.params.classes}, "
                              f"size {list(self.params.size)})") from None
-        bare = [index for index, (_, cells) in cues.items() if not cells.shape[1]]
+        bare = cues.without_cues()
         if bare:
             raise LayerError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
                              "make the cues anew with a lower threshold, or take it out of the training list")

@@ -1,0 +1,43 @@
+"""What a cue file holds for one image, and what is refused of it."""
+
+import numpy as np
+
+
+class CueError(ValueError):
+    """A cue file cannot be read, or holds what no layer could use. The message names file and image."""
+
+
+def checked_pair(pair, index, source):
+    """Labels and cues of one image as integer arrays (k,) and (3, n), or a ``CueError``."""
+    labels, cues = pair
+    labels = integers(labels, f"{source}: labels of image {index}")
+    cues = integers(cues, f"{source}: cues of image {index}")
+    if labels.ndim != 1 or cues.ndim != 2 or cues.shape[0] != 3:
+        raise CueError(f"{source}: image {index} has labels of shape {labels.shape} and cues of shape "
+                       f"{cues.shape}, expected (k,) and (3, n)")
+    if labels.size == 0:
+        raise CueError(no_labels(source, index))
+    if labels.min() < 1:
+        raise CueError(f"{source}: image {index} has label {labels.min()}; image labels start at class 1")
+    if cues.size and cues.min() < 0:
+        raise CueError(f"{source}: image {index} has a cue {cues.min()}; class, row and column start at 0")
+    return labels, cues
+
+
+def no_labels(source, index):
+    return (f"{source}: image {index} has no labels; name its classes in image_labels.txt, "
+            "or take its line out of the training list")
+
+
+def integers(value, who):
+    """An integer array, not copied where it is one; an empty array of any number type counts as integer."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
+        raise CueError(f"{who} are {array.dtype}, expected integers")
+    return array if array.dtype.kind in "iu" else array.astype(np.int64)
+
+
+def small_type(largest, least=0):
+    """The narrowest signed integer type for values from `least` to `largest`."""
+    return next(t for t in (np.int8, np.int16, np.int32, np.int64)
+                if np.iinfo(t).min <= least and largest <= np.iinfo(t).max)

@@ -1,0 +1,74 @@
+"""Masks and training list of VOC with SBD: SegmentationClassAug and trainaug.txt, for a VOC 2012 data root.
+
+    python -m tools.make_sbd --sbd benchmark_RELEASE/dataset --data ~/VOCdevkit/VOC2012
+
+SBD (Hariharan et al., ICCV 2011) has masks of VOC photos as MATLAB files, cls/<id>.mat. Written are index PNGs of the
+photos of both, with VOC's own mask where there is one, and ImageSets/Segmentation/trainaug.txt: SBD's train and val
+and VOC's train, without VOC's val. Evaluation alone needs the masks (MASKS=SegmentationClassAug bash run.sh ..); the
+list decides which photos are trained on. A run that was cut off goes on.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from tools.common import UserError, load_label_png, progress, read_ids, run_main, save_label_png, write_text
+from tools.voc import CLASSES
+
+SETS = Path("ImageSets", "Segmentation")
+OUT = "SegmentationClassAug"
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m tools.make_sbd", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--sbd", type=Path, required=True,
+                        help="SBD's folder dataset, with cls/, train.txt and val.txt")
+    parser.add_argument("--data", type=Path, required=True, help="data root: the folder VOC2012")
+    return parser.parse_args(argv)
+
+
+def read_sbd_mask(path):
+    """Class of each pixel, uint8 (H, W), from one of SBD's MATLAB files.
+
+    Raises
+    ------
+    UserError
+        A file that cannot be read, holds something else, or a class that VOC does not have.
+    """
+    try:
+        with open(path, "rb") as file:
+            mask = np.asarray(loadmat(file, variable_names=["GTcls"])["GTcls"][0, 0]["Segmentation"])
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; give SBD's folder dataset") from None
+    except Exception as error:  # damaged files raise nearly anything
+        raise UserError(f"{path}: no mask of SBD ({error!r}); download it again") from None
+    if mask.ndim != 2 or mask.dtype.kind not in "iu" or mask.size == 0 or mask.max() >= len(CLASSES):
+        raise UserError(f"{path}: its GTcls.Segmentation is {mask.dtype} {mask.shape}, expected classes from 0 to "
+                        f"{len(CLASSES) - 1}")
+    return mask.astype(np.uint8)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    voc = {name: read_ids(args.data / SETS / f"{name}.txt") for name in ("train", "val")}
+    sbd = [image_id for name in ("train", "val") for image_id in read_ids(args.sbd / f"{name}.txt")]
+    of_voc = dict.fromkeys([*voc["train"], *voc["val"]])
+    everything = dict.fromkeys([*of_voc, *sbd])
+    for image_id in progress(everything, "masks"):
+        target = args.data / OUT / f"{image_id}.png"
+        if target.exists():
+            continue
+        if image_id in of_voc:
+            mask = load_label_png(args.data / "SegmentationClass" / f"{image_id}.png")
+        else:
+            mask = read_sbd_mask(args.sbd / "cls" / f"{image_id}.mat")
+        save_label_png(target, mask)
+    train = sorted({*sbd, *voc["train"]} - set(voc["val"]))
+    write_text(args.data / SETS / "trainaug.txt", "".join(f"{image_id}\n" for image_id in train))
+    print(f"{args.data}: {len(everything)} masks in {OUT}, {len(train)} photos in trainaug.txt")
+
+
+if __name__ == "__main__":
+    run_main(main)
