@@ -191,6 +191,8 @@ def load_cues(path):
                 raise
             raise CueError(f"{path}: not a readable .npz cue file ({error})") from error
     with open(path, "rb") as file:
+        if file.peek(2)[:2] == b"\x1f\x8b":  # as SEC's is offered for download
+            raise CueError(f"{path}: is gzip-compressed; unpack it first (gunzip)")
         try:
             content = load_arrays(file)
         except pickle.UnpicklingError as error:

@@ -6,7 +6,8 @@ import cv2
 import matplotlib
 import numpy as np
 
-from localization_cues.format import load_cues
+from localization_cues.format import load_cues, map_from_cues
+from localization_cues.overlay import overlay
 from tools import voc
 from tools.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
 
@@ -88,24 +89,9 @@ def _val_row(run, image_id):
 
 
 def _cue_picture(run, number, photo):
-    """Cues over the photo in gray; cells without a cue show the photo. The cue map is stretched to the photo."""
+    """Cues over the photo; None where there are none."""
     path = run / "cues/localization_cues.pickle"
     cues = load_cues(path) if path.exists() else {}
     if number not in cues:
         return None
-    cells = cues[number][1]
-    classes = np.full(_size(cues), voc.IGNORE_LABEL, np.uint8)
-    classes[cells[1], cells[2]] = cells[0]
-    classes = cv2.resize(classes, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    gray = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
-    bare = (classes == voc.IGNORE_LABEL)[..., None]
-    return np.where(bare, 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes)).astype(np.uint8)
-
-
-def _size(cues):
-    """(height, width) of the cue map: the largest row and column any cue names, plus one."""
-    rows, columns = 0, 0
-    for _, cells in cues.values():
-        if cells.shape[1]:
-            rows, columns = max(rows, int(cells[1].max())), max(columns, int(cells[2].max()))
-    return rows + 1, columns + 1
+    return overlay(photo, map_from_cues(cues[number][1], cues.least_size()), voc.palette())
