@@ -14,7 +14,14 @@ MEAN_BGR = (104, 117, 123)
 #: learning rates of pretrained layers (weights, bias) and of the new classifiers, ten times higher
 PRETRAINED = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
 NEW = [dict(lr_mult=10, decay_mult=1), dict(lr_mult=20, decay_mult=0)]
+#: what AnnotationLayer takes when its param_str says nothing, as in the original's files
+CLASSES, CUE_SIZE = 21, [41, 41]
 GAUSSIAN = dict(weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
+
+
+def map_size(size, stride=8):
+    """[height, width] of the maps of square inputs of `size`: corner cells lie on corner pixels at stride n + 1."""
+    return [(size - 1) // stride + 1] * 2
 
 
 def conv(n, name, bottom, outputs, kernel=3, pad=None, dilation=1, relu=True, param=PRETRAINED, **options):
@@ -82,13 +89,13 @@ def photos(n, name, ids, size, batch, mirror):
     return n[name], n[ids]
 
 
-def annotated(n, cues, size, batch, classes=None, cue_size=None):
+def annotated(n, cues, size, batch, classes=CLASSES, cue_size=CUE_SIZE, mirror=True):
     """Photos with labels and cues, mirrored together; returns images, labels, cues."""
     photos(n, "images_origin", "image_ids", size, batch, mirror=False)
-    keys = {"cues": cues, "mirror": True}
-    if classes:
+    keys = {"cues": cues, "mirror": mirror}
+    if classes != CLASSES:
         keys["classes"] = classes
-    if cue_size:
+    if cue_size != CUE_SIZE:
         keys["size"] = cue_size
     n.labels, n.cues, n.images = python([n.image_ids, n.images_origin], "AnnotationLayer", ntop=3, param_str=keys,
                                         name="Annotation", propagate_down=[0, 0])

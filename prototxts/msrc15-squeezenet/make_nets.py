@@ -10,7 +10,8 @@ from prototxts import vgg16
 
 CLASSES = 16
 SIZE = 241           # 8 n + 1, so that cells, labels and pixels line up: 31x31 maps
-CUE_SIZE = [31, 31]
+STRIDE = 8
+CUE_SIZE = vgg16.map_size(SIZE, STRIDE)
 BATCH = 16
 #: squeeze and expand widths of fire2 .. fire9 (SqueezeNet v1.0)
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}

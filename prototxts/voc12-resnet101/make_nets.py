@@ -9,7 +9,8 @@ from caffe import params as P
 from prototxts import resnet, vgg16
 
 CLASSES = 21
-SIZE = 321
+SIZE = 321           # 8 n + 1, so that cells, labels and pixels line up: 41x41 maps
+STRIDE = 8
 
 
 def cam_net(train):
@@ -37,7 +38,8 @@ def cam_net(train):
 def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
-    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, batch=10)
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, 10, CLASSES,
+                                   vgg16.map_size(SIZE, STRIDE))
     scores = resnet.head(n, resnet.trunk(n, images), CLASSES)
     vgg16.dsrg_supervision(n, scores)
     return n.to_proto()
