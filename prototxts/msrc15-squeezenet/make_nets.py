@@ -95,7 +95,8 @@ def train_s():
     n = caffe.NetSpec()
     images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, BATCH, CLASSES, CUE_SIZE)
     scores = head(n, trunk(n, images), dropout=True)
-    vgg16.dsrg_supervision(n, scores, th1=0.999)
+    # above what the softmax floor leaves to the largest probability, so that background never grows
+    vgg16.dsrg_supervision(n, scores, th1=0.999 if CLASSES >= 16 else 1)
     return n.to_proto()
 
 

@@ -54,6 +54,12 @@ def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys)
         in capsys.readouterr().out
 
 
+def test_labels_may_be_names(data, tmp_path):
+    (data / "image_labels.txt").write_text("a sheep cow\nc 1\nb cow 1\n")
+    make_lists.main([])
+    assert (tmp_path / "lists" / "image_labels.txt").read_text() == "b 1\na 1 2\nc 1\n"
+
+
 def test_masks_change_nothing(data, tmp_path):
     """Unreadable masks and no masks at all give the same lists: weak training stands on labels alone."""
     make_lists.main(["--out", "without"])
@@ -152,7 +158,10 @@ def test_missing_photos_are_counted_and_the_first_named(data):
     ("a 1\nb\n", "1 of 2 train images have no label"),
     ("a 1\nb 3\n", r"image_labels\.txt:2: image 'b' has class 3; indices go from 1 to 2"),
     ("a 0 1\nb 1\n", r"image_labels\.txt:1: image 'a' has class 0"),
-    ("a 1\nb cow\n", r"image_labels\.txt:2: expected '<id> <class index> \.\.\.', got 'b cow'"),
+    ("a 1\nb cwo\n", r"image_labels\.txt:2: image 'b' has class cwo; it is none of the 2 object classes of "
+                     r"classes\.txt, did you mean 'cow'\?"),
+    ("a 1\nb background\n", r"has class background; it is none of the 2 object classes of classes\.txt, add it there"),
+    ("a 1\nb 0\n", r"has class 0; indices go from 1 to 2"),
     ("a 1\nb 1\na 2\n", r"image_labels\.txt:3: image 'a' is listed twice"),
 ])
 def test_bad_image_labels_are_refused(data, labels, message):
