@@ -89,6 +89,43 @@ def photos(n, name, ids, size, batch, mirror):
     return n[name], n[ids]
 
 
+def sec_cam(n, images, classes, train):
+    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, mean, scores."""
+    x = trunk(n, images, stage4_pool=False, conv5_dilation=1)
+    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
+        x = conv(n, name, x, 1024, relu=relu, **GAUSSIAN)
+        if train:
+            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    return _cam_scores(n, n.pool_CAM, classes)
+
+
+def gap_cam(n, images, classes, train):
+    """VGG16-GAP (Zhou et al., CVPR 2016): conv5_3 at stride 16, CAM_conv of 3x3 and 1024 in two groups, mean, scores.
+
+    The weights vgg16CAM_train_iter_90000.caffemodel fit all but the scores. Inputs of 321 have maps of 21x21.
+    """
+    x = images
+    for stage, (count, outputs) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), start=1):
+        for k in range(1, count + 1):
+            x = conv(n, f"conv{stage}_{k}", x, outputs)
+        if stage < 5:
+            n[f"pool{stage}"] = x = L.Pooling(x, pool=P.Pooling.MAX, kernel_size=2, stride=2)
+    n.CAM_conv = x = L.Convolution(x, num_output=1024, kernel_size=3, pad=1, group=2, param=PRETRAINED, **GAUSSIAN)
+    n.CAM_relu = L.ReLU(x, in_place=True)
+    n.CAM_pool = x = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    if train:
+        n.CAM_drop = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    return _cam_scores(n, x, classes)
+
+
+def _cam_scores(n, pooled, classes):
+    """Scores of the classes without background, one linear layer on pooled features."""
+    n.scores = L.InnerProduct(pooled, num_output=classes - 1, bias_term=False,
+                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    return n.scores
+
+
 def annotated(n, cues, size, batch, classes=CLASSES, cue_size=CUE_SIZE, mirror=True):
     """Photos with labels and cues, mirrored together; returns images, labels, cues."""
     photos(n, "images_origin", "image_ids", size, batch, mirror=False)

@@ -79,7 +79,8 @@ def main(argv=None):
         shutil.rmtree(partial.parent, ignore_errors=True)
     cells = (size - 1) // stride + 1
     print(f"{folder}: {classes} classes, inputs {size}x{size}, maps {cells}x{cells}")
-    print(f"next: DATA_ROOT={args.data or '..'} bash run.sh {args.name}")
+    weights = " WEIGHTS=.." if "\nNEEDS_WEIGHTS=" in settings else ""
+    print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
 
 
 def constants(script):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import caffe
 from caffe import layers as L
-from caffe import params as P
 
 from prototxts import vgg16
 
@@ -14,7 +13,7 @@ STRIDE = 8
 
 
 def cam_net(train):
-    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, global average."""
+    """Classifier of the cues (SEC's), with a loss on the image labels for training."""
     n = caffe.NetSpec()
     if train:
         vgg16.photos(n, "images", "image_ids", SIZE, batch=15, mirror=True)
@@ -22,16 +21,9 @@ def cam_net(train):
                                  propagate_down=[0])
     else:
         n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
-    x = vgg16.trunk(n, n.images, stage4_pool=False, conv5_dilation=1)
-    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
-        x = vgg16.conv(n, name, x, 1024, relu=relu, **vgg16.GAUSSIAN)
-        if train:
-            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
-    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
-    n.scores = L.InnerProduct(n.pool_CAM, num_output=CLASSES - 1, bias_term=False,
-                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    scores = vgg16.sec_cam(n, n.images, CLASSES, train)
     if train:
-        n.loss = L.SigmoidCrossEntropyLoss(n.scores, n.targets)
+        n.loss = L.SigmoidCrossEntropyLoss(scores, n.targets)
     return n.to_proto()
 
 

@@ -70,8 +70,10 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
     settings = (experiments / "flowers/settings.sh").read_text()
     assert "MAKE_DATA" not in settings and "--sizes 129 --crf-scale 2\"" in settings
     assert layers(experiments / "flowers", "train-s")["Input"].image_data_param.batch_size == 2
-    assert "3 classes, inputs 129x129, maps 33x33" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "3 classes, inputs 129x129, maps 33x33" in out and "next: DATA_ROOT=data bash run.sh flowers" in out
     new_experiment.main(["wide", "--from", "msrc15-squeezenet", "--data", "data", "--size", "161"])
+    assert "next: DATA_ROOT=data WEIGHTS=.. bash run.sh wide" in capsys.readouterr().out
     settings = (experiments / "wide/settings.sh").read_text()
     assert 'LABEL_ARGS="--sizes 161 217 265"' in settings     # 241, 321, 401 at two thirds
     assert "NEEDS_WEIGHTS" in settings and "made from msrc15-squeezenet" in settings
