@@ -121,11 +121,11 @@ class Cues(Mapping):
 
     def overlaps(self):
         """Numbers of the images in which one cell carries two classes (or one class twice), ascending."""
-        columns = np.vstack([self.image_of_cue(), self._cues[1:]])
-        if not columns.size:
-            return []
-        cells, counts = np.unique(columns, axis=1, return_counts=True)
-        return [int(index) for index in np.unique(cells[0, counts > 1])]
+        height, width = self.least_size()
+        place = np.repeat(np.arange(len(self._indices)), np.diff(self._cue_offsets))
+        # one number a cell: many times faster to sort than columns of three
+        cells, counts = np.unique((place * height + self._cues[1]) * width + self._cues[2], return_counts=True)
+        return sorted({int(self._indices[k]) for k in cells[counts > 1] // (height * width)})
 
     def check(self, num_classes=None, size=None, overlaps=True):
         """Hold the content against a net; raise ``CueError`` naming the first image that does not fit.

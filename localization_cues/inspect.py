@@ -105,7 +105,8 @@ def summarise(cues, size, names=None):
     numbers, labels, cells = arrays["indices"], arrays["labels"], arrays["cues"]
     per_image = np.diff(arrays["label_offsets"])
     labelled = set(zip(np.repeat(numbers, per_image).tolist(), labels.tolist(), strict=True))
-    cued = set(map(tuple, np.unique(np.stack([cues.image_of_cue(), cells[0]]), axis=1).T.tolist()))
+    span = int(cells[0].max(initial=0)) + 1
+    cued = {divmod(code, span) for code in np.unique(cues.image_of_cue() * span + cells[0]).tolist()}
     total = len(cues) * size[0] * size[1]
     counts = np.bincount(cells[0], minlength=max([1, *(c + 1 for _, c in labelled)]))
     bare = labelled - cued

@@ -348,6 +348,14 @@ def test_nets_that_do_not_fit(folder, vgg, old, new, message):
     assert not (folder / "init.caffemodel").exists()
 
 
+def test_the_mean_may_stand_in_a_python_layers_param_str(folder):
+    from tools.initweights.target import read_target
+
+    text = (ROOT / "prototxts/demo/train-f.prototxt").read_text()
+    (folder / "net.prototxt").write_text(text.replace("'mean': (104, 117, 123)", "'mean': (1, 2.5, 3)"))
+    assert read_target("net.prototxt")[1] == NetInput((1.0, 2.5, 3.0))
+
+
 def test_the_mean_is_the_data_layers(folder, vgg, capsys):
     torch.save(vgg.state_dict(), "w.pth")
     data = ('layer { name: "data" type: "ImageData" top: "data" top: "ids" transform_param { mean_value: 1 '

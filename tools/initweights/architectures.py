@@ -59,7 +59,7 @@ class Vgg16:
         return "conv5_3" in names
 
     def __init__(self, store):
-        self._store = store
+        self.store = store
         names = store.arrays
         if "conv5_4" in names or "features.34.weight" in names and "features.1.running_mean" not in names:
             raise UserError(f"{store.path} is VGG19; the net is VGG16")
@@ -73,12 +73,12 @@ class Vgg16:
         return match and match[1]
 
     def source_name(self, key):
-        if self._store.framework == "caffe":
+        if self.store.framework == "caffe":
             return key
         return {"fc6": "classifier.0", "fc7": "classifier.3"}.get(key) or f"features.{self.PLACES[key]}"
 
     def trained(self, key):
-        weight, bias = _pair(self._store, self.source_name(key))
+        weight, bias = _pair(self.store, self.source_name(key))
         if key in self.reducible:
             # a matrix, or (old files) one in the last two of four axes; channels, rows, columns in this order in both
             outputs, inputs = weight.shape if weight.ndim == 2 else weight.shape[:2]
@@ -87,7 +87,7 @@ class Vgg16:
             channels = outputs_of(self, "conv5_3") if key == "fc6" else outputs_of(self, "fc6")
             side = round((weight.size / outputs / channels) ** 0.5)
             if outputs * channels * side**2 != weight.size:
-                raise UserError(f"{self._store.path}: '{self.source_name(key)}' is {outputs}x{inputs}, which is no "
+                raise UserError(f"{self.store.path}: '{self.source_name(key)}' is {outputs}x{inputs}, which is no "
                                 f"kernel on {channels} channels")
             weight = weight.reshape(outputs, channels, side, side)
         return Trained(self.source_name(key), weight, bias)
@@ -108,7 +108,7 @@ class ResNet:
         return "layer1.0.conv3.weight" in store.arrays or "res2a_branch2c" in store.arrays
 
     def __init__(self, store):
-        self._store = store
+        self.store = store
         #: whether the 3x3 convolution of the first block of a stage halves the map
         self.stride_in_3x3 = store.framework == "torch" or store.strides.get("res3a_branch2b", 1) == 2
 
@@ -121,19 +121,19 @@ class ResNet:
         return f"bn{suffix}", f"scale{suffix}"
 
     def source_name(self, key):
-        if self._store.framework == "caffe" or key == "conv1":
+        if self.store.framework == "caffe" or key == "conv1":
             return key
         stage, block, branch = self._parts(key)
         return f"layer{stage - 1}.{block}." + ("downsample.0" if branch == "1" else f"conv{'abc'.index(branch[1]) + 1}")
 
     def trained(self, key):
         name = self.source_name(key)
-        weight, bias = _pair(self._store, name)
-        if self._store.framework == "torch":
+        weight, bias = _pair(self.store, name)
+        if self.store.framework == "torch":
             bn = "bn1" if key == "conv1" else name.replace("downsample.0", "downsample.1").replace(".conv", ".bn")
-            values = [_array(self._store, f"{bn}.{part}") for part in ("running_mean", "running_var", "weight", "bias")]
+            values = [_array(self.store, f"{bn}.{part}") for part in ("running_mean", "running_var", "weight", "bias")]
             return Trained(name, weight, bias, Norm(*values, eps=1e-5))
-        statistics, scale = (_array(self._store, layer) for layer in self.norm_names(key))
+        statistics, scale = (_array(self.store, layer) for layer in self.norm_names(key))
         factor = float(statistics[2].ravel()[0]) or 1.0
         mean, variance, gamma, beta = (array.ravel() for array in (*statistics[:2], *scale[:2]))
         return Trained(name, weight, bias, Norm(mean / factor, variance / factor, gamma, beta, eps=1e-5))
@@ -169,7 +169,7 @@ class SqueezeNet:
         return any("squeeze" in name or name.startswith("fire2/") for name in store.arrays)
 
     def __init__(self, store):
-        self._store = store
+        self.store = store
         if "features.6.squeeze.weight" in store.arrays or self.trained("conv1").weight.shape[2] == 3:
             raise UserError(f"{store.path} is SqueezeNet 1.1 (first kernel 3x3); the net is 1.0")
 
@@ -178,15 +178,15 @@ class SqueezeNet:
 
     def source_name(self, key):
         if key == "conv1":
-            return "conv1" if self._store.framework == "caffe" else "features.0"
+            return "conv1" if self.store.framework == "caffe" else "features.0"
         fire, part = key.split("/")
-        if self._store.framework == "torch":
+        if self.store.framework == "torch":
             return f"features.{self.PLACES[int(fire[4:])]}.{self.PARTS[part][0]}"
-        return key if key in self._store.arrays else f"{fire}/{self.PARTS[part][1]}"
+        return key if key in self.store.arrays else f"{fire}/{self.PARTS[part][1]}"
 
     def trained(self, key):
         name = self.source_name(key)
-        return Trained(name, *_pair(self._store, name))
+        return Trained(name, *_pair(self.store, name))
 
     def spec(self, key):
         if key == "conv1":
@@ -210,7 +210,7 @@ def recognise(store, kind="auto"):
 
 def outputs_of(architecture, key):
     """Outputs of a layer; its bias tells them whatever the shape of its weight."""
-    _, bias = _pair(architecture._store, architecture.source_name(key))
+    _, bias = _pair(architecture.store, architecture.source_name(key))
     return bias.size
 
 

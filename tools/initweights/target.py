@@ -82,9 +82,17 @@ def _net_input(net, path):
         if len(t.mean_value) == 3:
             return NetInput(tuple(t.mean_value), t.scale)
         if layer.type == "Python" and layer.python_param.param_str:
-            keys = yaml.safe_load(layer.python_param.param_str.replace("(", "[").replace(")", "]"))
+            keys = _keys(layer.python_param.param_str)
             if isinstance(keys, dict) and len(keys.get("mean") or ()) == 3:
                 return NetInput(tuple(float(m) for m in keys["mean"]))
         if layer.HasField("transform_param") and t.mean_file:
             raise UserError(f"{path}: layer '{layer.name}' subtracts {t.mean_file}; give the mean pixel with --mean")
     return NetInput(voc.MEAN_BGR)
+
+
+def _keys(param_str):
+    """Content of a param_str, tuples as lists; None where it is in a form of the layer's own."""
+    try:
+        return yaml.safe_load(param_str.replace("(", "[").replace(")", "]"))
+    except yaml.YAMLError:
+        return None
