@@ -21,6 +21,8 @@ import numpy as np
 from localization_cues.array_pickle import dump_arrays, load_arrays
 
 PICKLE_SUFFIXES = (".pickle", ".pkl")
+#: beyond these a number is damage: classes are the indices of a label map (255 is 'ignored')
+MOST_CLASSES, LONGEST_SIDE = 255, 1 << 15
 NPZ_ARRAYS = ("indices", "label_offsets", "labels", "cue_offsets", "cues")
 
 
@@ -94,6 +96,7 @@ class Cues(Mapping):
             raise CueError(f"{self.source}: a label is {self._labels.min()}; image labels start at class 1")
         if self._cues.size and self._cues.min() < 0:
             raise CueError(f"{self.source}: a cue holds {self._cues.min()}; class, row and column start at 0")
+        _refuse_absurd(self._labels, self._cues, self.source)
 
     def __getitem__(self, index):
         place = self._place[index]
@@ -260,7 +263,7 @@ def _images_of(content, path):
         raise CueError(f"{path}: holds a {type(content).__name__}, expected '<i>_labels' and '<i>_cues'")
     parts = {"labels": {}, "cues": {}}
     for key, value in content.items():
-        match = re.fullmatch(r"(\d+)_(labels|cues)", key) if isinstance(key, str) else None
+        match = re.fullmatch(r"(\d{1,18})_(labels|cues)", key) if isinstance(key, str) else None
         if match is None:
             raise CueError(f"{path}: unknown key {key!r}, expected '<i>_labels' and '<i>_cues'")
         parts[match[2]][int(match[1])] = value
@@ -290,7 +293,16 @@ def _checked_pair(pair, index, source):
         raise CueError(f"{source}: image {index} has label {labels.min()}; image labels start at class 1")
     if cues.size and cues.min() < 0:
         raise CueError(f"{source}: image {index} has a cue {cues.min()}; class, row and column start at 0")
+    _refuse_absurd(labels, cues, f"{source}: image {index}")
     return labels, cues
+
+
+def _refuse_absurd(labels, cues, who):
+    """Numbers that only a damaged file holds, and that tables by class or cell would take all memory for."""
+    for values, limit, name in ((labels, MOST_CLASSES, "label"), (cues[0], MOST_CLASSES, "class"),
+                                (cues[1:], LONGEST_SIDE, "row or column")):
+        if values.size and values.max() >= limit:
+            raise CueError(f"{who}: has {name} {values.max()}, expected below {limit}; the file is damaged")
 
 
 def _integers(value, who):
