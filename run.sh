@@ -199,7 +199,11 @@ fi
 export TRAIN_READS=labels
 selected train-f && PREFIX=f train train-f f "$F_WEIGHTS"
 export TRAIN_READS=
-selected full && PREFIX=full train full full "$FULL_WEIGHTS"
+if selected full; then
+  # without masks there is no reference to train; asked for by name, the training says what it misses
+  if [ -n "$STAGES" ] || [ -d data/SegmentationClass ]; then PREFIX=full train full full "$FULL_WEIGHTS"
+  else echo "== full: left out, DATA_ROOT has no SegmentationClass"; fi
+fi
 if selected segment; then
   for model in static s f full; do
     declare -n weights="${model^^}"

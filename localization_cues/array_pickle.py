@@ -1,31 +1,53 @@
-"""Pickles of dicts of numpy arrays: read without running anything, written for every Python and numpy."""
+"""Pickles of dicts of numpy arrays: read without running anything, written for every Python and numpy.
 
+What a pickle makes are plain stand-ins defined here; arrays are built from them, checked, when all is read. numpy's own
+__setstate__ is never called: a forged state of a dtype breaks the dtype for the whole process.
+"""
+
+import functools
+import math
 import pickle
+import pickletools
+import re
 
 import numpy as np
 
 
 def load_arrays(file):
-    """Read a pickle (protocols 0 to 2, of Python 2 or 3; later ones too) of numpy arrays in plain containers.
+    """Read a pickle (protocols 0 to 2, of Python 2 or 3; 3 and 4 too) of numpy arrays.
 
     Parameters
     ----------
     file : binary file
+        Seekable; read from its start.
 
     Returns
     -------
     object
-        As pickled: dict, list, str, numbers, ndarray. Python 2's ``str`` is decoded as latin1.
+        As pickled: dict, list, str, numbers; an array, or the arrays that are values of a dict, as ndarrays that own
+        their memory. Python 2's ``str`` is decoded as latin1.
 
     Raises
     ------
     pickle.UnpicklingError
-        The file is damaged, or names anything but what an array is made of; nothing is imported or called.
+        The file is damaged, or names anything but what an array of numbers is made of; nothing is imported or called.
     """
     try:
-        return _ArrayUnpickler(file, encoding="latin1").load()
+        _check_memo(file)
+        content = _ArrayUnpickler(file, encoding="latin1").load()
+        if isinstance(content, dict):
+            return {key: _array(value) for key, value in content.items()}
+        return _array(content)
     except Exception as error:  # damaged bytes can raise nearly anything
         raise pickle.UnpicklingError(str(error) or type(error).__name__) from error
+
+
+def _check_memo(file):
+    """Refuse places of the memo beyond the number of steps so far: the unpickler makes a table up to the place."""
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > step:
+            raise pickle.UnpicklingError(f"it remembers something at place {argument} after {step} steps")
+    file.seek(0)
 
 
 def dump_arrays(content):
@@ -36,11 +58,58 @@ def dump_arrays(content):
     return text.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
+class _Ndarray:
+    """Stands for the class ndarray, which a pickle names as what to reconstruct."""
+
+
+class _DtypeParts:
+    """A dtype as pickled: its code, then a state with the byte order."""
+
+    def __init__(self, code, align=False, copy=True):
+        if not (isinstance(code, str) and re.fullmatch(r"[biuf][1248]", code)):
+            raise pickle.UnpicklingError(f"it asks for an array of type {code!r}")
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state):
+        version, order, *rest = state
+        if order not in ("<", ">", "|", "=") or any(part is not None for part in rest[:3]):
+            raise pickle.UnpicklingError("it holds a dtype of another kind than plain numbers")
+        self.order = order
+
+    def dtype(self):
+        return np.dtype(self.order + self.code)
+
+
+class _ArrayParts:
+    """An array as pickled: a state with version, shape, dtype, whether columns come first, and the bytes."""
+
+    state = None
+
+    def __setstate__(self, state):
+        self.state = state
+
+    def array(self):
+        if self.state is None:
+            raise pickle.UnpicklingError("it holds an array without content")
+        _version, shape, parts, by_columns, data = self.state
+        if not isinstance(parts, _DtypeParts):
+            raise pickle.UnpicklingError("it holds an array without a dtype")
+        data = data.encode("latin1") if isinstance(data, str) else bytes(data)
+        dtype, shape = parts.dtype(), tuple(int(extent) for extent in shape)
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data):
+            raise pickle.UnpicklingError(f"it holds an array of shape {shape} and {len(data)} bytes")
+        return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C").copy()
+
+
+def _array(value):
+    return value.array() if isinstance(value, _ArrayParts) else value
+
+
 def _reconstruct(subtype, shape, typecode):
-    """What every pickled array starts from; only plain empty arrays are made, whatever the file asks for."""
-    if subtype is not np.ndarray:
+    """What every pickled array starts from; only plain arrays are made, whatever the file asks for."""
+    if not isinstance(subtype, _Ndarray):
         raise pickle.UnpicklingError(f"it asks for an array of type {subtype!r}")
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
+    return _ArrayParts()
 
 
 def _encode(text, encoding="latin1"):
@@ -61,14 +130,16 @@ class _ArrayUnpickler(pickle.Unpickler):
     known = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
+        ("numpy", "dtype"): _DtypeParts,
         ("_codecs", "encode"): _encode,
         ("__builtin__", "bytes"): _empty_bytes,
     }
 
     def find_class(self, module, name):
+        if (module, name) == ("numpy", "ndarray"):
+            return _Ndarray()
         try:
-            return self.known[module, name]
+            # A new object each time: a pickle may set attributes of what it is given.
+            return functools.partial(self.known[module, name])
         except KeyError:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None

@@ -1,10 +1,13 @@
-"""Which cells of a photo are background: rules chosen on the command line as ``name:threshold``.
+"""Which cells of a photo are background: rules chosen on the command line as ``name:number``.
 
-``cam-low:T``    no class of the image reaches T of its maximum there (needs nothing but the class maps).
-``saliency:T``   the saliency is below T. DSRG takes 0.06 of a DRFI map; here the map is that of
-                 localization_cues.saliency, or one read from files.
+``cam-low:T``        no class of the image reaches T of its maximum there (needs nothing but the class maps).
+``saliency:T``       the saliency is below T. DSRG takes 0.06 of a DRFI map; here the map is that of
+                     localization_cues.saliency, or one read from files.
+``sec-gradient:F``   among the share F of cells that the scores of a classifier depend on least: below the value of
+                     rank int(F * cells). SEC takes 0.1 (localization_cues.gradient).
+``none``             no cell is background.
 
-A new rule is one entry in ``RULES``: a function of the evidence and the threshold.
+A new rule is one entry in ``RULES``.
 """
 
 from collections.abc import Callable
@@ -19,55 +22,72 @@ from localization_cues.merge import relative_maps
 class Evidence:
     """What a rule may look at, all at the cue size (H, W).
 
-    maps: class activation maps (k, H, W) of the image's classes. saliency: (H, W) in [0, 1], None when no rule
-    in use asked for it.
+    maps: class activation maps (k, H, W) of the image's classes. saliency: (H, W) in [0, 1]. gradient: (H, W), not
+    negative. The last two are None when no rule in use asked for them.
     """
 
     maps: np.ndarray
     saliency: np.ndarray | None = None
+    gradient: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by name with its threshold; ``below(evidence)`` is bool (H, W), True where the value is under it."""
+    """A rule by name with its number; ``below(evidence)`` is bool (H, W), True where the value is under the limit.
+
+    needs: what of the Evidence besides the maps it looks at, 'saliency', 'gradient' or nothing. The limit is the
+    number itself, or for a rule of rank the value that this share of the cells lies below.
+    """
 
     name: str
-    threshold: float
-    values: Callable = field(repr=False, compare=False)
-    needs_saliency: bool = False
+    threshold: float = 0.0
+    values: Callable = field(default=None, repr=False, compare=False)
+    needs: str = ""
+    rank: bool = False
 
     def below(self, evidence):
-        return self.values(evidence) < self.threshold
+        if self.values is None:
+            return np.zeros(evidence.maps.shape[1:], bool)
+        values = self.values(evidence)
+        limit = np.sort(values, axis=None)[int(self.threshold * values.size)] if self.rank else self.threshold
+        return values < limit
 
     def __str__(self):
-        return f"{self.name}:{self.threshold:g}"
+        return self.name if self.values is None else f"{self.name}:{self.threshold:g}"
 
 
 RULES = {
-    "cam-low": (lambda evidence: relative_maps(evidence.maps).max(axis=0), False),
-    "saliency": (lambda evidence: evidence.saliency, True),
+    "cam-low": dict(values=lambda evidence: relative_maps(evidence.maps).max(axis=0)),
+    "saliency": dict(values=lambda evidence: evidence.saliency, needs="saliency"),
+    "sec-gradient": dict(values=lambda evidence: evidence.gradient, needs="gradient", rank=True),
+    "none": {},
 }
 
 
 def parse_rule(text, names=tuple(RULES)):
-    """Read ``name:threshold`` into a Rule; ``ValueError`` says what is wrong and which names there are.
+    """Read ``name:number`` into a Rule; ``ValueError`` says what is wrong and which names there are.
 
     Examples
     --------
     >>> str(parse_rule("saliency:0.06"))
     'saliency:0.06'
     """
-    name, _, number = text.partition(":")
+    name, colon, number = text.partition(":")
     if name not in names:
         raise ValueError(f"unknown rule '{name}' in '{text}'; there are {', '.join(names)}")
+    if not RULES[name]:
+        if colon:
+            raise ValueError(f"rule '{text}': {name} takes no number")
+        return Rule(name)
     try:
         threshold = float(number)
     except ValueError:
         threshold = -1.0
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"rule '{text}': expected {name}:T with T from 0 to 1")
-    values, needs_saliency = RULES[name]
-    return Rule(name, threshold, values, needs_saliency)
+    rank = RULES[name].get("rank", False)
+    if not 0 <= threshold <= 1 or (rank and threshold == 1):
+        wanted = f"{name}:F with F from 0 to below 1" if rank else f"{name}:T with T from 0 to 1"
+        raise ValueError(f"rule '{text}': expected {wanted}")
+    return Rule(name, threshold, **RULES[name])
 
 
 def background_cells(rules, evidence):

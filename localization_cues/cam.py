@@ -1,4 +1,4 @@
-"""Class activation maps from any classifier whose last 1x1 convolution feeds global pooling.
+"""Class activation maps from any classifier with a global pooling next to its class scores, before or behind them.
 
 Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: what a class adds to its score
 at each place. Where the deploy net computes them as a blob (the 1x1 convolution before the pooling), that blob
@@ -8,6 +8,7 @@ features and the classifier's weights. Only calls of pycaffe are used.
 
 import numpy as np
 
+from localization_cues.class_scores import CamSource, find_cam
 from localization_cues.merge import relative_maps
 from tools.common import UserError
 from tools.multiscale import to_input, zoom_linear
@@ -22,7 +23,8 @@ class CamNet:
     net : caffe.Net
         Loaded for testing, with one image input.
     maps_blob : str, optional
-        Blob of the maps, (N, classes, h, w); by default the net's only output. Not with `classifier`.
+        Blob of the maps, (N, classes, h, w). Not with `classifier`. By default maps, or features and classifier, are
+        looked for from the net's output upwards (class_scores.find_cam).
     classifier : str, optional
         Layer (InnerProduct or 1x1 Convolution) that scores pooled features.
     features_blob : str, optional
@@ -33,9 +35,11 @@ class CamNet:
         if (classifier is None) != (features_blob is None) or (classifier and maps_blob):
             raise UserError("name either the blob of the maps (--maps-blob), or both the features and the "
                             "classifier (--features-blob, --classifier)")
-        self._net = ScoreNet(net, features_blob or maps_blob)
+        given = maps_blob or classifier
+        source = CamSource(maps_blob, features_blob, classifier) if given else find_cam(net)
+        self._net = ScoreNet(net, source.features_blob or source.maps_blob)
         self._weights = None
-        if classifier is not None:
+        if (classifier := source.classifier) is not None:
             if classifier not in net.params:
                 raise UserError(f"the net has no layer '{classifier}' with weights; it has {', '.join(net.params)}")
             weights = np.array(net.params[classifier][0].data, np.float32)
@@ -44,7 +48,12 @@ class CamNet:
 
     def maps(self, image, flip=False):
         """Maps (classes, h, w) float32 of one input (3, H, W); with `flip` the mean with the mirrored one's."""
-        values = self._net.scores(image, flip)
+        try:
+            values = self._net.scores(image, flip)
+        except (ValueError, RuntimeError) as error:
+            size = "x".join(map(str, image.shape[1:]))
+            raise UserError(f"the net does not take an input of {size}: {error}. Where a pooling has a fixed kernel, "
+                            "write global_pooling: true instead") from None
         if self._weights is None:
             return values
         if len(values) != self._weights.shape[1]:

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+#: beyond these a number is damage: classes are the indices of a label map (255 is 'ignored')
+MOST_CLASSES, LONGEST_SIDE = 255, 1 << 15
+
 
 class CueError(ValueError):
     """A cue file cannot be read, or holds what no layer could use. The message names file and image."""
@@ -21,7 +24,16 @@ def checked_pair(pair, index, source):
         raise CueError(f"{source}: image {index} has label {labels.min()}; image labels start at class 1")
     if cues.size and cues.min() < 0:
         raise CueError(f"{source}: image {index} has a cue {cues.min()}; class, row and column start at 0")
+    refuse_absurd(labels, cues, f"{source}: image {index}")
     return labels, cues
+
+
+def refuse_absurd(labels, cues, who):
+    """Numbers that only a damaged file holds, and that tables by class or cell would take all memory for."""
+    for values, limit, name in ((labels, MOST_CLASSES, "label"), (cues[0], MOST_CLASSES, "class"),
+                                (cues[1:], LONGEST_SIDE, "row or column")):
+        if values.size and values.max() >= limit:
+            raise CueError(f"{who}: has {name} {values.max()}, expected below {limit}; the file is damaged")
 
 
 def no_labels(source, index):

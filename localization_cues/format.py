@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from localization_cues.array_pickle import load_arrays
-from localization_cues.entries import CueError, checked_pair, integers, no_labels, small_type
+from localization_cues.entries import CueError, checked_pair, integers, no_labels, refuse_absurd, small_type
 from localization_cues.mapping import map_arrays
 from localization_cues.writer import PICKLE_SUFFIXES, CueWriter
 
@@ -99,6 +99,7 @@ class Cues(Mapping):
             raise CueError(f"{self.source}: a label is {self._labels.min()}; image labels start at class 1")
         if self._cues.size and self._cues.min() < 0:
             raise CueError(f"{self.source}: a cue holds {self._cues.min()}; class, row and column start at 0")
+        refuse_absurd(self._labels, self._cues, self.source)
 
     def __getitem__(self, index):
         place = self._place[index]
@@ -215,6 +216,8 @@ def load_cues(path):
                 raise
             raise CueError(f"{path}: not a readable .npz cue file ({error})") from error
     with open(path, "rb") as file:
+        if file.peek(2)[:2] == b"\x1f\x8b":  # as SEC's is offered for download
+            raise CueError(f"{path}: is gzip-compressed; unpack it first (gunzip)")
         try:
             content = load_arrays(file)
         except pickle.UnpicklingError as error:
@@ -275,7 +278,7 @@ def _images_of(content, path):
         raise CueError(f"{path}: holds a {type(content).__name__}, expected '<i>_labels' and '<i>_cues'")
     parts = {"labels": {}, "cues": {}}
     for key, value in content.items():
-        match = re.fullmatch(r"(\d+)_(labels|cues)", key) if isinstance(key, str) else None
+        match = re.fullmatch(r"(\d{1,18})_(labels|cues)", key) if isinstance(key, str) else None
         if match is None:
             raise CueError(f"{path}: unknown key {key!r}, expected '<i>_labels' and '<i>_cues'")
         parts[match[2]][int(match[1])] = value

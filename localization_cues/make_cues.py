@@ -5,23 +5,22 @@
         --out cues/localization_cues.pickle
 
 No mask is read. Beside the cue file a .json of the same name tells the settings, the coverage, and the images
-in which a class had to fall back to its largest cell or lost every cell to smaller ones.
+in which a class fell back to its largest cell, stayed empty, or lost every cell to others.
 """
 
 import argparse
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from localization_cues.background import Evidence, background_cells, parse_rule
 from localization_cues.cam import CamNet
+from localization_cues.evidence import SaliencySource
 from localization_cues.format import PICKLE_SUFFIXES, cues_from_map
+from localization_cues.gradient import BLOB, GradientNet
 from localization_cues.inputs import labels_of, read_photos
-from localization_cues.merge import merge
-from localization_cues.saliency import photo_saliency
+from localization_cues.merge import OVERLAP_RULES, merge
 from localization_cues.writer import CueWriter
 from tools import voc
 from tools.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
@@ -45,7 +44,8 @@ def parse_args(argv):
 
     maps = parser.add_argument_group("class maps")
     maps.add_argument("--maps-blob", metavar="NAME",
-                      help="blob of the class maps (default: the net's only output)")
+                      help="blob of the class maps (default: found from the net's output upwards, as are features "
+                           "and classifier where the classes are scored behind the global pooling)")
     maps.add_argument("--features-blob", metavar="NAME", help="with --classifier: blob of the features f_k")
     maps.add_argument("--classifier", metavar="LAYER", help="layer whose weights w_ck make the maps from features")
     maps.add_argument("--sizes", type=int, nargs="+", metavar="N",
@@ -62,10 +62,21 @@ def parse_args(argv):
                             "foreground cues)")
     rules.add_argument("--background", type=_rule(None), nargs="+", metavar="RULE",
                        default=[parse_rule("saliency:0.06")],
-                       help="cam-low:T or saliency:T; of several every one must hold (default saliency:0.06: "
-                            "DSRG's threshold of its saliency map)")
+                       help="cam-low:T, saliency:T, sec-gradient:F or none; of several every one must hold "
+                            "(default saliency:0.06: DSRG's threshold of its saliency map; SEC: sec-gradient:0.1)")
+    rules.add_argument("--background-net", type=Path, metavar="FILE",
+                       help="deploy prototxt of the classifier of sec-gradient (default: the one of --net)")
+    rules.add_argument("--background-weights", type=Path, metavar="FILE", help="its caffemodel")
+    rules.add_argument("--background-blob", default=BLOB, metavar="NAME",
+                       help="where sec-gradient reads the gradient; resized to the cue size (default %(default)s: "
+                            "SEC's)")
     rules.add_argument("--gate", type=_rule(("saliency",)), metavar="saliency:T",
                        help="no class may claim a cell of saliency below T (default: no gate, as SEC and DSRG)")
+    rules.add_argument("--overlap", choices=OVERLAP_RULES, default=OVERLAP_RULES[0],
+                       help="who gets a cell that several classes claim: the class of the smaller area (default: "
+                            "SEC), the one whose relative map is higher there, or nobody")
+    rules.add_argument("--leave-empty", action="store_true",
+                       help="a class that nowhere passes threshold and gate gets no cue (default: its largest cell)")
 
     machine = parser.add_argument_group("machine")
     add_flags(machine)
@@ -78,6 +89,8 @@ def parse_args(argv):
         parser.error("--out ends in .pickle, .pkl or .npz")
     if min([*(args.sizes or [1]), *(args.size or [1]), args.workers]) < 1:
         parser.error("--sizes, --size and --workers must be positive")
+    if (args.background_net is None) != (args.background_weights is None):
+        parser.error("--background-net and --background-weights go together")
     return args
 
 
@@ -94,12 +107,13 @@ def main(argv=None):
     args = parse_args(argv)
     photos = read_photos(args.list, args.images)
     labels = labels_of(photos, args.labels)
-    net = CamNet(open_net(args.net, args.weights, args.device, args.precision),
-                 args.maps_blob, args.classifier, args.features_blob)
+    caffe_net = open_net(args.net, args.weights, args.device, args.precision, backward="gradient" in needed(args))
+    net = CamNet(caffe_net, args.maps_blob, args.classifier, args.features_blob)
+    gradients = gradient_net(caffe_net, args)
     cue_size = tuple(args.size or map_size(net))
     with CueWriter(args.out) as writer:
-        merged = written(progress(make(net, photos, labels, cue_size, args), "cues", len(photos)), labels, writer)
-        report = summary(merged, {number: path.stem for number, path in photos.items()}, cue_size)
+        merged = progress(make(net, gradients, photos, labels, cue_size, args), "cues", len(photos))
+        report = summary(written(merged, labels, writer), {n: path.stem for n, path in photos.items()}, cue_size)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     settings["background"] = [str(rule) for rule in args.background]
     settings["gate"] = args.gate and str(args.gate)
@@ -108,46 +122,52 @@ def main(argv=None):
     print_summary(args.out, report)
 
 
+def needed(args):
+    """What the rules and the gate look at: a set of 'saliency' and 'gradient'."""
+    return {rule.needs for rule in [*args.background, *([args.gate] if args.gate else [])]}
+
+
+def gradient_net(caffe_net, args):
+    """The GradientNet of rule sec-gradient, by default on the classifier of the class maps; None when not asked for."""
+    if "gradient" not in needed(args):
+        return None
+    if args.background_net:
+        caffe_net = open_net(args.background_net, args.background_weights, args.device, args.precision, backward=True)
+    return GradientNet(caffe_net, args.background_blob)
+
+
 def map_size(net):
     """Height and width of the net's maps at the input size its prototxt names."""
     return net.maps(np.zeros((3, *net.native_size), np.float32)).shape[1:]
 
 
-def make(net, photos, labels, cue_size, args):
+def make(net, gradients, photos, labels, cue_size, args):
     """Yield (image number, Merged) for every photo; saliency runs ahead of the net on all cores."""
     sizes = [(side, side) for side in args.sizes] if args.sizes else [net.native_size]
-    wanted = any(rule.needs_saliency for rule in [*args.background, *([args.gate] if args.gate else [])])
+    wanted = "saliency" in needed(args)
     with SaliencySource(photos.values(), cue_size, args.saliency_maps, args.workers, wanted) as saliency_of:
         for number, path in photos.items():
-            maps = net.image_maps(load_image_bgr(path), labels[number], sizes, cue_size, args.flip, args.mean)
+            image_bgr = load_image_bgr(path)
+            maps = net.image_maps(image_bgr, labels[number], sizes, cue_size, args.flip, args.mean)
             if not np.isfinite(maps).all():
                 raise UserError(f"the class maps of {path} are not finite; the training of {args.weights} diverged, "
                                 "lower its learning rate")
-            evidence = Evidence(maps, saliency_of(path))
+            gradient = gradients.saliency(image_bgr, cue_size, args.mean) if gradients else None
+            evidence = Evidence(maps, saliency_of(path), gradient)
             gate = ~args.gate.below(evidence) if args.gate else None
             background = background_cells(args.background, evidence)
-            yield number, merge(maps, labels[number], background, args.threshold, gate)
+            yield number, merge(maps, labels[number], background, args.threshold, gate, args.overlap,
+                                not args.leave_empty)
 
 
-class SaliencySource:
-    """Saliency maps at the cue size, computed ahead by a pool of processes; None for all when not wanted."""
-
-    def __init__(self, paths, size, folder, workers, wanted):
-        self._pool, self._futures = None, {}
-        if wanted:
-            # The net's threads do not survive a fork, so the processes start afresh.
-            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-            self._futures = {path: self._pool.submit(photo_saliency, path, size, folder) for path in paths}
-
-    def __call__(self, path):
-        return self._futures.pop(path).result() if self._pool else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self._pool:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+#: kinds of images that the report counts and names
+NOTES = {
+    "fallback": "with a class below threshold or gate everywhere, kept by its largest cell",
+    "empty": "with a class below threshold or gate everywhere, left without a cue",
+    "lost": "with a class that lost every cell to others",
+    "without_background": "without a background cell",
+    "without_cues": "without any cue, which stage s refuses",
+}
 
 
 def written(merged, labels, writer):
@@ -160,27 +180,27 @@ def written(merged, labels, writer):
 def summary(merged, names, cue_size):
     """Counts over (image number, Merged) pairs, ready for JSON; images by name. Keeps no map."""
     images = foreground = background = 0
-    notes = {"fallback": {}, "lost": {}, "without_background": []}
+    notes = {"fallback": {}, "empty": {}, "lost": {}, "without_background": [], "without_cues": []}
     for number, result in merged:
         images += 1
         foreground += (result.label_map > 0).mean()
         background += (result.label_map == 0).mean()
-        for key in ("fallback", "lost"):
+        for key in ("fallback", "empty", "lost"):
             if getattr(result, key):
                 notes[key][names[number]] = list(getattr(result, key))
         if not (result.label_map == 0).any():
             notes["without_background"].append(names[number])
+        if not (result.label_map >= 0).any():
+            notes["without_cues"].append(names[number])
     return {"images": images, "cue_size": list(cue_size), "foreground": float(foreground / images),
-            "background": float(background / images), **notes}
+            "background": float(background / images), **notes, "counts": {key: len(notes[key]) for key in NOTES}}
 
 
 def print_summary(path, report):
     size = "x".join(map(str, report["cue_size"]))
     print(f"{path}: {report['images']} images, {size} cells, foreground {report['foreground']:.1%}, "
           f"background {report['background']:.1%}")
-    for key, text in (("fallback", "with a class below threshold or gate everywhere, kept by its largest cell"),
-                      ("lost", "with a class that lost every cell to smaller ones"),
-                      ("without_background", "without a background cell")):
+    for key, text in NOTES.items():
         names = list(report[key])
         if names:
             shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

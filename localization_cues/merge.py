@@ -2,7 +2,8 @@
 
 The rules of SEC (Kolesnikov and Lampert, ECCV 2016) as its reimplementations and DSRG's relatives have them:
 a cell belongs to class c where the map of c is above a fraction of its maximum; foreground beats background;
-between classes the smaller area wins, so classes are painted in order of area, largest first.
+between classes the smaller area wins, so classes are painted in order of area, largest first. Two other rules
+for cells that several classes claim can be chosen.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 UNKNOWN = -1
+#: who gets a cell that several classes claim: the class of the smaller area (SEC); the one whose map, as a fraction of
+#: its maximum, is higher there (the argmax of later methods); or nobody
+OVERLAP_RULES = ("smaller-area", "strongest", "nobody")
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,15 @@ class Merged:
     fallback : tuple of int
         Classes no cell of which passed threshold and gate: they were given their largest cell.
     lost : tuple of int
-        Classes without a cell in the end, because smaller ones took all of theirs.
+        Classes without a cell in the end, because others took all of theirs (or, under `nobody`, disputed them).
+    empty : tuple of int
+        Classes no cell of which passed threshold and gate, and that were left without.
     """
 
     label_map: np.ndarray
     fallback: tuple[int, ...]
     lost: tuple[int, ...]
+    empty: tuple[int, ...] = ()
 
 
 def relative_maps(maps):
@@ -48,7 +55,7 @@ def relative_maps(maps):
     return np.divide(positive, highest, out=np.zeros_like(positive), where=highest > 0)
 
 
-def merge(maps, labels, background, threshold, gate=None):
+def merge(maps, labels, background, threshold, gate=None, overlap="smaller-area", fill_empty=True):
     """Resolve the class maps of one image and its background into cues.
 
     Parameters
@@ -63,6 +70,11 @@ def merge(maps, labels, background, threshold, gate=None):
         A cell is claimed where its value is above this fraction of the map's maximum.
     gate : bool array (H, W), optional
         Cells a class may claim at all.
+    overlap : str
+        One of OVERLAP_RULES.
+    fill_empty : bool
+        Give a class no cell of which passes its largest cell within the gate, or its largest cell of all when the
+        gate is shut or the map shows nothing within it. Otherwise it gets none.
 
     Returns
     -------
@@ -70,26 +82,38 @@ def merge(maps, labels, background, threshold, gate=None):
 
     Notes
     -----
-    A class always claims something: where no cell passes, its largest cell within the gate, or its largest
-    cell of all when the gate is shut or the map shows nothing within it. Of equal areas the class named first
-    is painted first.
+    Of equal areas the class named first is painted first; of equal values the class named first wins.
     """
+    if overlap not in OVERLAP_RULES:
+        raise ValueError(f"overlap is '{overlap}', expected one of {', '.join(OVERLAP_RULES)}")
     relative = relative_maps(maps)
     open_cells = np.ones(relative.shape[1:], bool) if gate is None else np.asarray(gate, bool)
-    claims, fallback = [], []
+    claims, bare = [], []
     for label, values, raw in zip(labels, relative, np.asarray(maps), strict=True):
         claim = (values > threshold) & open_cells
         if not claim.any():
-            fallback.append(int(label))
-            claim = _largest_cells(values, raw, open_cells)
+            bare.append(int(label))
+            claim = _largest_cells(values, raw, open_cells) if fill_empty else claim
         claims.append(claim)
 
-    label_map = np.where(background, 0, UNKNOWN)
-    areas = np.array([claim.sum() for claim in claims])
-    for place in np.argsort(-areas, kind="stable"):
-        label_map[claims[place]] = labels[place]
-    lost = tuple(int(label) for label in labels if not (label_map == label).any())
-    return Merged(label_map.astype(np.int64), tuple(fallback), lost)
+    label_map = np.where(background, 0, UNKNOWN).astype(np.int64)
+    _paint(label_map, np.array(claims), relative, np.asarray(labels), overlap)
+    empty = () if fill_empty else tuple(bare)
+    lost = tuple(int(label) for label in labels if label not in empty and not (label_map == label).any())
+    return Merged(label_map, tuple(bare) if fill_empty else (), lost, empty)
+
+
+def _paint(label_map, claims, relative, labels, overlap):
+    """Write the classes into the cells they claim (k, H, W), disputed cells by the rule."""
+    if overlap == "smaller-area":
+        for place in np.argsort(-claims.sum(axis=(1, 2)), kind="stable"):
+            label_map[claims[place]] = labels[place]
+        return
+    strongest = labels[np.where(claims, relative, -1).argmax(axis=0)]
+    claimed = claims.any(axis=0)
+    label_map[claimed] = strongest[claimed]
+    if overlap == "nobody":
+        label_map[claims.sum(axis=0) > 1] = UNKNOWN
 
 
 def _largest_cells(values, raw, open_cells):

@@ -37,25 +37,33 @@ def _block_names(stage, blocks):
     return ["a", *(f"b{k}" for k in range(1, blocks))]
 
 
-def trunk(n, images):
-    """conv1 .. res5c: 2048 features at stride 8 (res4 dilated by 2, res5 by 4); 321x321 gives 41x41."""
+def trunk(n, images, stride_in_3x3=False):
+    """conv1 .. res5c: 2048 features at stride 8 (res4 dilated by 2, res5 by 4); 321x321 gives 41x41.
+
+    `stride_in_3x3`: the first block of a stage halves the map in its 3x3 convolution, as torchvision's weights want it,
+    instead of its first 1x1. Where the stride became dilation, that convolution is still dilated as the stage before.
+    """
     n.conv1 = L.Convolution(images, num_output=64, kernel_size=7, stride=2, pad=3, bias_term=False, param=WEIGHT,
                             weight_filler=dict(type="msra"))
     n.bn_conv1 = L.BatchNorm(n.conv1, use_global_stats=True, in_place=True, param=[FROZEN] * 3)
     n.scale_conv1 = L.Scale(n.conv1, bias_term=True, in_place=True, param=[FROZEN] * 2)
     n.conv1_relu = L.ReLU(n.conv1, in_place=True)
     n.pool1 = x = L.Pooling(n.conv1, pool=P.Pooling.MAX, kernel_size=3, stride=2, pad=1)
+    before = 1
     for stage, blocks, outputs, stride, dilation in STAGES:
         for name in _block_names(stage, blocks):
             block, first = f"{stage}{name}", name == "a"
             step = stride if first else 1
             short = _conv(n, f"{block}_branch1", x, outputs, 1, step, relu=False) if first else x
-            y = _conv(n, f"{block}_branch2a", x, outputs // 4, 1, step)
-            y = _conv(n, f"{block}_branch2b", y, outputs // 4, 3, dilation=dilation)
+            in_1x1, in_3x3 = (1, step) if stride_in_3x3 else (step, 1)
+            y = _conv(n, f"{block}_branch2a", x, outputs // 4, 1, in_1x1)
+            wide = before if first and stride_in_3x3 else dilation
+            y = _conv(n, f"{block}_branch2b", y, outputs // 4, 3, in_3x3, wide)
             y = _conv(n, f"{block}_branch2c", y, outputs, 1, relu=False)
             n[f"res{block}"] = L.Eltwise(short, y, operation=P.Eltwise.SUM)
             n[f"res{block}_relu"] = L.ReLU(n[f"res{block}"], in_place=True)
             x = n[f"res{block}"]
+        before = dilation
     return x
 
 

@@ -14,7 +14,14 @@ MEAN_BGR = (104, 117, 123)
 #: learning rates of pretrained layers (weights, bias) and of the new classifiers, ten times higher
 PRETRAINED = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
 NEW = [dict(lr_mult=10, decay_mult=1), dict(lr_mult=20, decay_mult=0)]
+#: what AnnotationLayer takes when its param_str says nothing, as in the original's files
+CLASSES, CUE_SIZE, COCO_CLASSES = 21, [41, 41], 81
 GAUSSIAN = dict(weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
+
+
+def map_size(size, stride=8):
+    """[height, width] of the maps of square inputs of `size`: corner cells lie on corner pixels at stride n + 1."""
+    return [(size - 1) // stride + 1] * 2
 
 
 def conv(n, name, bottom, outputs, kernel=3, pad=None, dilation=1, relu=True, param=PRETRAINED, **options):
@@ -82,10 +89,47 @@ def photos(n, name, ids, size, batch, mirror):
     return n[name], n[ids]
 
 
-def cam_net(classes, size, batch=None):
-    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, global average.
+def sec_cam(n, images, classes, train):
+    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, mean, scores."""
+    x = trunk(n, images, stage4_pool=False, conv5_dilation=1)
+    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
+        x = conv(n, name, x, 1024, relu=relu, **GAUSSIAN)
+        if train:
+            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    return _cam_scores(n, n.pool_CAM, classes)
 
-    With `batch` the net that learns from image labels, without it the one to deploy; `classes` counts background.
+
+def gap_cam(n, images, classes, train):
+    """VGG16-GAP (Zhou et al., CVPR 2016): conv5_3 at stride 16, CAM_conv of 3x3 and 1024 in two groups, mean, scores.
+
+    The weights vgg16CAM_train_iter_90000.caffemodel fit all but the scores. Inputs of 321 have maps of 21x21.
+    """
+    x = images
+    for stage, (count, outputs) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), start=1):
+        for k in range(1, count + 1):
+            x = conv(n, f"conv{stage}_{k}", x, outputs)
+        if stage < 5:
+            n[f"pool{stage}"] = x = L.Pooling(x, pool=P.Pooling.MAX, kernel_size=2, stride=2)
+    n.CAM_conv = x = L.Convolution(x, num_output=1024, kernel_size=3, pad=1, group=2, param=PRETRAINED, **GAUSSIAN)
+    n.CAM_relu = L.ReLU(x, in_place=True)
+    n.CAM_pool = x = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    if train:
+        n.CAM_drop = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    return _cam_scores(n, x, classes)
+
+
+def _cam_scores(n, pooled, classes):
+    """Scores of the classes without background, one linear layer on pooled features."""
+    n.scores = L.InnerProduct(pooled, num_output=classes - 1, bias_term=False,
+                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    return n.scores
+
+
+def cam_net(classes, size, batch=None, classifier=sec_cam):
+    """Classifier of the cues: with `batch` the net that learns from image labels, without it the one to deploy.
+
+    `classes` counts background; `classifier` is sec_cam or gap_cam.
     """
     n = caffe.NetSpec()
     if batch:
@@ -94,26 +138,19 @@ def cam_net(classes, size, batch=None):
                            propagate_down=[0])
     else:
         n.images = L.Input(shape=dict(dim=[1, 3, size, size]))
-    x = trunk(n, n.images, stage4_pool=False, conv5_dilation=1)
-    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
-        x = conv(n, name, x, 1024, relu=relu, **GAUSSIAN)
-        if batch:
-            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
-    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
-    n.scores = L.InnerProduct(n.pool_CAM, num_output=classes - 1, bias_term=False,
-                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    scores = classifier(n, n.images, classes, train=bool(batch))
     if batch:
-        n.loss = L.SigmoidCrossEntropyLoss(n.scores, n.targets)
+        n.loss = L.SigmoidCrossEntropyLoss(scores, n.targets)
     return n.to_proto()
 
 
-def annotated(n, cues, size, batch, classes=None, cue_size=None, layer="AnnotationLayer"):
+def annotated(n, cues, size, batch, classes=CLASSES, cue_size=CUE_SIZE, mirror=True, layer="AnnotationLayer"):
     """Photos with labels and cues, mirrored together; returns images, labels, cues."""
     photos(n, "images_origin", "image_ids", size, batch, mirror=False)
-    keys = {"cues": cues, "mirror": True}
-    if classes:
+    keys = {"cues": cues, "mirror": mirror}
+    if classes != (COCO_CLASSES if layer == "AnnotationLayerCOCO" else CLASSES):  # the layers' defaults
         keys["classes"] = classes
-    if cue_size:
+    if cue_size != CUE_SIZE:
         keys["size"] = cue_size
     n.labels, n.cues, n.images = python([n.image_ids, n.images_origin], layer, ntop=3, param_str=keys,
                                         name="Annotation", propagate_down=[0, 0])

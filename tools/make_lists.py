@@ -144,7 +144,7 @@ def label_source(data, wanted):
         wanted = next((kind for kind in ("file", "xml") if has[kind]), None)
         if wanted is None:
             raise UserError(f"{data} has neither image_labels.txt nor Annotations; write image_labels.txt "
-                            "('<id> <class index> ...' a line) or pass --labels none")
+                            "('<id> <class> ...' a line) or pass --labels none")
     if not has.get(wanted, True):
         raise UserError(f"{data} has no {'image_labels.txt' if wanted == 'file' else 'folder Annotations'}, "
                         f"which --labels {wanted} asks for")
@@ -162,7 +162,7 @@ def collect_labels(data, source, classes, train, val):
         wanted = train + [i for i in val if (data / source / f"{i}.xml").is_file()]
         labels = labels_from_annotations(data / source, dict.fromkeys(wanted), classes)
     else:
-        given = read_image_labels(data / source, len(classes))
+        given = read_image_labels(data / source, classes=classes)
         labels = {i: given[i] for i in [*train, *val] if i in given}
     without = [i for i in train if not labels.get(i)]
     if without:

@@ -6,8 +6,9 @@ import cv2
 import matplotlib
 import numpy as np
 
-from localization_cues.format import load_cues
+from localization_cues.format import load_cues, map_from_cues
 from localization_cues.inputs import read_input_list
+from localization_cues.overlay import overlay
 from tools import voc
 from tools.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
 
@@ -96,15 +97,9 @@ def _true_mask(run, image_id):
 
 
 def _cue_picture(run, number, photo):
-    """Cues over the photo in gray; cells without a cue show the photo. The cue map is stretched to the photo."""
+    """Cues over the photo; None where there are none."""
     path = next((run / "cues").glob("localization_cues.[np]*"), None)  # .npz or .pickle
     cues = load_cues(path) if path else {}
     if number not in cues:
         return None
-    cells = cues[number][1]
-    classes = np.full(cues.least_size(), voc.IGNORE_LABEL, np.uint8)
-    classes[cells[1], cells[2]] = cells[0]
-    classes = cv2.resize(classes, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    gray = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
-    bare = (classes == voc.IGNORE_LABEL)[..., None]
-    return np.where(bare, 0.5 * gray + 100, 0.35 * gray + 0.65 * _coloured(classes)).astype(np.uint8)
+    return overlay(photo, map_from_cues(cues[number][1], cues.least_size()), voc.palette())

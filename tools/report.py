@@ -103,7 +103,7 @@ def main(argv=None):
     runs = [read_run(folder) for folder in args.runs]
     lines = table(runs)
     if len(lines) == 2:
-        raise UserError(f"{args.runs[0]}/results: nothing measured yet; run the stages segment and evaluate")
+        return report_pictures(args.runs[0], args.photos)
     commits = ", ".join(sorted(set.union(*(r["commits"] for r in runs))))
     count = f"{len(runs)} runs; mean ± standard deviation. " if len(runs) > 1 else ""
     lines += ["", f"{count}Evaluated at commit {commits}; this report at {git_commit()}."]
@@ -117,6 +117,14 @@ def main(argv=None):
     write_text(results / "report.json", json.dumps(records, indent=1) + "\n")
     if args.photos > 0 and draw_montage(args.runs[0], results / "report.png", args.photos):
         print(f"Pictures: {results / 'report.png'}")
+
+
+def report_pictures(run, photos):
+    """All there is to show of a run on data without masks; UserError where masks or segmentations are missing."""
+    without_masks = (run / "data").is_dir() and not (run / "data/SegmentationClass").is_dir()
+    if not without_masks or photos < 1 or not draw_montage(run, run / "results/report.png", photos):
+        raise UserError(f"{run}/results: nothing measured yet; run the stages segment and evaluate")
+    print(f"Nothing measured: {run / 'data'} has no SegmentationClass. Pictures: {run / 'results/report.png'}")
 
 
 if __name__ == "__main__":

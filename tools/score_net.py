@@ -1,5 +1,9 @@
 """A net that scores photos, driven by pycaffe calls alone: real Caffe and the embedded engine serve alike."""
 
+import re
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
 from tools.common import UserError
@@ -67,7 +71,7 @@ class ScoreNet:
         return (scores[0] + scores[1, :, :, ::-1]) / 2 if flip else scores[0]
 
 
-def open_net(net_file, weights, device="cpu", precision="fp32"):
+def open_net(net_file, weights, device="cpu", precision="fp32", backward=False):
     """Load a net for testing on the Caffe at hand.
 
     Parameters
@@ -76,6 +80,9 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
         Deploy prototxt and caffemodel.
     device, precision : str
         As the flags of training.machine.
+    backward : bool
+        Whether net.backward must work. A net without a loss sends nothing back unless its prototxt says
+        force_backward; the net is then opened from a copy that says so.
 
     Returns
     -------
@@ -88,6 +95,16 @@ def open_net(net_file, weights, device="cpu", precision="fp32"):
 
     try:
         use_machine(caffe, device, precision)
-        return caffe.Net(str(net_file), str(weights), caffe.TEST)
+        if not backward:
+            return caffe.Net(str(net_file), str(weights), caffe.TEST)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, net_file.name)
+            copy.write_text(forced_backward(net_file.read_text(encoding="utf-8")), encoding="utf-8")
+            return caffe.Net(str(copy), str(weights), caffe.TEST)
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise UserError(f"cannot open {net_file} with {weights}: {error}") from error
+
+
+def forced_backward(text):
+    """The text of a prototxt with force_backward: true; all other lines keep their numbers."""
+    return "force_backward: true " + re.sub(r"^([ \t]*)force_backward\s*:\s*\w+", r"\1", text, flags=re.MULTILINE)

@@ -8,14 +8,15 @@ from caffe import layers as L
 from prototxts import vgg16
 
 CLASSES = 81
-SIZE = 321
+SIZE = 321           # 8 n + 1, so that cells, labels and pixels line up: 41x41 maps
+STRIDE = 8
 
 
 def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
-    images, _, _ = vgg16.annotated(n, "cues/localization_cues.npz", SIZE, batch=20,
-                                   layer="AnnotationLayerCOCO")
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.npz", SIZE, 20, CLASSES,
+                                   vgg16.map_size(SIZE, STRIDE), layer="AnnotationLayerCOCO")
     scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES)
     vgg16.dsrg_supervision(n, scores)
     return n.to_proto()

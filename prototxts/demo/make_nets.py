@@ -11,10 +11,10 @@ from prototxts import vgg16
 CLASSES = 7
 SIZE = 129           # 4 n + 1, so that cells, labels and pixels line up: 33x33 maps
 STRIDE = 4
-CUE_SIZE = [33, 33]
+CUE_SIZE = vgg16.map_size(SIZE, STRIDE)
 BATCH = 16
 #: 321 pixels and 41 cells of the original have CRF scale 12; a kernel of the same share of 33 cells has 12 * 41 / 33
-CRF_SCALE = 15
+CRF_SCALE = round(12 * 41 / CUE_SIZE[0])
 #: outputs of the 3x3 convolutions; "pool" halves the map
 TRUNK = (16, "pool", 32, 32, "pool", 48, 48, 64, 64)
 BRANCHES = (1, 4, 8)  # dilations of the head

@@ -10,7 +10,8 @@ from prototxts import vgg16
 
 CLASSES = 16
 SIZE = 241           # 8 n + 1, so that cells, labels and pixels line up: 31x31 maps
-CUE_SIZE = [31, 31]
+STRIDE = 8
+CUE_SIZE = vgg16.map_size(SIZE, STRIDE)
 BATCH = 16
 #: squeeze and expand widths of fire2 .. fire9 (SqueezeNet v1.0)
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
@@ -94,7 +95,8 @@ def train_s():
     n = caffe.NetSpec()
     images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, BATCH, CLASSES, CUE_SIZE)
     scores = head(n, trunk(n, images), dropout=True)
-    vgg16.dsrg_supervision(n, scores, th1=0.999)
+    # above what the softmax floor leaves to the largest probability, so that background never grows
+    vgg16.dsrg_supervision(n, scores, th1=0.999 if CLASSES >= 16 else 1)
     return n.to_proto()
 
 

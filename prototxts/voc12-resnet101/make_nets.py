@@ -8,14 +8,17 @@ from caffe import layers as L
 from prototxts import resnet, vgg16
 
 CLASSES = 21
-SIZE = 321
+SIZE = 321           # 8 n + 1, so that cells, labels and pixels line up: 41x41 maps
+STRIDE = 8
+STRIDE_IN_3X3 = False  # True for weights made from torchvision's ResNet-101 (tools.make_init)
 
 
 def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
-    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, batch=10)
-    scores = resnet.head(n, resnet.trunk(n, images), CLASSES)
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, 10, CLASSES,
+                                   vgg16.map_size(SIZE, STRIDE))
+    scores = resnet.head(n, resnet.trunk(n, images, STRIDE_IN_3X3), CLASSES)
     vgg16.dsrg_supervision(n, scores)
     return n.to_proto()
 
@@ -24,7 +27,7 @@ def train_f(source):
     """Stage f: cross-entropy on label maps; `source` lists photos and masks."""
     n = caffe.NetSpec()
     images, label = vgg16.retraining_data(n, source, SIZE, 10, CLASSES)
-    scores = resnet.head(n, resnet.trunk(n, images), CLASSES)
+    scores = resnet.head(n, resnet.trunk(n, images, STRIDE_IN_3X3), CLASSES)
     vgg16.retraining_loss(n, scores, label)
     return n.to_proto()
 
@@ -33,7 +36,7 @@ def deploy():
     """Scores fc8-SEC of photos of any size."""
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
-    resnet.head(n, resnet.trunk(n, n.images), CLASSES)
+    resnet.head(n, resnet.trunk(n, n.images, STRIDE_IN_3X3), CLASSES)
     return n.to_proto()
 
 

@@ -8,7 +8,8 @@ from caffe import layers as L
 from prototxts import vgg16
 
 CLASSES = 21
-SIZE = 321
+SIZE = 321           # 8 n + 1, so that cells, labels and pixels line up: 41x41 maps
+STRIDE = 8
 BATCH = 15
 CUES = "cues/localization_cues.pickle"
 
@@ -25,11 +26,8 @@ def large_fov(n, images):
 def train_s():
     """Seed, expand and constrain; no mirroring."""
     n = caffe.NetSpec()
-    vgg16.photos(n, "images_origin", "image_ids", SIZE, BATCH, mirror=False)
-    n.labels, n.cues, n.images = vgg16.python([n.image_ids, n.images_origin], "AnnotationLayer", ntop=3,
-                                              param_str={"cues": CUES, "mirror": False}, name="Annotation",
-                                              propagate_down=[0, 0])
-    scores = large_fov(n, n.images)
+    images, _, _ = vgg16.annotated(n, CUES, SIZE, BATCH, CLASSES, vgg16.map_size(SIZE, STRIDE), mirror=False)
+    scores = large_fov(n, images)
     n["fc8-SEC-Softmax"] = probs = vgg16.python([scores], "SoftmaxLayer", name="Softmax", propagate_down=[1])
     # -log p is the scores up to a constant of each pixel; no gradient comes back through the CRF
     n["fc8-SEC-CRF-log"] = crf = vgg16.python([probs, n.images], "CRFLayer", name="CRF", propagate_down=[0, 0],

@@ -8,13 +8,16 @@ from caffe import layers as L
 from prototxts import vgg16
 
 CLASSES = 21
-SIZE = 321
+SIZE = 321           # 8 n + 1, so that cells, labels and pixels line up: 41x41 maps
+STRIDE = 8
+CLASSIFIER = vgg16.sec_cam  # or vgg16.gap_cam: VGG16-GAP of Zhou et al.
 
 
 def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
-    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, batch=20)
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.pickle", SIZE, 20, CLASSES,
+                                   vgg16.map_size(SIZE, STRIDE))
     scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES)
     vgg16.dsrg_supervision(n, scores)
     return n.to_proto()
@@ -41,8 +44,8 @@ def files():
     """{file name: message} of the experiment; the numbers of the solvers are the original's."""
     f = dict(lr_policy="poly", base_lr=1e-3, power=0.9, max_iter=20000)
     return {
-        "cam-train.prototxt": vgg16.cam_net(CLASSES, SIZE, batch=15),
-        "cam-deploy.prototxt": vgg16.cam_net(CLASSES, SIZE),
+        "cam-train.prototxt": vgg16.cam_net(CLASSES, SIZE, batch=15, classifier=CLASSIFIER),
+        "cam-deploy.prototxt": vgg16.cam_net(CLASSES, SIZE, classifier=CLASSIFIER),
         "solver-cam.prototxt": vgg16.solver("cam-train.prototxt", "models/cam", 2000, lr_policy="step", base_lr=1e-3,
                                             gamma=0.1, stepsize=4000, max_iter=8000),
         "train-s.prototxt": train_s(),

@@ -103,11 +103,48 @@ def test_a_pickle_that_runs_code_is_refused_by_name(tmp_path, protocol):
     b"cnumpy\nload\n(S'x'\ntR.",
     b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(I0\ntS'b'\ntR.",
     b"c_codecs\nencode\n(Vx\nVzlib\ntR.",
+    b"cnumpy\ndtype\n(S'O8'\ntR.",
+    b"cnumpy\ndtype\n(S'i8'\ntR(I3\nS'<'\n(S'a'\nS'b'\ntNNI-1\nI-1\nI63\ntb.",
+    b"cnumpy\nndarray\n(I3\ntR.",
+    b"\x80\x02]r\xff\xff\xff\x7f.",                                       # a memo of 16 GiB
+    b"\x80\x02U\x08" + b"0_labels" + b"cnumpy\nndarray\n.",
 ])
 def test_other_names_are_refused(tmp_path, payload):
     (tmp_path / "c.pickle").write_bytes(payload)
+    with pytest.raises(CueError, match="refused|holds a"):
+        load_cues(tmp_path / "c.pickle")
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("(I1\n(I1\nt", "(I1\n(I-1\nt"),             # an extent below 0
+    ("(I1\n(I1\nt", "(I1\n(I200000000000\nt"),   # more numbers than bytes
+    ("NNNI-1", "N(S'x'\ntNI-1"),                 # a dtype with fields
+    ("S'i8'", "S'O8'"),                           # objects
+])
+def test_forged_states_of_arrays_are_refused(tmp_path, old, new):
+    """numpy would take some of these, and break its dtype for the whole process."""
+    text = PYTHON2.decode("latin1")
+    assert old in text
+    (tmp_path / "c.pickle").write_bytes(text.replace(old, new).encode("latin1"))
     with pytest.raises(CueError, match="refused"):
         load_cues(tmp_path / "c.pickle")
+
+
+def test_damaged_bytes_are_refused_or_read(tmp_path, rng):
+    """Bytes changed at random: a CueError or cues, nothing else, and numpy is whole afterwards."""
+    data = {p: pickle.dumps({"1_labels": np.array([1, 2]), "1_cues": np.array([[0, 1], [2, 1], [0, 3]])}, p)
+            for p in (0, 1, 2, 4)}
+    refused = 0
+    for k in range(400):
+        damaged = bytearray(data[(0, 1, 2, 4)[k % 4]])
+        for place in rng.integers(len(damaged), size=2):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "c.pickle").write_bytes(damaged)
+        try:
+            load_cues(tmp_path / "c.pickle").overlaps()
+        except CueError:
+            refused += 1
+    assert 100 < refused < 400 and np.arange(3).sum() == 3
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -122,6 +159,10 @@ def test_other_names_are_refused(tmp_path, payload):
     (pickle.dumps({"1_labels": np.array([], int), "1_cues": np.zeros((3, 1), int)}, 2), "1 has no labels"),
     (pickle.dumps({"1_labels": np.array([0]), "1_cues": np.zeros((3, 1), int)}, 2), "label 0"),
     (pickle.dumps({"1_labels": np.array([1]), "1_cues": -np.ones((3, 1), int)}, 2), "cue -1"),
+    (pickle.dumps({"1_labels": np.array([255]), "1_cues": np.zeros((3, 0), int)}, 2), "has label 255, expected below"),
+    (pickle.dumps({"1_labels": np.array([1]), "1_cues": np.array([[2**40], [0], [0]])}, 2), "has class 1099511627776"),
+    (pickle.dumps({"1_labels": np.array([1]), "1_cues": np.array([[1], [0], [2**15]])}, 2), "has row or column 32768"),
+    (pickle.dumps({"9" * 19 + "_labels": 1}, 2), "unknown key '999"),
 ])
 def test_bad_pickles(tmp_path, content, message):
     (tmp_path / "c.pickle").write_bytes(content)
@@ -141,6 +182,7 @@ def test_missing_file_names_the_command(tmp_path):
     ({"labels": np.array([1, 0, 5])}, "a label is 0"),
     ({"label_offsets": np.array([0, 0, 3])}, "image 0 has no labels"),
     ({"cues": np.array([["a"]])}, "expected integers"),
+    ({"labels": np.array([1, 300, 5])}, "has label 300, expected below 255"),
 ])
 def test_bad_npz(tmp_path, cues, change, message):
     arrays = {**Cues(cues).arrays(), **change}

@@ -110,6 +110,13 @@ def test_features_and_classifier_give_the_same_cues(run, caffe):
     np.testing.assert_array_equal(label_map("late.pickle"), EXPECTED)
 
 
+def test_a_classifier_behind_the_pooling_is_found(run, caffe):
+    """The same cues with nothing named: prototxts/voc12-vgg16 and SEC's foreground net are of this kind."""
+    write_net(caffe, "late", CLASSIFIER)
+    command("--background", "cam-low:0.05", net="late", out="late.pickle")
+    np.testing.assert_array_equal(label_map("late.pickle"), EXPECTED)
+
+
 def test_sizes_flip_and_cue_size(run):
     command("--background", "cam-low:0.05", "--sizes", "33", "65", "--flip")
     np.testing.assert_array_equal(label_map(), EXPECTED)
@@ -146,6 +153,30 @@ def test_an_image_with_an_empty_class_is_named(run, capsys):
     assert "1 images with a class below threshold or gate everywhere, kept by its largest cell: red" in out
 
 
+def test_an_empty_class_left_empty_is_named(run, capsys):
+    (run / "labels.txt").write_text("both 1 2\nred 1 2\n")
+    command("--background", "none", "--leave-empty")
+    printed = capsys.readouterr().out
+    assert "1 images with a class below threshold or gate everywhere, left without a cue: red" in printed
+    report = json.loads((run / "cues.json").read_text())
+    assert report["empty"] == {"red": [2]} and report["fallback"] == {}
+    assert report["counts"] == {"fallback": 0, "empty": 1, "lost": 0, "without_background": 2, "without_cues": 0}
+    assert load_cues("cues.npz")[2][0].tolist() == [1, 2] and (label_map(number=2) == 2).sum() == 0
+
+
+def test_overlap_rule_is_an_option(run):
+    """A magenta patch is half red, half blue, and both classes claim it; the red patch is larger than the blue."""
+    image = cv2.imread("photos/both.png")
+    image[0:5, 0:5] = (255, 0, 255)
+    cv2.imwrite("photos/both.png", image)
+    patches = {}
+    for rule in ("smaller-area", "strongest", "nobody"):
+        command("--background", "none", "--overlap", rule)
+        assert json.loads((run / "cues.json").read_text())["settings"]["overlap"] == rule
+        patches[rule] = set(label_map()[0:2, 0:2].ravel().tolist())
+    assert patches == {"smaller-area": {2}, "strongest": {1}, "nobody": {-1}}
+
+
 @pytest.mark.parametrize(("file", "text", "message"), [
     ("labels.txt", "both 1 2\n", "1 photos have no label in labels.txt, the first is 'red'"),
     ("labels.txt", "both 1 3\nred 1\n", "label 3: the net has 2 classes"),
@@ -177,7 +208,8 @@ def test_a_convolution_serves_as_classifier(run):
 
 
 @pytest.mark.parametrize("extra", [["--background", "x:1"], ["--gate", "cam-low:0.1"], ["--threshold", "1"],
-                                   ["--out", "cues.txt"], ["--sizes", "0"]])
+                                   ["--out", "cues.txt"], ["--sizes", "0"],
+                                   ["--background-net", "cam.prototxt"], ["--overlap", "largest"]])
 def test_bad_options_end_with_status_2(run, extra, capsys):
     with pytest.raises(SystemExit) as stopped:
         command(*extra)

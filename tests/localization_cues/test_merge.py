@@ -100,8 +100,51 @@ def test_background_rules():
     assert not background_cells([], evidence).any()
 
 
-def test_only_rules_that_need_saliency_ask_for_it():
-    assert {name: parse_rule(f"{name}:0.1").needs_saliency for name in RULES} == {"cam-low": False, "saliency": True}
+def test_gradient_rule_takes_the_lowest_share_strictly_below_its_rank():
+    """20 cells and F = 0.1: below the third smallest value (index int(0.1 * 20) = 2); equal values are not below."""
+    values = np.arange(20.0, 0, -1).reshape(4, 5)
+    rule = parse_rule("sec-gradient:0.1")
+    assert rows(rule.below(Evidence(LARGE[None], gradient=values)) - 1) == [".....", ".....", ".....", "...00"]
+    values[3, 2:] = 2                                                       # 1 once, 2 three times: limit 2
+    values[0, 0] = 1
+    assert rows(rule.below(Evidence(LARGE[None], gradient=values)) - 1) == ["0....", ".....", ".....", "....."]
+
+
+def test_rule_none_finds_no_background():
+    assert str(parse_rule("none")) == "none"
+    assert not background_cells([parse_rule("none")], Evidence(LARGE[None])).any()
+
+
+def test_rules_ask_only_for_what_they_need():
+    rules = [parse_rule(name if name == "none" else f"{name}:0.1") for name in RULES]
+    assert {rule.name: rule.needs for rule in rules} == {"cam-low": "", "saliency": "saliency",
+                                                         "sec-gradient": "gradient", "none": ""}
+
+
+def test_strongest_class_wins_a_disputed_cell():
+    """Both claim the 2x2 of SMALL, where it is at its maximum; LARGE is at its own at one of them."""
+    large = LARGE.copy()
+    large[1, 2] = 10
+    merged = merge([large, SMALL * 0.9], [3, 7], NOTHING, 0.2, overlap="strongest")
+    assert rows(merged.label_map) == ["333..", "3337.", "3377.", "....."]   # of equal values the first named
+    assert rows(merge([SMALL, large], [7, 3], NOTHING, 0.2, overlap="strongest").label_map)[1] == "3377."
+
+
+def test_nobody_gets_a_disputed_cell_not_even_background():
+    merged = merge([LARGE, SMALL], [3, 7], ~NOTHING, 0.2, overlap="nobody")
+    assert rows(merged.label_map) == ["33300", "33.70", "33.70", "00000"]
+    assert merge([SMALL, SMALL], [3, 7], NOTHING, 0.2, overlap="nobody").lost == (3, 7)
+
+
+def test_an_empty_class_may_be_left_empty_and_is_reported():
+    merged = merge([LARGE, SMALL], [3, 7], ~NOTHING, 0.2, gate=NOTHING, fill_empty=False)
+    assert (merged.label_map == 0).all()
+    assert (merged.empty, merged.fallback, merged.lost) == ((3, 7), (), ())
+
+
+def test_unknown_overlap_rule():
+    with pytest.raises(ValueError, match="expected one of smaller-area, strongest, nobody"):
+        merge([LARGE], [3], NOTHING, 0.2, overlap="largest")
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -110,6 +153,8 @@ def test_only_rules_that_need_saliency_ask_for_it():
     ("saliency:x", "expected saliency:T"),
     ("cam-low:1.5", "T from 0 to 1"),
     ("cam-low:nan", "T from 0 to 1"),
+    ("sec-gradient:1", "expected sec-gradient:F with F from 0 to below 1"),
+    ("none:0.1", "none takes no number"),
 ])
 def test_bad_rules(text, message):
     with pytest.raises(ValueError, match=message):

@@ -86,6 +86,10 @@ def test_numbers_that_do_not_fit_are_refused(data, text, message):
 def test_masks_of_another_folder(data):
     make_lists.main(["--masks", "data/SegmentationClassAug"])
     assert "/data/SegmentationClassAug/a.png" in (data.parent / "lists" / "train_full.txt").read_text()
+def test_labels_may_be_names(data, tmp_path):
+    (data / "image_labels.txt").write_text("a sheep cow\nc 1\nb cow 1\n")
+    make_lists.main([])
+    assert (tmp_path / "lists" / "image_labels.txt").read_text() == "b 1\na 1 2\nc 1\n"
 
 
 def test_masks_change_nothing(data, tmp_path):
@@ -186,7 +190,10 @@ def test_missing_photos_are_counted_and_the_first_named(data):
     ("a 1\nb\n", "1 of 2 train images have no label"),
     ("a 1\nb 3\n", r"image_labels\.txt:2: image 'b' has class 3; indices go from 1 to 2"),
     ("a 0 1\nb 1\n", r"image_labels\.txt:1: image 'a' has class 0"),
-    ("a 1\nb cow\n", r"image_labels\.txt:2: expected '<id> <class index> \.\.\.', got 'b cow'"),
+    ("a 1\nb cwo\n", r"image_labels\.txt:2: image 'b' has class cwo; it is none of the 2 object classes of "
+                     r"classes\.txt, did you mean 'cow'\?"),
+    ("a 1\nb background\n", r"has class background; it is none of the 2 object classes of classes\.txt, add it there"),
+    ("a 1\nb 0\n", r"has class 0; indices go from 1 to 2"),
     ("a 1\nb 1\na 2\n", r"image_labels\.txt:3: image 'a' is listed twice"),
 ])
 def test_bad_image_labels_are_refused(data, labels, message):

@@ -1,0 +1,105 @@
+"""new_experiment: nets of other classes and sizes from any experiment, and its refusals."""
+
+import cv2
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+from tests.conftest import ROOT
+from tools import new_experiment
+from tools.common import UserError
+
+
+@pytest.fixture
+def experiments(tmp_path, monkeypatch):
+    """A folder of experiments that holds links to the project's; chdir beside it."""
+    folder = tmp_path / "prototxts"
+    folder.mkdir()
+    for path in (ROOT / "prototxts").glob("*/make_nets.py"):
+        (folder / path.parent.name).symlink_to(path.parent)
+    monkeypatch.setattr(new_experiment, "EXPERIMENTS", folder)
+    monkeypatch.setenv("ENGINE", "embedded")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def layers(folder, name):
+    import caffe
+
+    message = text_format.Parse((folder / f"{name}.prototxt").read_text(), caffe.proto.caffe_pb2.NetParameter())
+    return {layer.name: layer for layer in message.layer}
+
+
+@pytest.mark.parametrize(("template", "size", "cells", "scores"), [
+    ("demo", 97, 25, "fc8-SEC_1"), ("msrc15-squeezenet", 209, 27, "fc8-SEC_1"), ("voc12-vgg16", 241, 31, "fc8-SEC_4"),
+    ("voc12-resnet101", 321, 41, "fc1_voc12_c0"), ("voc12-sec", 289, 37, "fc8-SEC"),
+    ("coco-vgg16", 161, 21, "fc8-SEC_2"),
+])
+def test_classes_and_sizes_reach_every_net(experiments, template, size, cells, scores):
+    new_experiment.main(["mine", "--from", template, "--classes", "4", "--size", str(size)])
+    folder = experiments / "mine"
+    originals = {path.name for path in (ROOT / "prototxts" / template).glob("*.prototxt")}
+    assert {path.name for path in folder.glob("*.prototxt")} == originals
+    train = layers(folder, "train-s")
+    assert train[scores].convolution_param.num_output == 4
+    keys = train["Annotation"].python_param.param_str
+    assert "'classes': 4" in keys and (f"'size': [{cells}, {cells}]" in keys) == (cells != 41)
+    assert train["Input"].image_data_param.new_height == train["Input"].image_data_param.new_width == size
+    assert list(layers(folder, "deploy")["images"].input_param.shape[0].dim) == [1, 3, size, size]
+    assert "'classes': 4" in layers(folder, "cam-train")["Targets"].python_param.param_str
+    cam = layers(folder, "cam-deploy")
+    outputs = cam["CAM"].convolution_param if "CAM" in cam else cam["scores"].inner_product_param
+    assert outputs.num_output == 3
+    assert "Written by prototxts/mine/make_nets.py" in (folder / "deploy.prototxt").read_text()
+    assert not [path for path in experiments.iterdir() if path.name.startswith(".")]
+
+
+def test_without_changes_the_prototxts_are_the_templates(experiments):
+    new_experiment.main(["same", "--from", "msrc15-squeezenet", "--classes", "16"])
+    for path in (ROOT / "prototxts/msrc15-squeezenet").glob("*.prototxt"):
+        assert (experiments / "same" / path.name).read_text().splitlines()[1:] == path.read_text().splitlines()[1:]
+
+
+def test_settings_follow_the_data(experiments, tmp_path, capsys):
+    """Photos of 250 pixels: the CRF's widths are halved; input sizes keep their ratios on 8 n + 1."""
+    (tmp_path / "data/JPEGImages").mkdir(parents=True)
+    (tmp_path / "data/classes.txt").write_text("background\nrose\ntulip\n")
+    for k, side in enumerate((250, 250, 90)):
+        cv2.imwrite(f"data/JPEGImages/{k}.png", np.zeros((60, side, 3), np.uint8))
+    new_experiment.main(["flowers", "--from", "demo", "--data", "data", "--batch", "2"])
+    settings = (experiments / "flowers/settings.sh").read_text()
+    assert "MAKE_DATA" not in settings and "--sizes 129 --crf-scale 2\"" in settings
+    assert layers(experiments / "flowers", "train-s")["Input"].image_data_param.batch_size == 2
+    out = capsys.readouterr().out
+    assert "3 classes, inputs 129x129, maps 33x33" in out and "next: DATA_ROOT=data bash run.sh flowers" in out
+    new_experiment.main(["wide", "--from", "msrc15-squeezenet", "--data", "data", "--size", "161"])
+    assert "next: DATA_ROOT=data WEIGHTS=.. bash run.sh wide" in capsys.readouterr().out
+    settings = (experiments / "wide/settings.sh").read_text()
+    assert 'LABEL_ARGS="--sizes 161 217 265"' in settings     # 241, 321, 401 at two thirds
+    assert "NEEDS_WEIGHTS" in settings and "made from msrc15-squeezenet" in settings
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["demo", "--from", "demo", "--classes", "3"], "demo exists; choose another name"),
+    (["../x", "--from", "demo", "--classes", "3"], "'../x' is no name for an experiment"),
+    (["x", "--from", "dmo", "--classes", "3"], "no experiment 'dmo' with a make_nets.py; choose one of coco-"),
+    (["x", "--from", "msrc15-squeezenet", "--classes", "3", "--size", "240"],
+     r"--size 240: expected 8 n \+ 1, .* the nearest is 241"),
+    (["x", "--from", "voc12-vgg16", "--classes", "3", "--batch", "2"], "has no line 'BATCH = ..'; edit it by hand"),
+    (["x", "--from", "demo", "--data", "empty"], "class list empty/classes.txt does not exist"),
+    (["x", "--from", "demo", "--data", "bare"], "no photo in bare/JPEGImages"),
+])
+def test_refuses_in_one_line(experiments, tmp_path, arguments, message):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/classes.txt").write_text("background\nrose\n")
+    with pytest.raises(UserError, match=message):
+        new_experiment.main(arguments)
+    assert not (experiments / "x").exists()
+
+
+@pytest.mark.parametrize("extra", [[], ["--classes", "1"], ["--classes", "3", "--data", "d"],
+                                   ["--classes", "3", "--size", "0"]])
+def test_usage(experiments, extra):
+    with pytest.raises(SystemExit) as stopped:
+        new_experiment.main(["x", "--from", "demo", *extra])
+    assert stopped.value.code == 2

@@ -1,0 +1,115 @@
+"""Make the initial weights of a net from a classifier trained on ImageNet, of Caffe or PyTorch.
+
+    python -m tools.make_init --net prototxts/voc12-vgg16/train-s.prototxt --from VGG_ILSVRC_16_layers.caffemodel \\
+        --out vgg16_init.caffemodel
+    python -m tools.make_init --net prototxts/msrc15-squeezenet/train-s.prototxt --from squeezenet1_0.pth \\
+        --out squeezenet_init.caffemodel
+
+VGG16, ResNet (bottleneck) and SqueezeNet v1.0, by the names of the net's layers. Weights of torchvision are turned
+from normalised RGB to the net's BGR minus the mean. VGG16's fc6 and fc7 are reduced where the net has fewer
+filters and taps, and go into every branch (fc6_1, fc6_2, ..). Nothing in a file is run.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from tools.common import UserError, run_main
+from tools.initweights.architectures import ARCHITECTURES, ResNet, recognise
+from tools.initweights.fit import fit
+from tools.initweights.source import read_store
+from tools.initweights.target import read_target
+from training.findcaffe import find_caffe
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(prog="python -m tools.make_init", description=__doc__.split("\n")[0])
+    parser.add_argument("--net", type=Path, required=True, metavar="PROTOTXT", help="net to initialise; its data layer "
+                        "says the mean (a deploy net: 104 117 123)")
+    parser.add_argument("--from", dest="source", type=Path, required=True, metavar="FILE",
+                        help=".caffemodel, .h5, .pth (a state dict) or .safetensors")
+    parser.add_argument("--out", type=Path, required=True, help=".caffemodel to write")
+    parser.add_argument("--kind", choices=("auto", *(a.kind for a in ARCHITECTURES)), default="auto",
+                        help="architecture of the weights (default: told by the names in the file)")
+    parser.add_argument("--trained-on", choices=("auto", "rgb", "bgr"), default="auto",
+                        help="rgb: values 0..1 normalised as torchvision does; bgr: 0..255 minus the mean (default: "
+                        "bgr for Caffe's files, rgb for PyTorch's)")
+    parser.add_argument("--mean", type=float, nargs=3, metavar=("B", "G", "R"), help="mean of the net's input, instead "
+                        "of its data layer's")
+    parser.add_argument("--other-strides", action="store_true", help="copy a ResNet whose strides sit in other layers "
+                        "than the net's")
+    args = parser.parse_args(argv)
+    if args.out.suffix != ".caffemodel":
+        parser.error("--out ends in .caffemodel")
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    find_caffe("embedded")
+    layers, net_input = read_target(args.net)
+    if args.mean:
+        net_input = replace(net_input, mean_bgr=tuple(args.mean))
+    store = read_store(args.source)
+    architecture = recognise(store, args.kind)
+    if architecture.first not in layers:
+        raise UserError(f"{args.source} is a {architecture.kind}, whose first layer is '{architecture.first}'; "
+                        f"{args.net} has none: its layers are {', '.join(list(layers)[:4])}, ..")
+    check_strides(architecture, layers, args)
+    rgb = args.trained_on == "rgb" or args.trained_on == "auto" and store.framework == "torch"
+    result = fit(layers, architecture, net_input, rgb)
+    save(args.out, args.net, layers, result.arrays)
+    print("\n".join(table(result.rows)))
+    mean = " ".join(f"{value:g}" for value in net_input.mean_bgr)
+    print(f"input: BGR minus {mean}" + (f", times {net_input.scale:g}" if net_input.scale != 1 else "")
+          + ("; the weights were trained on normalised RGB" if rgb else "; the weights were trained on BGR, too"))
+    print(f"{args.out}: {summary(result.rows)}")
+
+
+def check_strides(architecture, layers, args):
+    """Refuse ResNets that halve the map in another convolution than the net: the shapes fit, the sampling does not."""
+    if not isinstance(architecture, ResNet) or args.other_strides:
+        return
+    for name, layer in layers.items():
+        key = architecture.key(name)
+        if key and layer.stride > 1 and key != "conv1" and architecture.spec(key).stride == 1:
+            place = ("3x3 convolution (_branch2b: torchvision's, v1.5)", "1x1 convolution (_branch2a: Caffe's, v1)")
+            theirs, ours = place if architecture.stride_in_3x3 else place[::-1]
+            raise UserError(f"{args.source} was trained with the stride in the {theirs}, {args.net} has it in the "
+                            f"{ours}, first in '{name}'; set STRIDE_IN_3X3 in make_nets.py, use weights of the other "
+                            "kind, or pass --other-strides to copy them all the same")
+
+
+def save(path, net_path, layers, arrays):
+    """Write a caffemodel of the initialised layers alone; the others keep their fillers when it is loaded."""
+    from caffe import serialization
+    from caffe.proto import caffe_pb2
+
+    message = caffe_pb2.NetParameter(name=Path(net_path).stem)
+    for name in arrays:
+        message.layer.add().CopyFrom(layers[name].param)
+        del message.layer[-1].blobs[:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        serialization.save_caffemodel(str(path), message, list(arrays.values()))
+    except RuntimeError as error:
+        raise UserError(str(error)) from None
+
+
+def table(rows):
+    """Lines of the table; normalisation layers are counted, not listed."""
+    shown = [row for row in rows if row.source != "its normalisation"]
+    cells = [("layer", "what", "shape", "from", "notes")]
+    cells += [(row.layer, row.what, "x".join(map(str, row.shape)), row.source, "; ".join(row.notes)) for row in shown]
+    widths = [max(len(line[k]) for line in cells) for k in range(5)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+
+
+def summary(rows):
+    """What became of the net's layers, counted."""
+    counts = {what: sum(row.what == what for row in rows) for what in ("copied", "reduced", "random")}
+    return f"{counts['copied']} layers copied, {counts['reduced']} reduced, {counts['random']} left random"
+
+
+if __name__ == "__main__":
+    run_main(main)
