@@ -82,31 +82,6 @@ def photos(n, name, ids, size, batch, mirror):
     return n[name], n[ids]
 
 
-def cam_net(classes, size, batch=None):
-    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, global average.
-
-    With `batch` the net that learns from image labels, without it the one to deploy; `classes` counts background.
-    """
-    n = caffe.NetSpec()
-    if batch:
-        photos(n, "images", "image_ids", size, batch, mirror=True)
-        n.targets = python([n.image_ids], "ImageLabelLayer", param_str={"classes": classes}, name="Targets",
-                           propagate_down=[0])
-    else:
-        n.images = L.Input(shape=dict(dim=[1, 3, size, size]))
-    x = trunk(n, n.images, stage4_pool=False, conv5_dilation=1)
-    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
-        x = conv(n, name, x, 1024, relu=relu, **GAUSSIAN)
-        if batch:
-            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
-    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
-    n.scores = L.InnerProduct(n.pool_CAM, num_output=classes - 1, bias_term=False,
-                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
-    if batch:
-        n.loss = L.SigmoidCrossEntropyLoss(n.scores, n.targets)
-    return n.to_proto()
-
-
 def annotated(n, cues, size, batch, classes=None, cue_size=None, layer="AnnotationLayer"):
     """Photos with labels and cues, mirrored together; returns images, labels, cues."""
     photos(n, "images_origin", "image_ids", size, batch, mirror=False)

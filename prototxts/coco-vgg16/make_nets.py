@@ -4,11 +4,34 @@ from pathlib import Path
 
 import caffe
 from caffe import layers as L
+from caffe import params as P
 
 from prototxts import vgg16
 
 CLASSES = 81
 SIZE = 321
+
+
+def cam_net(train):
+    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, global average."""
+    n = caffe.NetSpec()
+    if train:
+        vgg16.photos(n, "images", "image_ids", SIZE, batch=15, mirror=True)
+        n.targets = vgg16.python([n.image_ids], "ImageLabelLayer", param_str={"classes": CLASSES}, name="Targets",
+                                 propagate_down=[0])
+    else:
+        n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
+    x = vgg16.trunk(n, n.images, stage4_pool=False, conv5_dilation=1)
+    for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
+        x = vgg16.conv(n, name, x, 1024, relu=relu, **vgg16.GAUSSIAN)
+        if train:
+            n["drop" + name.removeprefix("fc")] = L.Dropout(x, dropout_ratio=0.5, in_place=True)
+    n.pool_CAM = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
+    n.scores = L.InnerProduct(n.pool_CAM, num_output=CLASSES - 1, bias_term=False,
+                              param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.01))
+    if train:
+        n.loss = L.SigmoidCrossEntropyLoss(n.scores, n.targets)
+    return n.to_proto()
 
 
 def train_s():
@@ -42,8 +65,8 @@ def files():
     """{file name: message} of the experiment; solvers are voc12-vgg16's with twice the iterations."""
     f = dict(lr_policy="poly", base_lr=1e-3, power=0.9, max_iter=40000)
     return {
-        "cam-train.prototxt": vgg16.cam_net(CLASSES, SIZE, batch=15),
-        "cam-deploy.prototxt": vgg16.cam_net(CLASSES, SIZE),
+        "cam-train.prototxt": cam_net(train=True),
+        "cam-deploy.prototxt": cam_net(train=False),
         "solver-cam.prototxt": vgg16.solver("cam-train.prototxt", "models/cam", 2000, lr_policy="step", base_lr=1e-3,
                                             gamma=0.1, stepsize=8000, max_iter=16000),
         "train-s.prototxt": train_s(),
