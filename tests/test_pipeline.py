@@ -152,6 +152,15 @@ def test_refuses_in_one_line(folder, tmp_path, arguments, settings, status, says
     assert not (tmp_path / "work").exists()
 
 
+def test_an_ablation_that_does_not_fit_is_refused_before_anything_is_trained(folder, tmp_path):
+    weights = folder / "w.caffemodel"
+    weights.touch()
+    result = run("voc12-sec", "--ablation", "static", DATA_ROOT=folder / "data", WEIGHTS=weights, WORK=tmp_path)
+    assert result.returncode == 1
+    assert "error: ablation static: train-s.prototxt: the net has no layer 'update-seed'" in result.stderr
+    assert not (tmp_path / "voc12-sec").exists() and not list((tmp_path / "voc12-sec-static/stamps").iterdir())
+
+
 def test_help_lists_experiments_stages_and_settings():
     result = run("--help")
     assert result.returncode == 0

@@ -135,17 +135,20 @@ def write_sample(out, image_id, image_bgr, mask, objects, of_voc=True):
 
 
 def write_weights(path, seed):
-    """Write a caffemodel of the layers of voc12-vgg16, each convolution drawn to keep the size of the signal."""
+    """Write a caffemodel with the layers of vgg16_20M_mc, each convolution drawn to keep the size of the signal."""
     from training.findcaffe import caffe
 
     net = caffe.Net(str(DEPLOY), caffe.TEST)
     rng = np.random.default_rng(seed)
-    for name, (weights, *_) in net.params.items():
-        if not name.startswith("fc8"):  # the classifiers have fillers
-            shape = tuple(weights.shape)
-            weights.data[...] = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    net.save(str(path))
+    for weights, *_ in net.params.values():
+        shape = tuple(weights.shape)
+        weights.data[...] = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
+    with atomic_write(path) as temporary:
+        net.save(str(temporary))
+        message = caffe.proto.caffe_pb2.NetParameter.FromString(temporary.read_bytes())
+        for layer in [layer for layer in message.layer if layer.name.startswith("fc8") or not layer.blobs]:
+            message.layer.remove(layer)  # weights of ImageNet have no classifier of ours
+        temporary.write_bytes(message.SerializeToString())
 
 
 if __name__ == "__main__":
