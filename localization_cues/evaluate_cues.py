@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from localization_cues.format import CueError, load_cues, map_from_cues
-from localization_cues.inputs import read_input_list
+from localization_cues.inputs import read_input_list, size_of_map
 from tools import voc
 from tools.common import UserError, git_commit, load_label_png, progress, run_main, write_text
 from tools.dataset import read_classes
@@ -29,7 +29,7 @@ def parse_args(argv):
     parser.add_argument("--masks", type=Path, required=True, help="folder of index PNGs, <id>.png")
     parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
     parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                        help="size of the cue map (default: one more than the largest row and column)")
+                        help="size of the cue map (default: of the .json beside the file, else up to the last cue)")
     parser.add_argument("--out", type=Path, help="JSON file to write; the table goes beside it as .txt")
     return parser.parse_args(argv)
 
@@ -40,7 +40,7 @@ def main(argv=None):
     names = read_input_list(args.list)
     try:
         cues = load_cues(args.cues)
-        size = tuple(args.size or cues.least_size())
+        size = tuple(args.size or size_of_map(args.cues, cues))
         cues.check(len(classes), size)
     except CueError as error:
         raise UserError(str(error)) from None

@@ -1,5 +1,6 @@
 """What the commands of this folder read: the list of photos with their numbers, and the photos' labels."""
 
+import json
 from pathlib import Path
 
 from tools.common import UserError, read_lines
@@ -23,6 +24,20 @@ def read_input_list(path):
             raise UserError(f"{path}:{line_number}: number {words[1]} is given twice; each photo needs its own")
         names[int(words[1])] = words[0]
     return names
+
+
+def size_of_map(path, cues):
+    """Height and width of the map a cue file is for, as the .json beside it says, which make_cues writes.
+
+    A cue file holds no size: without that .json, or where it says less than the cues need, the map is taken to end with
+    the last row and column that carry a cue.
+    """
+    least = cues.least_size()
+    try:
+        height, width = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["cue_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return least
+    return (height, width) if height >= least[0] and width >= least[1] else least
 
 
 def read_photos(list_path, folder):

@@ -4,8 +4,8 @@
     python -m localization_cues.inspect cues/localization_cues.pickle --list lists/input_list.txt \\
         --classes lists/classes.txt --images data/JPEGImages --draw overlays --count 20
 
-Any cue file: the original's pickles of Python 2 or 3 (nothing in one is run) and .npz. Without --size the map is
-taken to end with the last row and column that carry a cue.
+Any cue file: the original's pickles of Python 2 or 3 (nothing in one is run) and .npz. Without --size the map is that
+of the .json beside the file, or ends with the last row and column that carry a cue.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from localization_cues.format import CueError, load_cues, map_from_cues
-from localization_cues.inputs import read_input_list
+from localization_cues.inputs import read_input_list, size_of_map
 from localization_cues.overlay import cue_picture
 from tools.common import UserError, atomic_write, load_image_bgr, progress, run_main, write_text
 from tools.dataset import read_classes
@@ -65,7 +65,7 @@ def main(argv=None):
         raise UserError(str(error)) from None
     if not len(cues):
         raise UserError(f"{args.file} holds no image; make it again with python -m localization_cues.make_cues")
-    size = tuple(args.size or cues.least_size())
+    size = tuple(args.size or size_of_map(args.file, cues))
     report = {"file": str(args.file), "format": file_format(args.file), **summarise(cues, size, names)}
     print("\n".join(as_text(report, classes)))
     if args.out:

@@ -241,6 +241,17 @@ def test_precision_recall_and_coverage_by_hand(run, capsys):
     assert "foreground 2.5%, background 0.6%, together 3.1%" in capsys.readouterr().out
 
 
+def test_the_size_of_the_map_stands_in_the_json_beside_the_cues(run):
+    """Few cues need not reach the last row; a .json of a smaller map belongs to another file."""
+    save_cues("hand.npz", {7: ([1], [[1], [2], [2]]), 2: ([1], [[0], [1], [1]])})
+    assert evaluate(run, cues="hand.npz")["size"] == [3, 3]
+    (run / "hand.json").write_text('{"cue_size": [9, 9]}')
+    assert evaluate(run, cues="hand.npz")["size"] == [9, 9]
+    for text in ('{"cue_size": [2, 9]}', "no json", '{"cue_size": 9}', "{}"):
+        (run / "hand.json").write_text(text)
+        assert evaluate(run, cues="hand.npz")["size"] == [3, 3]
+
+
 def test_cues_of_another_list_or_another_size(run):
     save_cues("hand.npz", {7: ([1], [[1], [2], [2]])})
     with pytest.raises(UserError, match="no cues for 1 photos of list.txt, the first is red.png"):
