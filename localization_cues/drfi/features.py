@@ -4,7 +4,7 @@ Order, as in the authors' C++ program: 29 contrasts (9 colours, 15 textures, 5 h
 photo's border, 35 properties. FEATURE_NAMES names them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -36,7 +36,7 @@ class Statistics:
     histograms: tuple
 
 
-def region_features(pixels, regions):
+def region_features(pixels, regions, ground=None):
     """The 93 features of each region of a segmentation.
 
     Parameters
@@ -44,6 +44,8 @@ def region_features(pixels, regions):
     pixels : PixelData
     regions : (H, W) integer array
         Region of each pixel, 0 to R - 1, every number in use.
+    ground : Statistics, optional
+        `ground_statistics(pixels)`, for who has several segmentations of the photo.
 
     Returns
     -------
@@ -52,12 +54,12 @@ def region_features(pixels, regions):
     """
     labels = regions.ravel()
     statistics = region_statistics(pixels, labels, int(labels.max()) + 1)
-    ground = region_statistics(pixels, (~border_strip(pixels.shape)).ravel().astype(np.int64), 2, only_first=True)
+    ground = ground or ground_statistics(pixels)
     geometry, centroids = region_geometry(regions, statistics.area)
     neighbours, outline = adjacency(regions, len(statistics.area))
     weights = contrast_weights(centroids, statistics.area, pixels.variant)
 
-    contrast = np.empty((len(labels) and len(statistics.area), CONTRASTS))
+    contrast = np.empty((len(statistics.area), CONTRASTS))
     channels = statistics.means.shape[1]
     for n in range(channels):
         mean = statistics.means[:, n]
@@ -71,38 +73,47 @@ def region_features(pixels, regions):
     height, width = pixels.shape
     variances = statistics.variances.copy()
     variances[:, -1] *= 1e-4
+    left, top, right, bottom = geometry[:, 2:].T
     if pixels.variant == "clean":
         next_to = 100 * (neighbours @ statistics.area) / labels.size
-        sides = np.maximum(geometry[:, 4:5] - geometry[:, 2:3], 0), np.maximum(geometry[:, 5:6] - geometry[:, 3:4],
-                                                                             1 / height)
+        aspect = (right - left) / np.maximum(bottom - top, 1 / height)
     else:
         next_to = 10 * neighbours.sum(1) / labels.size
-        sides = geometry[:, 4:5] - geometry[:, 2:3], geometry[:, 5:6] - geometry[:, 3:4] + _TINY
+        aspect = (right - left) / (bottom - top + _TINY)
     return np.concatenate([
-        contrast, background, geometry, outline[:, None] / (width + height), sides[0] / sides[1], variances,
+        contrast, background, geometry, outline[:, None] / (width + height), aspect[:, None], variances,
         100 * statistics.area[:, None] / labels.size, next_to[:, None]], axis=1)
 
 
-def region_statistics(pixels, labels, count, only_first=False):
-    """Means, variances and histograms of `count` regions, or of region 0 alone.
+def region_statistics(pixels, labels, count):
+    """Means, variances and histograms of `count` regions.
 
     Parameters
     ----------
     pixels : PixelData
     labels : (N,) integer array
+        Region of each pixel.
+
+    Returns
+    -------
+    Statistics
     """
     owners = sparse.csr_array((np.ones(len(labels)), labels, np.arange(len(labels) + 1)), (len(labels), count))
-    sums = owners.T @ pixels.moments
+    first, second = np.split(owners.T @ pixels.moments, 2, axis=1)
     area = np.bincount(labels, minlength=count)
     histograms = [np.bincount(labels * bins + words, minlength=count * bins).reshape(count, bins)
                   for words, bins in zip(pixels.words, BINS, strict=True)]
-    if only_first:
-        sums, area, histograms = sums[:1], area[:1], [histogram[:1] for histogram in histograms]
-    first, second = np.split(sums, 2, axis=1)
     means = first / area[:, None]
     variances = np.maximum(second - first * means, 0) / np.maximum(area - 1, 1)[:, None]
     return Statistics(area, (means + pixels.offset)[:, :-1], variances,
                       tuple((histogram / area[:, None]).astype(np.float32) for histogram in histograms))
+
+
+def ground_statistics(pixels):
+    """Statistics of the photo's border strip, taken for background: one region."""
+    inside = border_strip(pixels.shape).ravel()
+    strip = replace(pixels, moments=pixels.moments[inside], words=pixels.words[:, inside])
+    return region_statistics(strip, np.zeros(len(strip.moments), np.int64), 1)
 
 
 def region_geometry(regions, area):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from localization_cues.drfi.features import region_features
+from localization_cues.drfi.features import ground_statistics, region_features
 from localization_cues.drfi.pixels import pixel_data
 from localization_cues.drfi.segmentation import segmentations
 
@@ -18,12 +18,13 @@ def photo_features(image_bgr, model_like):
 
     Returns
     -------
-    list of (H, W) int64 array, one a level
+    list of (H, W) integer array, one a level
     list of (R, 93) float64 array, one a level
     """
     pixels = pixel_data(image_bgr, model_like.variant, model_like.filters)
-    levels = list(segmentations(image_bgr, model_like.levels))
-    return levels, [region_features(pixels, regions) for regions in levels]
+    levels = segmentations(image_bgr, model_like.levels)
+    ground = ground_statistics(pixels)
+    return levels, [region_features(pixels, regions, ground) for regions in levels]
 
 
 def saliency_map(image_bgr, model, enhance=False):

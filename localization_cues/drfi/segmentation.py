@@ -1,11 +1,20 @@
-"""Segmentations of one photo at several levels: Felzenszwalb and Huttenlocher, IJCV 2004, by scikit-image."""
+"""Segmentations of one photo at several levels: Felzenszwalb and Huttenlocher, IJCV 2004.
+
+native/ builds the module graph_segmentation, which sorts the edges of the pixel graph once for all levels of one
+sigma; without it scikit-image gives the same regions, a tenth as fast.
+"""
 
 import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from skimage.segmentation import felzenszwalb
+import skimage.segmentation
+
+try:
+    import graph_segmentation
+except ImportError:
+    graph_segmentation = None
 
 
 class Level(NamedTuple):
@@ -28,7 +37,7 @@ LEVELS = ALL_LEVELS[:15]
 
 
 def segmentations(image_bgr, levels=LEVELS):
-    """Yield the segmentation of each level.
+    """Segmentation of each level.
 
     Parameters
     ----------
@@ -36,15 +45,29 @@ def segmentations(image_bgr, levels=LEVELS):
         The photo as it is: blurring is the features' business.
     levels : sequence of Level
 
-    Yields
-    ------
-    (H, W) int64 array
+    Returns
+    -------
+    list of (H, W) integer array
         Region of each pixel, 0 to R - 1, every number in use.
     """
     image = image_bgr.astype(np.float32) / 255
-    smoothed = {sigma: smooth(image, sigma) for sigma in {level.sigma for level in levels}}
-    for level in levels:
-        yield felzenszwalb(smoothed[level.sigma], scale=level.k, sigma=0, min_size=level.min_size)
+    at_levels = by_graph_segmentation if graph_segmentation else by_scikit_image
+    regions = {}
+    for sigma in {level.sigma for level in levels}:
+        alike = [level for level in levels if level.sigma == sigma]
+        regions.update(zip(alike, at_levels(smooth(image, sigma), alike), strict=True))
+    return [regions[level] for level in levels]
+
+
+def by_graph_segmentation(smoothed, levels):
+    """Regions of a smoothed float32 image (H, W, 3) in 0..1 at each level, int32 (levels, H, W)."""
+    return graph_segmentation.felzenszwalb(smoothed, [(level.k / 255, level.min_size) for level in levels])
+
+
+def by_scikit_image(smoothed, levels):
+    """The same by scikit-image, level by level."""
+    return [skimage.segmentation.felzenszwalb(smoothed, scale=level.k, sigma=0, min_size=level.min_size)
+            for level in levels]
 
 
 def smooth(image, sigma):

@@ -1,14 +1,12 @@
-"""Pixel data of DRFI: filters, texture words, local binary patterns, histogram bins, border strip, segmentations."""
+"""Pixel data of DRFI: filters, texture words, local binary patterns, histogram bins, border strip."""
 
 import colorsys
-import warnings
 
 import cv2
 import numpy as np
 import pytest
 
-from localization_cues.drfi import filters, pixels, segmentation
-from localization_cues.drfi.segmentation import Level, segmentations, smooth
+from localization_cues.drfi import filters, pixels
 
 
 def noise(rng, height=24, width=31):
@@ -129,39 +127,6 @@ def test_border_strip():
     assert not strip[8:-8, 8:-8].any()
     assert pixels.border_strip((3, 5)).sum() == 15 - 3      # never narrower than a pixel
     assert pixels.border_strip((2, 2)).all()
-
-
-def test_levels_are_the_authors():
-    assert len(segmentation.ALL_LEVELS) == 25 and len(set(segmentation.ALL_LEVELS)) == 25
-    assert len(segmentation.LEVELS) == 15 and segmentation.LEVELS[0] == Level(0.8, 100, 150)
-
-
-def test_smoothing_is_felzenszwalbs():
-    """Weights exp(-d^2 / 2 sigma^2) to a distance of ceil(4 sigma), edges repeated."""
-    image = np.zeros((1, 11, 3), np.float32)
-    image[0, 5] = 1
-    weights = np.exp(-0.5 * (np.arange(-4, 5) / 0.8) ** 2)
-    weights /= weights.sum()
-    np.testing.assert_allclose(smooth(image, 0.8)[0, 1:10, 0], weights, atol=1e-6)
-    flat = np.full((4, 5, 3), 0.3, np.float32)
-    np.testing.assert_allclose(smooth(flat, 1.0), flat, rtol=1e-6)
-
-
-def test_segmentation_finds_flat_regions_and_drops_small_ones():
-    image = np.full((40, 60, 3), 40, np.uint8)
-    image[:, 30:] = 200
-    image[5:8, 5:8] = 250                                   # 9 pixels, below min_size
-    coarse, fine = segmentations(image, [Level(0.01, 100, 20), Level(0.01, 100, 4)])
-    assert coarse.max() == 1 and len(np.unique(coarse[:, :30])) == 1 and coarse[0, 0] != coarse[0, 59]
-    assert fine.max() == 2 and (fine == fine[6, 6]).sum() == 9
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (2, 2)])
-def test_tiny_photos_segment(shape, rng):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for regions in segmentations(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)):
-            assert regions.shape == shape and regions.max() == 0
 
 
 def test_data_of_a_photo_is_that_of_its_blurred_copy(rng):
