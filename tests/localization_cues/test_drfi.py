@@ -67,7 +67,7 @@ def test_train_apply_evaluate(data, tmp_path, capsys):
     scores = json.loads((tmp_path / "s.json").read_text())["scores"]
     assert scores["maps"]["f_max"] > 0.9 and scores["maps"]["auc"] > 0.95 and scores["maps"]["mae"] < 0.3
     assert scores["masks themselves"]["f_max"] == 1 and scores["masks themselves"]["mae"] == 0
-    assert "| maps | 3 | 0.9" in capsys.readouterr().out
+    assert "| masks themselves | 3 | 1.000 |" in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] > 200
 
 
