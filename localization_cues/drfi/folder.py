@@ -16,7 +16,10 @@ def photos_of(folder, id_list=None):
         raise UserError(f"no folder {folder}")
     if id_list is not None:
         return {image_id: find_image(folder, image_id) for image_id in read_ids(id_list)}
-    photos = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in PHOTO_SUFFIXES}
+    photos = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in PHOTO_SUFFIXES and photos.setdefault(path.stem, path) != path:
+            raise UserError(f"{photos[path.stem]} and {path.name} have the same id; rename one or give a --list")
     if not photos:
         raise UserError(f"no photo in {folder} ({', '.join(PHOTO_SUFFIXES[:3])})")
     return photos

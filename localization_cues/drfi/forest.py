@@ -32,7 +32,10 @@ class Forest:
         for name, shape in shapes:
             if getattr(self, name).shape != shape:
                 raise ValueError(f"forest: {name} is {getattr(self, name).shape}, expected {shape}")
-        if not len(self.roots) or not nodes:
+        if any(getattr(self, name).dtype.kind != kind for name, kind in
+               (("roots", "i"), ("feature", "i"), ("threshold", "f"), ("children", "i"), ("value", "f"))):
+            raise ValueError("forest: expected whole numbers in roots, feature and children, floats in the rest")
+        if self.roots.ndim != 1 or not len(self.roots) or not nodes:
             raise ValueError("forest: there is no tree")
         if self.roots.min() < 0 or self.roots.max() >= nodes:
             raise ValueError("forest: the root of a tree lies outside of the nodes")

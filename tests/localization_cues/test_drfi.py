@@ -188,6 +188,17 @@ def test_masks_of_0_and_1_are_read(tmp_path):
     np.testing.assert_array_equal(folder.read_mask(tmp_path / "m.png", (3, 3)), np.eye(3, dtype=bool))
 
 
+def test_folders_that_give_no_photos(tmp_path):
+    with pytest.raises(UserError, match="no folder"):
+        folder.photos_of(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no photo in"):
+        folder.photos_of(tmp_path)
+    for name in ("a.png", "b.jpg", "b.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"b\.jpg and b\.png have the same id"):
+        folder.photos_of(tmp_path)
+
+
 def test_evaluate_refuses_a_photo_without_object(data, tmp_path):
     cv2.imwrite(str(tmp_path / "p0.png"), np.zeros((72, 96), np.uint8))
     (tmp_path / "list.txt").write_text("p0\n")

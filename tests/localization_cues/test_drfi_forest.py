@@ -61,6 +61,7 @@ def test_rows_on_a_threshold_go_left_as_in_scikit_learn(regressor):
     ({"roots": np.array([0, 6])}, "root of a tree lies outside"),
     ({"roots": np.zeros(0, int)}, "there is no tree"),
     ({"value": np.array([0, 10, 0, 20, np.nan, 4])}, "value of a leaf is not finite"),
+    ({"feature": np.zeros(6)}, "whole numbers in roots, feature and children"),
     ({"threshold": np.zeros(5)}, r"threshold is \(5,\), expected \(6,\)"),
 ])
 def test_arrays_that_make_no_forest_are_refused(change, message):
