@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
 from sklearn.ensemble import RandomForestRegressor
 
 from localization_cues import saliency
@@ -34,12 +34,13 @@ from localization_cues.drfi.segmentation import LEVELS, segmentations
 from tools.common import load_image_bgr, write_text
 
 
-def generated_photo(height=300, width=400, seed=0):
-    """Smooth colour fields with noise, uint8 (H, W, 3)."""
+def generated_photo(height=300, width=400, patches=100, seed=0):
+    """Patches of one colour each, nearest to random points, with noise: as many regions as in a photo."""
     rng = np.random.default_rng(seed)
-    fields = np.stack([gaussian_filter(rng.random((height, width)), height / 20) for _ in range(3)], -1)
-    fields = (fields - fields.min()) / np.ptp(fields) * 255
-    return np.clip(fields + rng.normal(0, 8, fields.shape), 0, 255).astype(np.uint8)
+    points = rng.random((patches, 2)) * (height, width)
+    cells = np.moveaxis(np.mgrid[:height, :width], 0, -1)
+    colours = rng.integers(0, 256, (patches, 3))[cKDTree(points).query(cells)[1]]
+    return np.clip(colours + rng.normal(0, 8, colours.shape), 0, 255).astype(np.uint8)
 
 
 def statistics_by_mask(pixels, labels, count):
