@@ -34,7 +34,7 @@ from localization_cues.drfi.segmentation import LEVELS, segmentations
 from tools.common import load_image_bgr, write_text
 
 
-def generated_photo(height=300, width=400, patches=100, seed=0):
+def generated_photo(height=300, width=400, patches=65, seed=0):
     """Patches of one colour each, nearest to random points, with noise: as many regions as in a photo."""
     rng = np.random.default_rng(seed)
     points = rng.random((patches, 2)) * (height, width)

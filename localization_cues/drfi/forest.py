@@ -64,7 +64,7 @@ class Forest:
         if rows.ndim != 2 or rows.shape[1] != self.columns:
             raise ValueError(f"rows is {rows.shape}, expected (R, {self.columns})")
         if self.single:
-            rows = rows.astype(np.float32).astype(np.float64)
+            rows = as_single(rows).astype(np.float64)
         total = np.zeros(len(rows))
         together = max(_WALKERS // max(len(rows), 1), 1)
         for start in range(0, len(self.roots), together):
@@ -84,6 +84,12 @@ class Forest:
             on = onward != at
             walking, at = walking[on], onward[on].astype(np.int64)
         return places.reshape(len(roots), len(rows))
+
+
+def as_single(rows):
+    """Rows as float32, what is beyond its range at its ends (the authors' aspect of a flat region is)."""
+    most = np.finfo(np.float32).max
+    return np.clip(rows, -most, most).astype(np.float32)
 
 
 def from_scikit_learn(regressor):

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from localization_cues.drfi.filters import texture_filters
 from localization_cues.drfi.folder import in_order, read_mask
-from localization_cues.drfi.forest import from_scikit_learn
+from localization_cues.drfi.forest import as_single, from_scikit_learn
 from localization_cues.drfi.model import Model
 from localization_cues.drfi.saliency import photo_features, shrunk
 from localization_cues.drfi.segmentation import LEVELS
@@ -64,6 +64,7 @@ def train(photos, masks, options=TrainOptions(), workers=1):
     -------
     Model
     """
+    commit = git_commit()  # of the code that runs: the checkout may move on meanwhile
     features, targets = gather(photos, masks, options, workers)
     chosen = balanced(targets, options.balance, np.random.default_rng(options.seed))
     if not 0 < targets[chosen].sum() < len(chosen):
@@ -75,7 +76,7 @@ def train(photos, masks, options=TrainOptions(), workers=1):
     regressor.fit(features[chosen], targets[chosen])
     known = {"photos": len(photos), "regions": int(len(targets)), "learned_from": int(len(chosen)),
              "options": {name: value for name, value in vars(options).items() if name != "levels"},
-             "scikit_learn": sklearn.__version__, "commit": git_commit()}
+             "scikit_learn": sklearn.__version__, "commit": commit}
     return Model(from_scikit_learn(regressor), options.levels, options.variant, texture_filters(), options.max_side,
                  known)
 
@@ -99,7 +100,7 @@ def photo_samples(job, options):
     shares = np.concatenate([np.bincount(regions.ravel(), mask.ravel()) / np.bincount(regions.ravel())
                              for regions in levels])
     pure = np.maximum(shares, 1 - shares) >= options.purity
-    return np.concatenate(features)[pure].astype(np.float32), np.rint(shares[pure]).astype(np.float32)
+    return as_single(np.concatenate(features)[pure]), np.rint(shares[pure]).astype(np.float32)
 
 
 def balanced(targets, ratio, rng):

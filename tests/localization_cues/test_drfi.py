@@ -90,6 +90,16 @@ def test_the_same_seed_trains_the_same_model(data, tmp_path):
     assert not np.array_equal(load_model(tmp_path / "m.npz").forest.value, one.forest.value)
 
 
+def test_a_forest_can_be_trained_on_the_authors_features(data, tmp_path):
+    drfi.main(["train", *folders(data), "--list", str(data / "train.txt"), "--out", str(tmp_path / "m.npz"), *SMALL,
+               "--variant", "authors"])
+    model = load_model(tmp_path / "m.npz")
+    assert model.variant == "authors"
+    mask = cv2.imread(str(data / "masks/p7.png"), cv2.IMREAD_GRAYSCALE) > 0
+    values = saliency_map(cv2.imread(str(data / "images/p7.png")), model)
+    assert values[mask].mean() > values[~mask].mean() + 0.3
+
+
 def test_enhanced_levels_by_formula(data):
     image = cv2.imread(str(data / "images/p8.png"))
     model = load_model(data / "m.npz")

@@ -8,9 +8,12 @@ from sklearn.ensemble import RandomForestRegressor
 
 from localization_cues.drfi import authors, filters
 from localization_cues.drfi import model as model_file
-from localization_cues.drfi.forest import Forest, from_scikit_learn
+from localization_cues.drfi.features import region_features
+from localization_cues.drfi.forest import Forest, as_single, from_scikit_learn
 from localization_cues.drfi.model import Model, load_model, save_model
-from localization_cues.drfi.segmentation import Level
+from localization_cues.drfi.pixels import pixel_data
+from localization_cues.drfi.saliency import saliency_map
+from localization_cues.drfi.segmentation import Level, segmentations
 from tools.common import UserError
 
 
@@ -52,6 +55,12 @@ def test_rows_on_a_threshold_go_left_as_in_scikit_learn(regressor):
     root = regressor.estimators_[0].tree_
     rows[:, root.feature[0]] = root.threshold[0]
     np.testing.assert_allclose(forest.predict(rows), regressor.predict(rows), rtol=1e-12)
+
+
+def test_features_beyond_float32_count_as_its_largest_number():
+    forest = stump(single=True)
+    np.testing.assert_array_equal(forest.predict([[1e199, 0.6], [-1e199, 0.6]]), [(30 + 4) / 2, (20 + 4) / 2])
+    assert np.isfinite(as_single(np.array([1e199, -1e199]))).all()
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -178,6 +187,23 @@ def test_authors_file_predicts_as_a_scalar_walk(rng, tmp_path):
     assert model.variant == "authors" and model.max_side == 0
     assert model.levels == (Level(0.8, 100, 150), Level(0.9, 300, 200))
     np.testing.assert_array_equal(model.filters, written.filters)
+
+
+def test_authors_file_makes_the_map_their_program_makes(rng, tmp_path):
+    """Their features with the file's own filters, the levels summed, stretched to 0..1."""
+    written = AuthorsFile(rng, nodes=31)
+    written.upper[:] = 0.3 + 0.1 * rng.random(written.upper.shape)           # splits that tell regions apart
+    written.parameters[2] = (20, 30)
+    (tmp_path / "m.data").write_bytes(written.bytes())
+    image = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    pixels = pixel_data(image, "authors", written.filters)
+    total = np.zeros(image.shape[:2])
+    for regions in segmentations(image, [Level(0.8, 100, 20), Level(0.9, 300, 30)]):
+        scores = np.array([written.predict(row) for row in region_features(pixels, regions)])
+        total += scores[regions]
+    assert np.ptp(total) > 0
+    expected = (total - total.min()) / np.ptp(total)
+    np.testing.assert_allclose(saliency_map(image, load_model(tmp_path / "m.data")), expected, atol=1e-6)
 
 
 def test_authors_file_of_another_shape_of_node_matrices(rng, tmp_path):
