@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv from the pinned requirements and builds and installs CRF/. Does nothing when nothing has changed.
+# Makes .venv from the pinned requirements and builds and installs CRF/ and localization_cues/drfi/native/. Does
+# nothing when nothing has changed.
 #
 #   bash setup.sh          what running needs
 #   bash setup.sh --dev    and what the tests and benchmarks need
@@ -16,11 +17,10 @@ case "${1:-}" in
   *) echo "error: setup.sh takes --dev or nothing, got '$1'" >&2; exit 2 ;;
 esac
 
-crf_sources() { find CRF -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.toml' \
-                                    -o -name CMakeLists.txt \) -not -path '*/build/*' -print0 | LC_ALL=C sort -z; }
+sources() { find "$1" -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.toml' \
+                                     -o -name CMakeLists.txt \) -not -path '*/build/*' -print0 | LC_ALL=C sort -z; }
 stamp_of() { { "$@"; } | sha256sum | cut -d' ' -f1; }
 requirements_hash=$(stamp_of cat "${files[@]}")
-crf_hash=$(crf_sources | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 have() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
 done_with() { echo "$2" > ".venv/$1.new" && mv ".venv/$1.new" ".venv/$1"; }
 
@@ -42,10 +42,15 @@ if ! have "$stamp" "$requirements_hash"; then
   pip install "${args[@]}"
   done_with "$stamp" "$requirements_hash"
 fi
-if ! have crf.sha256 "$crf_hash"; then
+build() {  # folder, stamp
+  local hash
+  hash=$(sources "$1" | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+  have "$2" "$hash" && return
   command -v c++ > /dev/null || command -v g++ > /dev/null ||
-    { echo "error: CRF/ needs a C++17 compiler; on Debian: apt-get install g++" >&2; exit 1; }
-  echo "setup: building CRF/"
-  pip install --force-reinstall --no-deps ./CRF
-  done_with crf.sha256 "$crf_hash"
-fi
+    { echo "error: $1/ needs a C++17 compiler; on Debian: apt-get install g++" >&2; exit 1; }
+  echo "setup: building $1/"
+  pip install --force-reinstall --no-deps "./$1"
+  done_with "$2" "$hash"
+}
+build CRF crf.sha256
+build localization_cues/drfi/native segmentation.sha256

@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 bash setup.sh --dev
 # "Not applicable here" must not hide a broken environment: a missing package is an error, not a skip.
-.venv/bin/python -c 'import krahenbuhl2013, densecrf, torch, cv2'
+.venv/bin/python -c 'import krahenbuhl2013, densecrf, graph_segmentation, sklearn, torch, cv2'
 .venv/bin/python -m ruff check .
 exec .venv/bin/python -m pytest "$@"

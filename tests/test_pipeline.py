@@ -185,4 +185,5 @@ def test_paths_named_in_readmes_exist():
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (readme.parent / target).exists(), f"{readme}: {target}"
         for module in re.findall(r"python -m ((?:tools|training|localization_cues|benchmarks)\.[a-z]\w*)", text):
-            assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), f"{readme}: {module}"
+            path = Path(ROOT, *module.split("."))
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{readme}: {module}"
