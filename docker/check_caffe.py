@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.common import UserError, run_main
+from training.batch_norm import normalises_batches
 
 TYPES = ("Convolution", "Pooling", "ReLU", "Dropout", "Eltwise", "Concat", "BatchNorm", "Scale", "InnerProduct",
          "Power", "Flatten", "Input", "ImageData", "Python", "Interp", "SegAccuracy", "SoftmaxWithLoss",
@@ -23,7 +24,9 @@ layer { name: "softmax" type: "Python" bottom: "scores" top: "softmax"
 
 
 def main(argv=None):
-    argparse.ArgumentParser(prog="python -m docker.check_caffe", description=__doc__.split("\n")[0]).parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m docker.check_caffe", description=__doc__.split("\n")[0])
+    parser.add_argument("--batch-norm", action="store_true", help="fail also when BatchNorm does not learn statistics")
+    args = parser.parse_args(argv)
     from training.findcaffe import caffe
 
     missing = sorted(set(TYPES) - set(caffe.layer_type_list()))
@@ -38,6 +41,10 @@ def main(argv=None):
         net.forward()
     if not np.allclose(net.blobs["softmax"].data, 1 / 3):
         raise UserError(f"SoftmaxLayer of equal scores gave {net.blobs['softmax'].data.ravel()}, expected 1/3")
+    if not normalises_batches(caffe):
+        if args.batch_norm:
+            raise UserError(f"{caffe.__file__}: BatchNorm does not normalise by the batch, as DeepLab-v2's does not")
+        print("note: BatchNorm does not normalise by the batch; nets that learn its statistics are refused")
     print(f"{caffe.__file__}: {len(TYPES)} layer types and a Python layer work")
 
 

@@ -20,7 +20,7 @@ import time
 import numpy as np
 
 from tools.common import UserError, run_main
-from training import several
+from training import batch_norm, several
 from training.machine import add_flags, use_machine
 from training.progress import LossLog, Progress
 from training.run_files import resolve
@@ -63,6 +63,7 @@ def main(argv=None):
         return status
     use_machine(caffe, args.device, args.precision)
     several.announce(caffe)
+    batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
     try:
         return _train(caffe, caffe_pb2, run, args)
     except Exception as error:
