@@ -189,3 +189,11 @@ def test_steps_stages_and_variables():
 ])
 def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored):
     assert is_ignored(path, ignore_rules("*\n!keep/**\n!one.md\n# comment\n**/*.pyc\n**/cache\n")) is ignored
+
+
+def test_nothing_but_the_engine_needs_torch():
+    """ENGINE=caffe installs none."""
+    found = [path for folder in ("tools", "training", "localization_cues", "docker", "CRF/python")
+             for path in (ROOT / folder).rglob("*.py")
+             if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)]
+    assert found == []

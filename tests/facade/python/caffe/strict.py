@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def expect(function, values, *kinds):
         got = ", ".join(type(v).__name__ for v in values)
         raise TypeError(f"Boost.Python.ArgumentError: {function}({got}); expected "
                         f"({', '.join(k.__name__ for k in kinds)})")
+
+
+def in_callers_thread():
+    """Refuse nets in other threads than the first: CPU or GPU is a setting of each thread in Caffe."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("a net runs in a thread where no mode was set; real Caffe would use the CPU there")
 
 
 class Strict:
@@ -152,7 +159,7 @@ ENGINE_SETS = ("_layer_param",)
 class Net(Strict):
     """caffe.Net."""
 
-    __slots__ = ("_blobs_made",)
+    __slots__ = ()
     NAMES = ("inputs", "outputs", "bottom_names", "top_names", "blob_loss_weights", "_layer_names")
     NAMES_OF_1_0 = ("clear_param_diffs", "_bottom_ids", "_top_ids")
 
@@ -193,12 +200,15 @@ class Net(Strict):
         return OrderedDict((name, wrap_layer(layer)) for name, layer in self._behind.layer_dict.items())
 
     def forward(self, blobs=None, start=None, end=None, **inputs):
+        in_callers_thread()
         return self._behind.forward(blobs, start, end, **inputs)
 
     def backward(self, diffs=None, start=None, end=None, **diffs_of_outputs):
+        in_callers_thread()
         return self._behind.backward(diffs, start, end, **diffs_of_outputs)
 
     def forward_all(self, blobs=None, **inputs):
+        in_callers_thread()
         return self._behind.forward_all(blobs, **inputs)
 
     def reshape(self):
