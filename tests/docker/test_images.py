@@ -132,7 +132,7 @@ def test_the_conda_environment_is_pinned_and_says_why():
     for entry in environment["dependencies"]:
         line = next(line for line in text.splitlines() if line.strip().startswith(f"- {entry}"))
         assert len(line.partition("#")[2]) > 20, f"{entry}: no reason"
-        assert re.fullmatch(r"[\w-]+=[\d.]+", entry) or entry == "pip", f"{entry}: not pinned"
+        assert re.fullmatch(r"[\w-]+=[\d.]+", entry), f"{entry}: not pinned"
 
 
 def test_the_boost_library_is_that_of_the_environments_python():
