@@ -104,9 +104,9 @@ def test_no_secret_is_taken_or_sent(stages):
 
 def test_the_build_gets_all_that_git_has():
     """But for what only the repository needs."""
-    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True)
-    if tracked.returncode:
+    if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True)
     left_out = [name for name in tracked.stdout.splitlines() if is_ignored(name, RULES)]
     assert {name.partition("/")[0] for name in left_out} <= {".ci", ".gitignore"}
 
