@@ -79,16 +79,17 @@ class Tree:
 
     root: Path
     environment: dict = field(default_factory=dict)
+    arguments: dict = field(default_factory=dict)
     folder: str = "/"
     user: str = "root"
     shell: tuple = ("/bin/sh", "-c")
     command: list = field(default_factory=list)
     entrypoint: list = field(default_factory=list)
 
-    def run(self, command, **variables):
+    def run(self, command):
         """Run a shell text as a RUN step would; seconds. Output goes to ours; UserError when it fails."""
         started = time.monotonic()
-        self._execute([*self.shell, command], variables)
+        self._execute([*self.shell, command], self.arguments)
         return time.monotonic() - started
 
     def start(self, *arguments, **variables):
@@ -108,8 +109,8 @@ class Tree:
         inside = ["cd " + shlex.quote(self.folder), "exec " + shlex.join(command)]
         script = [
             "set -e",
-            f"mount --rbind /dev {self.root}/dev",
-            f"mount -t proc proc {self.root}/proc",
+            shlex.join(["mount", "--rbind", "/dev", f"{self.root}/dev"]),
+            shlex.join(["mount", "-t", "proc", "proc", f"{self.root}/proc"]),
             *(self._bind(path) for path in binds),
             shlex.join(["exec", "chroot", f"--userspec={self.user}", str(self.root), "/usr/bin/env", "-i",
                         *(f"{k}={v}" for k, v in environment.items()), "/bin/sh", "-ec", "\n".join(inside)]),
@@ -169,7 +170,7 @@ class Builder:
         if stage.base in self._trees:
             base = self._trees[stage.base]
             subprocess.run(["cp", "-a", "--reflink=auto", base.root, root], check=True)
-            tree = Tree(root, dict(base.environment), base.folder, base.user, base.shell)
+            tree = Tree(root, dict(base.environment), dict(base.arguments), base.folder, base.user, base.shell)
         else:
             tree = Tree(root)
             self._debian(stage.base, root)
@@ -197,33 +198,29 @@ class Builder:
         self._note(image, f"FROM {image} (debootstrap)", time.monotonic() - started)
 
     def _do(self, stage, step, tree):
-        text = step.text
+        text, known = step.text, {**tree.arguments, **tree.environment}
         if step.keyword == "RUN":
-            self._note(stage.name, f"RUN {text}", tree.run(text, **self._given(tree)))
+            self._note(stage.name, f"RUN {text}", tree.run(text))
         elif step.keyword == "COPY":
             started = time.monotonic()
-            self._copy(expand(text, tree.environment), tree)
+            self._copy(expand(text, known), tree)
             self._note(stage.name, f"COPY {text}", time.monotonic() - started)
         elif step.keyword == "ARG":
             name, _, default = text.partition("=")
-            tree.environment[name] = self._arguments.get(name, default)
+            tree.arguments[name] = self._arguments.get(name, default)
         elif step.keyword == "ENV":
-            tree.environment |= dict(word.split("=", 1) for word in shlex.split(expand(text, tree.environment)))
+            tree.environment |= dict(word.split("=", 1) for word in shlex.split(expand(text, known)))
         elif step.keyword == "WORKDIR":
-            tree.folder = os.path.join(tree.folder, expand(text, tree.environment))
+            tree.folder = os.path.join(tree.folder, expand(text, known))
             tree.path(".").mkdir(parents=True, exist_ok=True)
         elif step.keyword == "USER":
-            tree.user = expand(text, tree.environment)
+            tree.user = expand(text, known)
         elif step.keyword == "SHELL":
             tree.shell = tuple(_json_words(text))
         elif step.keyword in ("CMD", "ENTRYPOINT"):
             setattr(tree, "command" if step.keyword == "CMD" else "entrypoint", _json_words(text))
         elif step.keyword != "LABEL":
             raise UserError(f"line {step.line}: {step.keyword} is not understood here")
-
-    def _given(self, tree):
-        """Build arguments that a RUN sees beside the stage's own."""
-        return {name: value for name, value in self._arguments.items() if name in tree.environment}
 
     def _copy(self, text, tree):
         given, (*sources, target) = options(text)

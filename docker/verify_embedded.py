@@ -54,15 +54,24 @@ def verify(folder, args):
         raise UserError(f"{folder}/{there[0]} exists; remove it, or choose another --trees")
     builder = Builder(folder, ROOT, ignore_rules((ROOT / ".dockerignore").read_text(encoding="utf-8")))
     trees = {stage.name: builder.build(stage) for stage in stages}
-    image = trees[stages[-1].name]
-    results = [("run.sh --help", image.start("--help"))]
+    image, runs = trees[stages[-1].name], [("run.sh --help", lambda: image.start("--help"))]
     if args.iterations:
         settings = {"MAX_ITER": str(args.iterations), "PRECISION": "fp32"}
-        results.append((f"run.sh demo, MAX_ITER={args.iterations}", image.start("demo", **settings)))
+        runs.append((f"run.sh demo, MAX_ITER={args.iterations}", lambda: image.start("demo", **settings)))
     if args.tests == "all":
-        results.append(("test.sh", trees["test"].start()))
+        runs.append(("test.sh", lambda: trees["test"].start()))
+    results = []
+    try:
+        for name, run in runs:
+            results.append((name, run()))
+    finally:
+        report(builder.times, results, trees)
+
+
+def report(steps, results, trees):
+    """Print the seconds of each step and run, and the size of each tree."""
     print(f"\ncommit {git_commit()}, {os.cpu_count()} cores; seconds")
-    for stage, text, seconds in builder.times:
+    for stage, text, seconds in steps:
         print(f"{seconds:8.1f}  {stage:6}  {text[:100]}")
     for name, seconds in results:
         print(f"{seconds:8.1f}  {'(runs)':6}  {name}")

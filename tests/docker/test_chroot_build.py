@@ -82,7 +82,7 @@ def test_settings_of_a_stage_and_steps_that_are_not_known(builder):
                         'SHELL ["/bin/bash", "-c"]\nENTRYPOINT ["bash", "run.sh"]\nCMD ["x"]\nVOLUME /x\n')[0]
     for step in steps.steps[:-1]:
         builder._do(steps, step, tree)
-    assert tree.environment == {"A": "1", "B": "12", "C": "x"}
+    assert (tree.arguments, tree.environment) == ({"A": "1"}, {"B": "12", "C": "x"})
     assert (tree.folder, tree.user, tree.shell) == ("/opt/app/deep", "me", ("/bin/bash", "-c"))
     assert (tree.entrypoint, tree.command) == (["bash", "run.sh"], ["x"])
     with pytest.raises(UserError, match="line 9: VOLUME is not understood here"):
