@@ -20,7 +20,7 @@ INPUT_LIST=${INPUT_LIST:-}       # the list "<photo> <number>" that came with CU
 MASKS=${MASKS:-SegmentationClass}  # folder of DATA_ROOT with the true masks (with SBD: SegmentationClassAug)
 ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
-DEVICE=${DEVICE:-cpu}            # cpu, or a GPU number
+DEVICE=${DEVICE:-cpu}            # cpu, a GPU number, or several with commas: trainings use all of them, 0,1
 PRECISION=${PRECISION:-auto}     # auto (bf16 where the device has it, else fp32) | fp32 | tf32 | bf16
 SEED=${SEED:-0}                  # seed of fillers, order, mirroring and dropout
 MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (to try things out)
@@ -103,7 +103,7 @@ fi
 [ -z "$INPUT_LIST" ] || [ -f "$INPUT_LIST" ] || fail "INPUT_LIST=$INPUT_LIST: no such file"
 
 # ---- set-up ----------------------------------------------------------------------------------------------------
-bash setup.sh
+ENGINE=$ENGINE bash setup.sh
 PATH=$ROOT/.venv/bin:$PATH
 export PYTHONPATH=$ROOT ENGINE CAFFE_ROOT GLOG_minloglevel=${GLOG_minloglevel:-2}
 # glibc hands big blocks back to the kernel after each use and gets them back zeroed, page by page: a tenth of a

@@ -5,22 +5,26 @@
 #   bash setup.sh          what running needs
 #   bash setup.sh --dev    and what the tests and benchmarks need
 #
-# PYTHON=python3.12 bash setup.sh chooses the interpreter (3.11 or newer, default python3).
+# PYTHON=python3.12 bash setup.sh chooses the interpreter (3.11 or newer, default python3). With ENGINE=caffe, real Caffe,
+# torch is left out (only the embedded engine needs it) and what pycaffe imports is added; PYTHON must then be the Python
+# that pycaffe was built for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 PYTHON=${PYTHON:-python3}
-files=(requirements.txt)
+files=(requirements.txt); set=
+if [ "${ENGINE:-auto}" = caffe ]; then files+=(docker/requirements-caffe.txt); set=-caffe; fi
 case "${1:-}" in
   "") ;;
-  --dev) files+=(requirements-dev.txt) ;;
+  --dev) files+=(requirements-dev.txt); set+=--dev ;;
   *) echo "error: setup.sh takes --dev or nothing, got '$1'" >&2; exit 2 ;;
 esac
 
 sources() { find "$1" -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.toml' \
                                      -o -name CMakeLists.txt \) -not -path '*/build/*' -print0 | LC_ALL=C sort -z; }
 stamp_of() { { "$@"; } | sha256sum | cut -d' ' -f1; }
-requirements_hash=$(stamp_of cat "${files[@]}")
+requirements() { if [ "${ENGINE:-auto}" = caffe ]; then cat "${files[@]}" | grep -v '^torch=='; else cat "${files[@]}"; fi; }
+requirements_hash=$(stamp_of requirements)
 have() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
 done_with() { echo "$2" > ".venv/$1.new" && mv ".venv/$1.new" ".venv/$1"; }
 
@@ -35,11 +39,11 @@ if ! .venv/bin/python -m pip --version > /dev/null 2>&1; then
 fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check -q "$@"; }
 
-stamp=requirements${1:-}.sha256
+stamp=requirements$set.sha256
 if ! have "$stamp" "$requirements_hash"; then
   echo "setup: installing ${files[*]}"
-  args=(); for f in "${files[@]}"; do args+=(-r "$f"); done
-  pip install "${args[@]}"
+  requirements > .venv/requirements.new
+  pip install -r .venv/requirements.new
   done_with "$stamp" "$requirements_hash"
 fi
 build() {  # folder, stamp

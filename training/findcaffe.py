@@ -98,8 +98,12 @@ def _import_from(folder):
         importlib.import_module("caffe")
     except ImportError as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        remedy = (f"rebuild pycaffe for Python {version}, or set ENGINE=embedded" if folder != ENGINE_FOLDER
-                  else "run setup.sh and use its .venv")
+        if folder == ENGINE_FOLDER:
+            remedy = "run setup.sh and use its .venv"
+        elif isinstance(error, ModuleNotFoundError) and not error.name.startswith("caffe"):
+            remedy = "ENGINE=caffe bash setup.sh installs what pycaffe imports"
+        else:
+            remedy = f"rebuild pycaffe for Python {version}, or set ENGINE=embedded"
         raise UserError(f"the module caffe of {folder} does not load: {error}; {remedy}") from error
 
 

@@ -44,7 +44,7 @@ class Progress:
             self._bar = tqdm(total=end, initial=start, desc=name, unit="it", dynamic_ncols=True)
 
     def step(self, done, rate, losses):
-        """Iteration number `done` is complete, at learning rate `rate`, with `losses` by name."""
+        """Iteration number `done` is complete, at learning rate `rate` (None: not known), with `losses` by name."""
         for name, value in losses.items():
             self._recent.setdefault(name, deque(maxlen=self._window)).append(value)
         if self._bar is not None:
@@ -70,7 +70,8 @@ class Progress:
 
     def _shown(self, rate):
         means = {name: sum(values) / len(values) for name, values in self._recent.items()}
-        return ", ".join([*(f"{name} {mean:.4g}" for name, mean in means.items()), f"lr {rate:.3g}"])
+        shown = [f"{name} {mean:.4g}" for name, mean in means.items()]
+        return ", ".join(shown if rate is None else [*shown, f"lr {rate:.3g}"])
 
 
 class LossLog:

@@ -20,9 +20,11 @@ import time
 import numpy as np
 
 from tools.common import UserError, run_main
-from training.machine import add_flags, device_numbers, use_machine
+from training import batch_norm, several
+from training.machine import add_flags, use_machine
 from training.progress import LossLog, Progress
 from training.run_files import resolve
+from training.several import is_root
 from training.weights import copy_weights
 
 OUR_PACKAGES = ("caffe", "krahenbuhl2013", "localization_cues", "pylayers", "tools", "training")
@@ -56,8 +58,12 @@ def main(argv=None):
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
         return 0
-    _relaunch_for_several(args.device, caffe, run.solver.random_seed)
+    status = several.relaunch(caffe, args.device, run.solver.random_seed)
+    if status is not None:
+        return status
     use_machine(caffe, args.device, args.precision)
+    several.announce(caffe)
+    batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
     try:
         return _train(caffe, caffe_pb2, run, args)
     except Exception as error:
@@ -87,17 +93,17 @@ def _train(caffe, caffe_pb2, run, args):
     state = _snapshot_to_resume(run, caffe_pb2, args.resume)
     if state is not None and run.differs():
         print(f"note: {run.differs()} differs from what the snapshot was made with", file=sys.stderr)
-    is_root = os.environ.get("RANK", "0") == "0"        # torchrun numbers the processes; alone, this one writes
     run.write()                                         # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
     if state is not None:
         _restore(solver, run, state)
     elif args.weights:
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
-            _tell(is_root, line)
-    log = LossLog(args.log, solver.iter) if args.log and is_root else None
+            _tell(line)
+    nccl = several.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
+    log = LossLog(args.log, solver.iter) if args.log and is_root() else None
     try:
-        return _steps(solver, run, log, is_root, args)
+        return _steps(solver, run, log, args)
     finally:
         if log is not None:
             log.close()
@@ -128,16 +134,16 @@ def _restore(solver, run, path):
     print(f"resumed from {path}", file=sys.stderr)
 
 
-def _steps(solver, run, log, is_root, args):
+def _steps(solver, run, log, args):
     """Step to max_iter and take the last snapshot; the exit status."""
     end = run.solver.max_iter
     watch = LossWatch(solver)
     progress = Progress(os.path.basename(run.prefix), solver.iter, end, run.solver.average_loss, run.solver.display,
-                        silent=not is_root)
+                        silent=not is_root())
     with StopSignal() as stop:
         while solver.iter < end and not stop.wanted:
             # DeepLab-v2's Caffe does not tell the rate
-            iteration, rate, started = solver.iter, getattr(solver, "lr", math.nan), time.monotonic()
+            iteration, rate, started = solver.iter, getattr(solver, "lr", None), time.monotonic()
             try:
                 watch.step()
             except NotFinite:
@@ -147,19 +153,18 @@ def _steps(solver, run, log, is_root, args):
             if log is not None:
                 log.write(iteration, rate, watch.losses, time.monotonic() - started)
         progress.close()
-        if solver.iter not in dict(run.snapshots()):
+        if is_root() and solver.iter not in dict(run.snapshots()):
             solver.snapshot()
     if solver.iter < end:
-        _tell(is_root, f"stopped after iteration {solver.iter}, snapshot written; go on with\n  "
-                       + _resume_command(args))
+        _tell(f"stopped after iteration {solver.iter}, snapshot written; go on with\n  " + _resume_command(args))
         return 128 + stop.wanted
-    _tell(is_root, f"trained: {run.finished()}")
+    _tell(f"trained: {run.finished()}")
     return 0
 
 
-def _tell(is_root, text):
+def _tell(text):
     """Print a line for the user; of several processes only one does."""
-    if is_root:
+    if is_root():
         print(text, file=sys.stderr)
 
 
@@ -203,7 +208,8 @@ def _not_finite(run, iteration, rate, watch):
     shown = ", ".join(f"{name} {value}" for name, value in watch.losses.items())
     weights = "the weights were left as they were" if watch.in_time else "the weights in memory are spoilt"
     kept = f"the last snapshot is {run.snapshots()[0][1]}" if run.snapshots() else "there is no snapshot yet"
-    return (f"iteration {iteration}: {shown} at lr {rate:g}; {weights} and {kept}. "
+    at = "" if rate is None else f" at lr {rate:g}"
+    return (f"iteration {iteration}: {shown}{at}; {weights} and {kept}. "
             "Lower base_lr, or set clip_gradients in the solver, and run again")
 
 
@@ -237,18 +243,6 @@ class StopSignal:
 def _resume_command(args):
     words = sys.argv[1:] if args.resume else [*sys.argv[1:], "--resume"]
     return " ".join(["python -m training.train", *words])
-
-
-def _relaunch_for_several(device, caffe, seed):
-    """For several devices: replace this process by torch's launcher with one process for each."""
-    count = len(device_numbers(device))
-    if count < 2 or "LOCAL_RANK" in os.environ:
-        return
-    if not hasattr(caffe, "set_precision"):
-        raise UserError(f"--device {device}: pycaffe trains on one device here; give one, or use --engine embedded")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    # "--": the launcher would take --log for one of its own options
-    os.execv(sys.executable, [*launcher, "-m", "--", "training.train", *sys.argv[1:], "--seed", str(seed)])
 
 
 def _is_for_the_user(error):

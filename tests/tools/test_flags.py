@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("tools", "training", "localization_cues", "benchmarks")
+PACKAGES = ("tools", "training", "localization_cues", "benchmarks", "docker")
 
 
 def flags_of(tree):

@@ -72,7 +72,11 @@ def test_a_caffe_without_python_layers_is_refused(real):
     assert status == 1 and "this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1" in error
 
 
-def test_a_caffe_that_does_not_load_is_named(real):
-    (real / "python/caffe/__init__.py").write_text("from ._caffe import Net\n")
+@pytest.mark.parametrize(("text", "remedy"), [
+    ("from ._caffe import Net", "rebuild pycaffe for Python"),
+    ("import a_package_that_pycaffe_needs", "ENGINE=caffe bash setup.sh installs what pycaffe imports"),
+])
+def test_a_caffe_that_does_not_load_is_named(real, text, remedy):
+    (real / "python/caffe/__init__.py").write_text(text + "\n")
     status, _, error = find(CAFFE_ROOT=real)
-    assert status == 1 and f"the module caffe of {real / 'python'} does not load" in error
+    assert status == 1 and f"the module caffe of {real / 'python'} does not load" in error and remedy in error

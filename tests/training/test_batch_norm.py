@@ -1,0 +1,45 @@
+"""A net that learns BatchNorm's statistics is refused on a Caffe whose BatchNorm cannot."""
+
+from types import SimpleNamespace
+
+import caffe
+import numpy as np
+import pytest
+
+from tools.common import UserError
+from training import batch_norm
+
+LEARNING = 'layer { name: "bn1" type: "BatchNorm" } layer { name: "bn2" type: "BatchNorm" }'
+FIXED = 'layer { name: "bn" type: "BatchNorm" batch_norm_param { use_global_stats: true } }'
+
+
+class DeepLabNet:
+    """Subtracts the mean; the variance stays 0, so that the result is divided by the root of eps."""
+
+    def __init__(self, path, phase):
+        assert phase == caffe.TRAIN
+        self.blobs = {name: SimpleNamespace(data=np.zeros((2, 1, 1, 2), np.float32)) for name in ("in", "bn")}
+
+    def forward(self):
+        x = self.blobs["in"].data
+        self.blobs["bn"].data[...] = (x - x.mean()) / np.sqrt(1e-5)
+
+
+@pytest.fixture
+def deeplab():
+    return SimpleNamespace(Net=DeepLabNet, TRAIN=caffe.TRAIN, proto=caffe.proto)
+
+
+def test_the_engine_normalises_batches():
+    assert batch_norm.normalises_batches(caffe)
+    batch_norm.refuse_what_it_cannot_train(caffe, LEARNING)
+
+
+def test_deeplabs_caffe_is_refused_for_nets_that_learn_statistics(deeplab):
+    with pytest.raises(UserError, match=r"layer 'bn1' \(BatchNorm\), one of 2: .*BATCH_NORM=bvlc.*--engine embedded"):
+        batch_norm.refuse_what_it_cannot_train(deeplab, LEARNING)
+
+
+def test_fixed_statistics_and_nets_without_the_layer_pass(deeplab):
+    batch_norm.refuse_what_it_cannot_train(deeplab, FIXED)
+    batch_norm.refuse_what_it_cannot_train(deeplab, 'layer { name: "c" type: "Convolution" }')
