@@ -1,5 +1,6 @@
 """The Dockerfiles and what they build from: pinned, whole, not root, and clean by hadolint."""
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from docker.dockerfile_steps import (
     read_steps,
 )
 from tests.conftest import ROOT
+from tools.common import UserError
+from tools.initweights.source import read_store
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile*"))
@@ -149,8 +152,9 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "docker/requirements-caffe.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "CRF").mkdir()
-    (tmp_path / "CRF/pyproject.toml").write_text("")
+    for package in ("CRF", "localization_cues/drfi/native"):
+        (tmp_path / package).mkdir(parents=True)
+        (tmp_path / package / "pyproject.toml").write_text("")
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nfor word; do [ "$previous" = -r ] && cat "$word" > asked.txt; previous=$word; done\n')
@@ -192,8 +196,17 @@ def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored)
 
 
 def test_nothing_but_the_engine_needs_torch():
-    """ENGINE=caffe installs none."""
-    found = [path for folder in ("tools", "training", "localization_cues", "docker", "CRF/python")
+    """ENGINE=caffe installs none; make_init, which reads PyTorch's files too, says so."""
+    found = [str(path.relative_to(ROOT)) for folder in ("tools", "training", "localization_cues", "docker", "CRF/python")
              for path in (ROOT / folder).rglob("*.py")
              if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)]
-    assert found == []
+    assert found == ["tools/initweights/source.py"]
+
+
+def test_weights_of_pytorch_without_torch(tmp_path, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name))
+    for name in ("a.pth", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(UserError, match=f"{name}: PyTorch's weights are read by torch, which is not installed"):
+            read_store(tmp_path / name)

@@ -1,5 +1,6 @@
 """Files of trained weights as arrays by name, whatever wrote them; nothing in a file is run."""
 
+import importlib.util
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ def read_store(path):
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no weights {path}; give a .caffemodel, .h5, .pth or .safetensors")
+    if path.suffix == ".safetensors" or path.suffix in TORCH_SUFFIXES:
+        _need_torch(path)
     if path.suffix == ".safetensors":
         store = Store(path, "torch", _named(_safetensors(path), path), {})
     elif path.suffix in TORCH_SUFFIXES:
@@ -54,6 +57,13 @@ def read_store(path):
             if array is not None and not np.isfinite(array).all():
                 raise UserError(f"{path}: '{name}' holds values that are not finite; get the file again")
     return store
+
+
+def _need_torch(path):
+    """Real Caffe's environment (ENGINE=caffe) has no torch, and Caffe's own files need none."""
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(f"{path}: PyTorch's weights are read by torch, which is not installed; run this command in the "
+                        "embedded engine's environment (ENGINE=auto bash setup.sh), its result fits both")
 
 
 def _safetensors(path):
