@@ -149,8 +149,9 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "docker/requirements-caffe.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "CRF").mkdir()
-    (tmp_path / "CRF/pyproject.toml").write_text("")
+    for name in ("CRF", "localization_cues/drfi/native"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "pyproject.toml").write_text("")
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nfor word; do [ "$previous" = -r ] && cat "$word" > asked.txt; previous=$word; done\n')
