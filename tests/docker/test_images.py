@@ -197,7 +197,8 @@ def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored)
 
 def test_nothing_but_the_engine_needs_torch():
     """ENGINE=caffe installs none; make_init, which reads PyTorch's files too, says so."""
-    found = [str(path.relative_to(ROOT)) for folder in ("tools", "training", "localization_cues", "docker", "CRF/python")
+    folders = ("tools", "training", "localization_cues", "docker", "CRF/python")
+    found = [str(path.relative_to(ROOT)) for folder in folders
              for path in (ROOT / folder).rglob("*.py")
              if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)]
     assert found == ["tools/initweights/source.py"]
