@@ -19,6 +19,7 @@ from tools.common import UserError
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES = "/etc/host-certificates.pem"
+LOG = "debootstrap.log"
 
 
 def host_sources(suite):
@@ -154,14 +155,16 @@ class Builder:
         Of its .dockerignore (`dockerfile_steps.ignore_rules`).
     arguments : dict
         As --build-arg.
+    reuse : bool
+        Take the trees of `folder` as built, and only follow the settings of their stages.
 
     Attributes
     ----------
     times : list of (stage, step text, seconds)
     """
 
-    def __init__(self, folder, context, rules, arguments=()):
-        self._folder, self._context, self._rules = folder, context, rules
+    def __init__(self, folder, context, rules, arguments=(), reuse=False):
+        self._folder, self._context, self._rules, self._reuse = folder, context, rules, reuse
         self._arguments, self._trees, self.times = dict(arguments), {}, []
 
     def build(self, stage):
@@ -169,11 +172,13 @@ class Builder:
         root = self._folder / stage.name
         if stage.base in self._trees:
             base = self._trees[stage.base]
-            subprocess.run(["cp", "-a", "--reflink=auto", base.root, root], check=True)
+            if not self._reuse:
+                subprocess.run(["cp", "-a", "--reflink=auto", base.root, root], check=True)
             tree = Tree(root, dict(base.environment), dict(base.arguments), base.folder, base.user, base.shell)
         else:
             tree = Tree(root)
-            self._debian(stage.base, root)
+            if not self._reuse:
+                self._debian(stage.base, root)
         for step in stage.steps:
             self._do(stage, step, tree)
         self._trees[stage.name] = tree
@@ -185,11 +190,11 @@ class Builder:
         if name != "debian":
             raise UserError(f"FROM {image}: only debian:<suite>-<date>-slim can be made with debootstrap")
         suite, started = tag.partition("-")[0], time.monotonic()
-        with open(self._folder / "debootstrap.log", "w") as log:
+        with open(self._folder / LOG, "w") as log:
             done = subprocess.run(["debootstrap", "--variant=minbase", suite, root, mirror(suite)], stdout=log,
                                   stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise UserError(f"debootstrap failed; see {self._folder}/debootstrap.log (and keep the trees: --keep)")
+            raise UserError(f"debootstrap failed; see {self._folder / LOG} (--keep leaves it there)")
         sources = host_sources(suite) or [f"deb {mirror(suite)} {suite} main"]
         (root / "etc/apt/sources.list").write_text("\n".join(sources) + "\n")
         for name in ("resolv.conf", "hosts"):
@@ -199,6 +204,8 @@ class Builder:
 
     def _do(self, stage, step, tree):
         text, known = step.text, {**tree.arguments, **tree.environment}
+        if step.keyword in ("RUN", "COPY") and self._reuse:
+            return
         if step.keyword == "RUN":
             self._note(stage.name, f"RUN {text}", tree.run(text))
         elif step.keyword == "COPY":

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from docker import chroot_build
+from docker import chroot_build, verify_embedded
 from docker.chroot_build import Builder, Tree
 from docker.dockerfile_steps import ignore_rules, read_stages
 from tests.conftest import ROOT
@@ -93,6 +93,42 @@ def test_an_image_that_is_no_debian_is_refused(builder):
     builder, _ = builder
     with pytest.raises(UserError, match="FROM nvidia/cuda:11: only debian:"):
         builder.build(read_stages("FROM nvidia/cuda:11 AS a\n")[0])
+
+
+@pytest.mark.parametrize(("flags", "made", "says"), [
+    ([], "base", "base exists; remove it, choose another --trees, or --reuse it"),
+    (["--reuse"], "other", "base is not there; build it first, with --keep"),
+])
+def test_folders_that_do_not_fit_are_refused_and_left_alone(tmp_path, monkeypatch, flags, made, says):
+    monkeypatch.setattr(verify_embedded.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(verify_embedded.shutil, "which", lambda *a, **k: "/bin/true")
+    (tmp_path / made).mkdir()
+    with pytest.raises(UserError, match=says):
+        verify_embedded.main(["--trees", str(tmp_path), *flags])
+    assert [path.name for path in tmp_path.iterdir()] == [made]
+
+
+def test_a_failed_build_takes_away_its_own_trees_only(tmp_path, monkeypatch):
+    def fail(folder, stages, args):
+        (folder / "base").mkdir()
+        raise UserError("a step failed")
+
+    monkeypatch.setattr(verify_embedded.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(verify_embedded.shutil, "which", lambda *a, **k: "/bin/true")
+    monkeypatch.setattr(verify_embedded, "verify", fail)
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(UserError, match="a step failed"):
+        verify_embedded.main(["--trees", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    with pytest.raises(UserError, match="a step failed"):
+        verify_embedded.main(["--trees", str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
+
+
+def test_without_root_it_says_so(monkeypatch):
+    monkeypatch.setattr(verify_embedded.os, "geteuid", lambda: 1000)
+    with pytest.raises(UserError, match="chroot needs root"):
+        verify_embedded.main([])
 
 
 def test_the_command_tells_what_it_does():

@@ -5,6 +5,8 @@ import sys
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.training.runs import make_run
 from tests.training.test_facade import python
@@ -29,6 +31,27 @@ def test_caffe_1_0_is_driven_through_its_nccl_objects(tmp_path):
             "after_backward(nccl)"]
     assert (tmp_path / "models/tiny_iter_2.caffemodel").is_file()
     assert done.stderr.count("trained: ") == 1, "only the first process tells"
+
+
+def test_the_engine_is_started_by_torchs_launcher(monkeypatch):
+    """In this process's place, with the seed for all; a process that the launcher started goes on by itself."""
+    asked = []
+
+    def execv(program, words):
+        asked.append(words)
+        sys.exit()                      # as execv, it does not come back
+
+    monkeypatch.setattr(several.os, "execv", execv)
+    monkeypatch.setattr(sys, "argv", ["train.py", "--device", "0,1"])
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    engine = SimpleNamespace(set_precision=None, has_nccl=lambda: True)
+    assert several.relaunch(engine, "0", 7) is None and several.relaunch(engine, "cpu", 7) is None and not asked
+    with pytest.raises(SystemExit):
+        several.relaunch(engine, "0,1", 7)
+    assert asked[0][1:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert asked[0][5:] == ["-m", "--", "training.train", "--device", "0,1", "--seed", "7"]
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert several.relaunch(engine, "0,1", 7) is None
 
 
 def test_gradients_are_reduced_at_once_where_the_solver_says_so(monkeypatch):
