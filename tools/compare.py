@@ -21,7 +21,7 @@ from training.param_str import parse_param_str
 
 #: heads of the columns of mIoU, by the names of tools.report
 #: flags that say where and when, not how
-PLACES = ("--seed", "--weights", "--device", "--resume", "--workers")
+PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")
 HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
 
 
