@@ -161,7 +161,7 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     std::vector<Index> tile_index;
     std::vector<std::uint8_t> steps(count == 1 ? pixels_ * corners() : 0);
     for (const Tile& tile : tiles) {
-        tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()) * (count == 1 ? corners() : 1));
+        tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()) * corners() / (count == 1 ? 1 : 6));
     }
     parallel_for(threads, count, [&](int t) {
         fill_tile(keys, features, tiles[t], tile_index[t], count == 1 ? steps.data() : nullptr);
@@ -173,11 +173,11 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     tile_vertex_.reserve(pairs);
     tile_begin_ = {0};
     tile_fresh_ = {0};
-    Index index = std::move(tile_index[0]);
+    Index index = count == 1 ? std::move(tile_index[0]) : Index(pairs / 2);
     for (int t = 0; t < count; ++t) {
-        const auto& tile_keys = t == 0 ? index.keys() : tile_index[t].keys();
+        const auto& tile_keys = count == 1 ? index.keys() : tile_index[t].keys();
         for (std::size_t i = 0; i < tile_keys.size(); ++i) {
-            tile_vertex_.push_back(t == 0 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
+            tile_vertex_.push_back(count == 1 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
         }
         tile_begin_.push_back(tile_vertex_.size());
         tile_fresh_.push_back(static_cast<std::int32_t>(index.size()));
