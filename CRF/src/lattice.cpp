@@ -212,19 +212,22 @@ void Lattice::link_tile(const Keys& keys, const Index& index, const std::vector<
         for (int r = 0; r < size; ++r) join(corner[r], corner[r + 1 < size ? r + 1 : 0], step[r]);
     }
     const typename Index::Filter filter(index);
+    constexpr int kDirectionBits = 7;
+    static_assert(kMaxDims + 1 <= 1 << kDirectionBits && kDirectionBits + 16 <= 32, "a vertex has 16 bits");
     std::vector<std::uint32_t> candidates(static_cast<std::size_t>(vertices_) * size + 1);
     std::size_t listed = 0;
     for (std::int32_t v = 0; v < vertices_; ++v) {
         for (int direction = 0; direction < size; ++direction) {
             auto key = index.keys()[v];
             keys.step(key, direction);
-            candidates[listed] = static_cast<std::uint32_t>(v * size + direction);
+            candidates[listed] =
+                static_cast<std::uint32_t>(v) << kDirectionBits | static_cast<std::uint32_t>(direction);
             listed += (next[v * row + direction] == none) & filter.may_hold(key) ? 1 : 0;
         }
     }
     for (std::size_t i = 0; i < listed; ++i) {
-        const std::int32_t v = static_cast<std::int32_t>(candidates[i]) / size;
-        const int direction = static_cast<int>(candidates[i]) % size;
+        const std::size_t v = candidates[i] >> kDirectionBits;
+        const int direction = static_cast<int>(candidates[i] & ((1u << kDirectionBits) - 1));
         auto key = index.keys()[v];
         keys.step(key, direction);
         const std::int32_t found = index.find(key);
