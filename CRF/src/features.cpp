@@ -8,8 +8,12 @@
 namespace dense_crf {
 
 std::vector<Tile> make_tiles(int height, int width, int side) {
-    const int tall = height == 1 ? 1 : side;
-    const int wide = height == 1 ? side * side : side;
+    const auto divide = [](int length, int most) {  // into pieces as equal as can be, so that threads end together
+        const int pieces = (length + most - 1) / most;
+        return (length + pieces - 1) / pieces;
+    };
+    const int tall = height == 1 ? 1 : divide(height, side);
+    const int wide = divide(width, height == 1 ? side * side : side);
     std::vector<Tile> tiles;
     std::size_t first = 0;
     for (int row = 0; row < height; row += tall) {

@@ -6,114 +6,11 @@
 
 #include "dense_crf/vector_kernels.h"
 #include "embed_impl.h"
+#include "row_impl.h"
 #include "softmax_impl.h"
 
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
-
-constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
-constexpr int kMaxRegisters = 6;  // vectors of one row that a loop keeps in registers
-
-inline void prefetch(const float* p) {
-#if defined(__GNUC__)
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
-
-// A row, or the part of it that a loop keeps in registers: N full vectors and T (0 or 1) half vectors.
-template <int N, int T>
-struct Row {
-    static constexpr int kFull = N, kTail = T;
-    static constexpr std::size_t kWidth = N > 0 ? kLanes : Half::kLanes;  // of the first plane
-    Vec full[N > 0 ? N : 1];
-    Half tail;
-
-    static Row zero() {
-        Row r;
-        for (int i = 0; i < N; ++i) r.full[i] = Vec::set(0.0f);
-        if constexpr (T > 0) r.tail = Half::set(0.0f);
-        return r;
-    }
-    static Row load(const float* p) {
-        Row r;
-        for (int i = 0; i < N; ++i) r.full[i] = Vec::load(p + i * kLanes);
-        if constexpr (T > 0) r.tail = Half::load(p + N * kLanes);
-        return r;
-    }
-    void store(float* p) const {
-        for (int i = 0; i < N; ++i) full[i].store(p + i * kLanes);
-        if constexpr (T > 0) tail.store(p + N * kLanes);
-    }
-    static Row load_vertex(const float* const* planes, std::size_t index) {
-        Row r;
-        for (int i = 0; i < N; ++i) r.full[i] = Vec::load(planes[i] + index * kLanes);
-        if constexpr (T > 0) r.tail = Half::load(planes[N] + index * Half::kLanes);
-        return r;
-    }
-    void store_vertex(float* const* planes, std::size_t index) const {
-        for (int i = 0; i < N; ++i) full[i].store(planes[i] + index * kLanes);
-        if constexpr (T > 0) tail.store(planes[N] + index * Half::kLanes);
-    }
-    Row operator+(const Row& other) const {
-        Row r;
-        for (int i = 0; i < N; ++i) r.full[i] = full[i] + other.full[i];
-        if constexpr (T > 0) r.tail = tail + other.tail;
-        return r;
-    }
-    Row plus_half_of(const Row& other) const {
-        Row r;
-        for (int i = 0; i < N; ++i) r.full[i] = fma(Vec::set(0.5f), other.full[i], full[i]);
-        if constexpr (T > 0) r.tail = fma(Half::set(0.5f), other.tail, tail);
-        return r;
-    }
-    // this += w * row `index` of the planes.
-    void add_vertex(const float* const* planes, std::size_t index, float w) {
-        const Vec weight = Vec::set(w);
-        for (int i = 0; i < N; ++i) full[i] = fma(weight, Vec::load(planes[i] + index * kLanes), full[i]);
-        if constexpr (T > 0) {
-            tail = fma(Half::set(w), Half::load(planes[N] + index * Half::kLanes), tail);
-        }
-    }
-    // Row `index` of the planes += w * this.
-    void add_to_vertex(float* const* planes, std::size_t index, float w) const {
-        const Vec weight = Vec::set(w);
-        for (int i = 0; i < N; ++i) {
-            float* p = planes[i] + index * kLanes;
-            fma(weight, full[i], Vec::load(p)).store(p);
-        }
-        if constexpr (T > 0) {
-            float* p = planes[N] + index * Half::kLanes;
-            fma(Half::set(w), tail, Half::load(p)).store(p);
-        }
-    }
-};
-
-// Calls body(a Row type, first plane) for parts of a row of at most kMaxRegisters vectors.
-template <class Body>
-inline void for_row_parts(const RowShape& shape, Body&& body) {
-    static_assert(kMaxRegisters == 6, "the cases below");
-    int first = 0;
-    for (; shape.full - first > kMaxRegisters; first += kMaxRegisters) body(Row<kMaxRegisters, 0>{}, first);
-    const bool tail = kHasTail > 0 && shape.tail > 0;
-    switch (shape.full - first) {
-        case 0:
-            return tail ? body(Row<0, kHasTail>{}, first) : void();
-        case 1:
-            return tail ? body(Row<1, kHasTail>{}, first) : body(Row<1, 0>{}, first);
-        case 2:
-            return tail ? body(Row<2, kHasTail>{}, first) : body(Row<2, 0>{}, first);
-        case 3:
-            return tail ? body(Row<3, kHasTail>{}, first) : body(Row<3, 0>{}, first);
-        case 4:
-            return tail ? body(Row<4, kHasTail>{}, first) : body(Row<4, 0>{}, first);
-        case 5:
-            return tail ? body(Row<5, kHasTail>{}, first) : body(Row<5, 0>{}, first);
-        default:
-            return tail ? body(Row<6, kHasTail>{}, first) : body(Row<6, 0>{}, first);
-    }
-}
 
 // ---- rows of pixels -----------------------------------------------------------------------------------------
 
@@ -121,6 +18,7 @@ void load_rows(const RowShape& shape, const float* source, float sign, float res
     const Vec factor = Vec::set(sign);
     const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
     for (int p = 0; p < pixels; ++p, source += labels, rows += shape.stride) {
+        for (int l = 0; l < labels; l += kCacheLine) prefetch(source + kRowLookahead * labels + l);
         for (int l = 0; l < whole; l += kLanes) (factor * Vec::load(source + l)).store(rows + l);
         // Padding: sign * (sign * rest) = rest.
         if (left > 0) (factor * Vec::load_first(source + whole, left, sign * rest)).store(rows + whole);
@@ -147,7 +45,7 @@ void add_self(const RowShape& shape, const float* q, const float* self, const fl
     }
 }
 
-template <class R, int kCorners, bool kMapped>
+template <class R, int kCorners>
 inline void slice_part(const float* const* planes, const PixelCorners& at, const float* gain, int pixels,
                        int stride, float* rows) {
     const int corners = kCorners > 0 ? kCorners : at.corners;
@@ -157,8 +55,7 @@ inline void slice_part(const float* const* planes, const PixelCorners& at, const
     for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
         R sum = R::zero();
         for (int c = 0; c < corners; ++c) {
-            const std::size_t index = kMapped ? static_cast<std::size_t>(at.row[corner[c]]) : corner[c];
-            sum.add_vertex(planes, index, weight[c]);
+            sum.add_vertex(planes, corner[c], weight[c]);
         }
         R out = R::load(rows);
         for (int i = 0; i < R::kFull; ++i) out.full[i] = fma(scale.full[i], sum.full[i], out.full[i]);
@@ -167,16 +64,16 @@ inline void slice_part(const float* const* planes, const PixelCorners& at, const
     }
 }
 
-template <class R, int kCorners, bool kMapped>
-inline void splat_part(const float* rows, const PixelCorners& at, int pixels, int stride, float* const* planes) {
+template <class R, int kCorners>
+inline void splat_part(const float* rows, const PixelCorners& at, int pixels, int stride, float* const* all) {
+    const typename R::Planes planes(all);
     const int corners = kCorners > 0 ? kCorners : at.corners;
     const std::uint16_t* corner = at.corner;
     const float* weight = at.weight;
     for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
         const R q = R::load(rows);
         for (int c = 0; c < corners; ++c) {
-            const std::size_t index = kMapped ? static_cast<std::size_t>(at.row[corner[c]]) : corner[c];
-            q.add_to_vertex(planes, index, weight[c]);
+            q.add_to_vertex(planes, corner[c], weight[c]);
         }
     }
 }
@@ -188,13 +85,9 @@ void slice(const RowShape& shape, const float* const* planes, const PixelCorners
         const float* const* part = planes + first;
         const float* g = gain + first * kLanes;
         float* r = rows + first * kLanes;
-        if (at.corners == 6 && at.row != nullptr)
-            return slice_part<R, 6, true>(part, at, g, pixels, shape.stride, r);
-        if (at.corners == 6) return slice_part<R, 6, false>(part, at, g, pixels, shape.stride, r);
-        if (at.corners == 3 && at.row != nullptr)
-            return slice_part<R, 3, true>(part, at, g, pixels, shape.stride, r);
-        if (at.row != nullptr) return slice_part<R, 0, true>(part, at, g, pixels, shape.stride, r);
-        slice_part<R, 0, false>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 6) return slice_part<R, 6>(part, at, g, pixels, shape.stride, r);
+        if (at.corners == 3) return slice_part<R, 3>(part, at, g, pixels, shape.stride, r);
+        slice_part<R, 0>(part, at, g, pixels, shape.stride, r);
     });
 }
 
@@ -203,11 +96,9 @@ void splat(const RowShape& shape, const float* rows, const PixelCorners& at, int
         using R = decltype(row);
         float* const* part = planes + first;
         const float* r = rows + first * kLanes;
-        if (at.corners == 6 && at.row != nullptr) return splat_part<R, 6, true>(r, at, pixels, shape.stride, part);
-        if (at.corners == 6) return splat_part<R, 6, false>(r, at, pixels, shape.stride, part);
-        if (at.corners == 3 && at.row != nullptr) return splat_part<R, 3, true>(r, at, pixels, shape.stride, part);
-        if (at.row != nullptr) return splat_part<R, 0, true>(r, at, pixels, shape.stride, part);
-        splat_part<R, 0, false>(r, at, pixels, shape.stride, part);
+        if (at.corners == 6) return splat_part<R, 6>(r, at, pixels, shape.stride, part);
+        if (at.corners == 3) return splat_part<R, 3>(r, at, pixels, shape.stride, part);
+        splat_part<R, 0>(r, at, pixels, shape.stride, part);
     });
 }
 
@@ -226,30 +117,44 @@ void mix(const RowShape& shape, const float* matrix, const float* message, int p
 
 // ---- planes of vertices -------------------------------------------------------------------------------------
 
-template <class V>
-inline void add_plane_rows(const std::int32_t* vertex, int count, std::int32_t first, float* plane) {
-    const float* from = plane + static_cast<std::size_t>(first) * V::kLanes;
-    for (int i = 0; i < count; ++i, from += V::kLanes) {
-        float* to = plane + static_cast<std::size_t>(vertex[i]) * V::kLanes;
-        (V::load(to) + V::load(from)).store(to);
+template <class V, bool kAdd>
+inline void move_plane_rows(int count, const float* from, const std::int32_t* from_row, float* to,
+                            const std::int32_t* to_row) {
+    constexpr int kAhead = 32;
+    for (int i = 0; i < count; ++i) {
+        const std::size_t source = static_cast<std::size_t>(from_row == nullptr ? i : from_row[i]);
+        float* target = to + static_cast<std::size_t>(to_row == nullptr ? i : to_row[i]) * V::kLanes;
+        if (i + kAhead < count) {
+            if (from_row != nullptr) prefetch(from + static_cast<std::size_t>(from_row[i + kAhead]) * V::kLanes);
+            if (kAdd) prefetch(to + static_cast<std::size_t>(to_row[i + kAhead]) * V::kLanes);
+        }
+        const V value = V::load(from + source * V::kLanes);
+        (kAdd ? V::load(target) + value : value).store(target);
     }
 }
 
-void add_rows(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
-              float* const* planes) {
-    for (int i = 0; i < shape.full; ++i) add_plane_rows<Vec>(vertex, count, first, planes[i]);
+void move_rows(const RowShape& shape, int count, const float* const* from, const std::int32_t* from_row,
+               float* const* to, const std::int32_t* to_row, bool add) {
+    for (int i = 0; i < shape.full; ++i) {
+        add ? move_plane_rows<Vec, true>(count, from[i], from_row, to[i], to_row)
+            : move_plane_rows<Vec, false>(count, from[i], from_row, to[i], to_row);
+    }
     if constexpr (kHasTail > 0) {
-        if (shape.tail > 0) add_plane_rows<Half>(vertex, count, first, planes[shape.full]);
+        const int i = shape.full;
+        if (shape.tail == 0) return;
+        add ? move_plane_rows<Half, true>(count, from[i], from_row, to[i], to_row)
+            : move_plane_rows<Half, false>(count, from[i], from_row, to[i], to_row);
     }
 }
 
 template <class R, bool kPrefetch>
-inline void blur_pairs(const BlurStream& stream, float* const* planes) {
+inline void blur_pairs(const BlurStream& stream, float* const* all) {
+    const typename R::Planes planes(all);
     const std::int32_t* pairs = stream.pairs;
     for (std::size_t i = 0; i < stream.pair_count; ++i) {
         if constexpr (kPrefetch) {
-            prefetch(planes[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * R::kWidth);
-            prefetch(planes[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * R::kWidth);
+            prefetch(planes.at[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * R::kWidth);
+            prefetch(planes.at[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * R::kWidth);
         }
         const std::size_t a = static_cast<std::size_t>(pairs[2 * i]),
                           b = static_cast<std::size_t>(pairs[2 * i + 1]);
@@ -260,14 +165,15 @@ inline void blur_pairs(const BlurStream& stream, float* const* planes) {
 }
 
 template <class R, bool kPrefetch>
-inline void blur_chains(const BlurStream& stream, int vertices, float* const* planes) {
+inline void blur_chains(const BlurStream& stream, int vertices, float* const* all) {
+    const typename R::Planes planes(all);
     const std::int32_t* chains = stream.chains;
     R before = R::zero(), here = before;
     std::size_t at = static_cast<std::size_t>(vertices);
     const std::size_t separator = at;
     for (std::size_t s = 0; s < stream.chain_length; ++s) {
         if constexpr (kPrefetch) {
-            prefetch(planes[0] + static_cast<std::size_t>(chains[s + kBlurLookahead]) * R::kWidth);
+            prefetch(planes.at[0] + static_cast<std::size_t>(chains[s + kBlurLookahead]) * R::kWidth);
         }
         const std::size_t next = static_cast<std::size_t>(chains[s]);
         const R ahead = R::load_vertex(planes, next);
@@ -291,7 +197,7 @@ void blur(const RowShape& shape, const BlurStream& stream, int vertices, int fir
     planes += first;
     if (count == 1) {
         if (!tail) return blur_with<Row<1, 0>, true>(stream, vertices, planes);
-        return blur_with<Row<0, kHasTail>, true>(stream, vertices, planes);
+        return blur_with<Row<1 - kHasTail, kHasTail>, true>(stream, vertices, planes);
     }
     if (count == 2) {
         if (!tail) return blur_with<Row<2, 0>, false>(stream, vertices, planes);
@@ -318,7 +224,7 @@ const VectorKernels& kernels() {
                                             splat,
                                             softmax,
                                             mix,
-                                            add_rows,
+                                            move_rows,
                                             blur};
     return table;
 }

@@ -118,9 +118,11 @@ Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, 
     normalize(tiles, normalization, threads);
 }
 
-// Corners and weights of one tile. `index` numbers its vertices; some thousand of them stay in L1 and L2.
+// Corners and weights of one tile, and unless `steps` is nullptr the coordinate of each step between corners.
+// `index` numbers its vertices; some thousand of them stay in L1 and L2.
 template <class Keys, class Index>
-void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index) {
+void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index,
+                        std::uint8_t* steps) {
     const VectorKernels& kernels = vector_kernels();
     const std::vector<float> scales = axis_scales(dims_);
     const std::size_t pixels = static_cast<std::size_t>(tile.pixels());
@@ -143,6 +145,9 @@ void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const T
                 corner[r] = static_cast<std::uint16_t>(index.find_or_insert(key));
                 weight[r] = simplices.weight[r * kEmbedWidth + lane];
             });
+            for (int r = 0; steps != nullptr && r <= dims_; ++r) {
+                *steps++ = static_cast<std::uint8_t>(simplices.order[r * kEmbedWidth + lane]);
+            }
         }
     }
 }
@@ -154,8 +159,13 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     corner_.resize(pixels_ * corners());
     weight_.resize(pixels_ * corners());
     std::vector<Index> tile_index;
-    for (const Tile& tile : tiles) tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()));
-    parallel_for(threads, count, [&](int t) { fill_tile(keys, features, tiles[t], tile_index[t]); });
+    std::vector<std::uint8_t> steps(count == 1 ? pixels_ * corners() : 0);
+    for (const Tile& tile : tiles) {
+        tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()) * corners() / (count == 1 ? 1 : 6));
+    }
+    parallel_for(threads, count, [&](int t) {
+        fill_tile(keys, features, tiles[t], tile_index[t], count == 1 ? steps.data() : nullptr);
+    });
 
     // One numbering for the image, in tile order: the first tile's own comes first.
     std::size_t pairs = 0;
@@ -163,11 +173,11 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     tile_vertex_.reserve(pairs);
     tile_begin_ = {0};
     tile_fresh_ = {0};
-    Index index = std::move(tile_index[0]);
+    Index index = count == 1 ? std::move(tile_index[0]) : Index(pairs / 2);
     for (int t = 0; t < count; ++t) {
-        const auto& tile_keys = t == 0 ? index.keys() : tile_index[t].keys();
+        const auto& tile_keys = count == 1 ? index.keys() : tile_index[t].keys();
         for (std::size_t i = 0; i < tile_keys.size(); ++i) {
-            tile_vertex_.push_back(t == 0 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
+            tile_vertex_.push_back(count == 1 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
         }
         tile_begin_.push_back(tile_vertex_.size());
         tile_fresh_.push_back(static_cast<std::int32_t>(index.size()));
@@ -175,7 +185,67 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     seen_vertices_ = static_cast<int>(index.size());
     if (pixels_ % 4 != 0) add_origin(keys, index);
     vertices_ = static_cast<int>(index.size());
-    link(keys, index, threads);
+    chains_.resize(corners());
+    if (count == 1 && vertices_ < 65536) {
+        link_tile(keys, index, steps);
+    } else {
+        link(keys, index, threads);
+    }
+}
+
+// As link() for an image of one tile: the corners of a simplex are neighbours of each other (`steps` says along
+// which coordinates), only the others are looked for.
+template <class Keys, class Index>
+void Lattice::link_tile(const Keys& keys, const Index& index, const std::vector<std::uint8_t>& steps) {
+    const int size = corners();
+    const std::size_t row = 2 * static_cast<std::size_t>(size);
+    const std::uint16_t none = static_cast<std::uint16_t>(vertices_);
+    std::vector<std::uint16_t> neighbour(vertices_ * row, none);  // next ones, then previous ones
+    std::uint16_t* next = neighbour.data();
+    const auto join = [&](std::size_t a, std::size_t b, int direction) {
+        next[a * row + direction] = static_cast<std::uint16_t>(b);
+        next[b * row + size + direction] = static_cast<std::uint16_t>(a);
+    };
+    const std::uint16_t* corner = corner_.data();
+    for (std::size_t p = 0; p < pixels_; ++p, corner += size) {
+        const std::uint8_t* step = steps.data() + p * size;
+        for (int r = 0; r < size; ++r) join(corner[r], corner[r + 1 < size ? r + 1 : 0], step[r]);
+    }
+    const typename Index::Filter filter(index);
+    constexpr int kDirectionBits = 7;
+    static_assert(kMaxDims + 1 <= 1 << kDirectionBits && kDirectionBits + 16 <= 32, "a vertex has 16 bits");
+    std::vector<std::uint32_t> candidates(static_cast<std::size_t>(vertices_) * size + 1);
+    std::size_t listed = 0;
+    for (std::int32_t v = 0; v < vertices_; ++v) {
+        for (int direction = 0; direction < size; ++direction) {
+            auto key = index.keys()[v];
+            keys.step(key, direction);
+            candidates[listed] =
+                static_cast<std::uint32_t>(v) << kDirectionBits | static_cast<std::uint32_t>(direction);
+            listed += (next[v * row + direction] == none) & filter.may_hold(key) ? 1 : 0;
+        }
+    }
+    for (std::size_t i = 0; i < listed; ++i) {
+        const std::size_t v = candidates[i] >> kDirectionBits;
+        const int direction = static_cast<int>(candidates[i] & ((1u << kDirectionBits) - 1));
+        auto key = index.keys()[v];
+        keys.step(key, direction);
+        const std::int32_t found = index.find(key);
+        if (found >= 0) join(v, found, direction);
+    }
+    std::vector<std::int32_t> heads(static_cast<std::size_t>(vertices_) + 1);
+    for (int direction = 0; direction < size; ++direction) {
+        std::size_t count = 0;
+        for (std::int32_t v = 0; v < vertices_; ++v) {
+            heads[count] = v;
+            count += (next[v * row + direction] != none) & (next[v * row + size + direction] == none) ? 1 : 0;
+        }
+        const std::vector<std::int32_t> list(heads.begin(), heads.begin() + count);
+        make_chains(direction, list, [&](std::int32_t v) {
+            const std::uint16_t found = next[v * row + direction];
+            return found == none ? -1 : static_cast<std::int32_t>(found);
+        });
+    }
 }
 
 // As in the original, which works on four variables at a time and fills the last group up with features of 0:
@@ -194,7 +264,6 @@ void Lattice::add_origin(const Keys& keys, Index& index) const {
 template <class Keys, class Index>
 void Lattice::link(const Keys& keys, const Index& index, int threads) {
     const typename Index::Filter filter(index);
-    chains_.resize(corners());
     parallel_for(threads, corners(), [&](int direction) {
         // Vertices that have a neighbour, first by the filter, then by the table. List entries are written before
         // they are known to count: a branch would be mispredicted every third time.
@@ -220,23 +289,30 @@ void Lattice::link(const Keys& keys, const Index& index, int threads) {
             list[heads] = v;
             heads += next[v] >= 0 && has_previous[v] == 0 ? 1 : 0;
         }
-        std::vector<std::int32_t> chains;
-        Chains& all = chains_[direction];
-        all.numbers.reserve(2 * heads + kBlurLookahead);
-        for (std::size_t i = 0; i < heads; ++i) {
-            const std::int32_t a = list[i], b = next[a];
-            if (next[b] < 0) {
-                all.numbers.push_back(a);
-                all.numbers.push_back(b);
-            } else {
-                for (std::int32_t w = a; w >= 0; w = next[w]) chains.push_back(w);
-                chains.push_back(vertices_);
-            }
-        }
-        all.pair_count = all.numbers.size() / 2;
-        all.numbers.insert(all.numbers.end(), chains.begin(), chains.end());
-        all.numbers.insert(all.numbers.end(), kBlurLookahead, vertices_);
+        list.resize(heads);
+        make_chains(direction, list, [&](std::int32_t v) { return next[v]; });
     });
+}
+
+// heads: vertices with a next but no previous one.
+template <class Next>
+void Lattice::make_chains(int direction, const std::vector<std::int32_t>& heads, Next&& next) {
+    std::vector<std::int32_t> chains;
+    Chains& all = chains_[direction];
+    all.numbers.reserve(2 * heads.size() + kBlurLookahead);
+    for (const std::int32_t a : heads) {
+        const std::int32_t b = next(a);
+        if (next(b) < 0) {
+            all.numbers.push_back(a);
+            all.numbers.push_back(b);
+        } else {
+            for (std::int32_t w = a; w >= 0; w = next(w)) chains.push_back(w);
+            chains.push_back(vertices_);
+        }
+    }
+    all.pair_count = all.numbers.size() / 2;
+    all.numbers.insert(all.numbers.end(), chains.begin(), chains.end());
+    all.numbers.insert(all.numbers.end(), kBlurLookahead, vertices_);
 }
 
 std::vector<BlurStream> Lattice::streams() const {

@@ -32,13 +32,15 @@ void blur_values(const BlurStream& stream, int vertices, std::vector<float>& val
 // K 1 at every pixel, alpha included.
 std::vector<float> Lattice::filtered_ones(const std::vector<Tile>& tiles, int threads) const {
     std::vector<float> values(static_cast<std::size_t>(vertices_) + 2, 0.0f), sums(pixels_);
-    for (int t = 0; t < static_cast<int>(tiles.size()); ++t) {
-        const std::int32_t* vertex = tile_vertex(t);
+    std::vector<float> tile_values(tile_vertex_.size(), 0.0f);
+    parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
+        float* tile_value = tile_values.data() + tile_begin_[t];
         const std::uint16_t* corner = this->corner(tiles[t]);
         const float* weight = splat_weight(tiles[t]);
         const int count = tiles[t].pixels() * corners();
-        for (int i = 0; i < count; ++i) values[vertex[corner[i]]] += weight[i];
-    }
+        for (int i = 0; i < count; ++i) tile_value[corner[i]] += weight[i];
+    });
+    for (std::size_t i = 0; i < tile_values.size(); ++i) values[tile_vertex_[i]] += tile_values[i];
     for (const BlurStream& stream : streams()) blur_values(stream, vertices_, values);
     parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
         const std::int32_t* vertex = tile_vertex(t);

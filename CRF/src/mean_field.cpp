@@ -4,7 +4,6 @@
 #include <cstring>
 
 namespace dense_crf {
-
 void DenseCrf::Kernel::spread_gain(const RowShape& shape) {
     const float alpha = lattice->diagonal() ? 1.0f : lattice->alpha();
     lane_gain.resize(shape.stride);
@@ -52,18 +51,12 @@ void DenseCrf::Run::allocate() {
     workspace_.values.resize(std::max(workspace_.values.size(), 2 * kernels));
     workspace_.workers.resize(std::max(workspace_.workers.size(), static_cast<std::size_t>(threads_)));
     planes_.resize(kernels);
-    scratch_row_.resize(kernels);
-    int most_vertices = 0;
     for (std::size_t k = 0; k < kernels; ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
         if (lattice.diagonal()) continue;
-        scratch_row_[k] = lattice.vertices() + 2;
-        most_vertices = std::max(most_vertices, lattice.max_tile_vertices());
-        const std::size_t rows = static_cast<std::size_t>(scratch_row_[k]) +
-                                 static_cast<std::size_t>(lattice.max_tile_borrowed()) * threads_;
-        planes_[k].read = lay_planes(workspace_.values[2 * k], lattice.vertices(), rows);
+        planes_[k].read = lay_planes(workspace_.values[2 * k], lattice.vertices());
         planes_[k].write =
-            one_tile_ ? planes_[k].read : lay_planes(workspace_.values[2 * k + 1], lattice.vertices(), rows);
+            one_tile_ ? planes_[k].read : lay_planes(workspace_.values[2 * k + 1], lattice.vertices());
         const int together = planes_together(lattice.vertices());
         for (int p = 0; p < shape_.planes(); p += together) {
             blur_tasks_.push_back({static_cast<int>(k), p, std::min(together, shape_.planes() - p)});
@@ -79,14 +72,30 @@ void DenseCrf::Run::allocate() {
         Workspace::Worker& worker = workspace_.workers[w];
         worker.rows.resize(static_cast<std::size_t>(rows_held) * largest.cols * shape_.stride);
         worker.message.resize(static_cast<std::size_t>(largest.cols) * shape_.stride);
-        worker.splat_row.resize(kernels * static_cast<std::size_t>(most_vertices));
-        worker.borrowed.resize(kernels * static_cast<std::size_t>(most_vertices));
+        worker.before.resize(kernels);
+        worker.after.resize(kernels);
+        worker.own.resize(kernels);
+        worker.own_vertex.resize(kernels);
+        worker.borrowed.resize(kernels);
+        worker.borrowed_vertex.resize(kernels);
         worker.borrowed_count.resize(kernels);
-        worker.kernel_stride = static_cast<std::size_t>(most_vertices);
+    }
+    workers_.resize(threads_);
+    for (int w = 0; w < threads_ && !one_tile_; ++w) {
+        Workspace::Worker& worker = workspace_.workers[w];
+        workers_[w].resize(kernels);
+        for (std::size_t k = 0; k < kernels; ++k) {
+            const int most = crf_.kernels_[k]->lattice->max_tile_vertices();
+            workers_[w][k] = {lay_planes(worker.before[k], most), lay_planes(worker.after[k], most)};
+            for (auto* list : {&worker.own, &worker.own_vertex, &worker.borrowed, &worker.borrowed_vertex}) {
+                (*list)[k].resize(static_cast<std::size_t>(most) + 1);
+            }
+        }
     }
 }
 
-std::vector<float*> DenseCrf::Run::lay_planes(Buffer<float>& values, int vertices, std::size_t rows) const {
+std::vector<float*> DenseCrf::Run::lay_planes(Buffer<float>& values, int vertices) const {
+    const std::size_t rows = static_cast<std::size_t>(vertices) + 2;
     std::size_t lanes = 0;
     for (int p = 0; p < shape_.planes(); ++p) lanes += shape_.width(p);
     values.resize(rows * lanes);
@@ -125,60 +134,81 @@ void DenseCrf::Run::tile_pass(const Pass& pass, int t, int worker) {
     const std::size_t row_size = static_cast<std::size_t>(tile.cols) * shape_.stride;
     if (one_tile_) {
         for (int row = 0; row < tile.rows; ++row) {
-            filter_row(pass, tile, t, row, own.rows.data() + row * row_size, own);
+            filter_row(pass, tile, row, own.rows.data() + row * row_size, worker);
         }
         if (!pass.splat) return turnstile_.leave(t);
-        open_rows(t, worker);
-        for (int row = 0; row < tile.rows; ++row) splat_row(tile, row, own.rows.data() + row * row_size, own);
+        clear_vertices();
+        for (int row = 0; row < tile.rows; ++row) splat_row(tile, row, own.rows.data() + row * row_size, worker);
     } else {
-        if (pass.splat) open_rows(t, worker);
+        open_rows(pass, t, worker);
         for (int row = 0; row < tile.rows; ++row) {
-            filter_row(pass, tile, t, row, own.rows.data(), own);
-            if (pass.splat) splat_row(tile, row, own.rows.data(), own);
+            filter_row(pass, tile, row, own.rows.data(), worker);
+            if (pass.splat) splat_row(tile, row, own.rows.data(), worker);
         }
     }
+    if (pass.splat && !one_tile_) keep_own_rows(t, worker);
     turnstile_.wait_for(t);
-    if (pass.splat) close_rows(t, worker);
+    if (pass.splat && !one_tile_) add_borrowed_rows(t, worker);
     turnstile_.leave(t);
 }
 
-// Sets the rows that a tile sums into to 0 and lists them: its own vertices', or scratch rows for borrowed ones.
-void DenseCrf::Run::open_rows(int t, int worker) {
+// An image of one tile sums where it has read.
+void DenseCrf::Run::clear_vertices() {
+    for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
+        const Lattice& lattice = *crf_.kernels_[k]->lattice;
+        for (int p = 0; !lattice.diagonal() && p < shape_.planes(); ++p) {
+            std::fill_n(planes_[k].write[p], static_cast<std::size_t>(lattice.vertices()) * shape_.width(p), 0.0f);
+        }
+    }
+}
+
+// Fetches the vertex values of a tile and clears those it will sum into: a block that stays in the L2 cache, where
+// the pixels' scattered reading and writing is done.
+void DenseCrf::Run::open_rows(const Pass& pass, int t, int worker) {
     Workspace::Worker& own = workspace_.workers[worker];
     for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
         if (lattice.diagonal()) continue;
-        const int count = lattice.tile_vertices(t), fresh = lattice.tile_fresh(t), end = lattice.tile_fresh(t + 1);
+        const int count = lattice.tile_vertices(t), fresh = lattice.tile_fresh(t);
         const std::int32_t* vertex = lattice.tile_vertex(t);
-        std::int32_t* row = own.splat_row.data() + k * own.kernel_stride;
-        std::int32_t* borrowed = own.borrowed.data() + k * own.kernel_stride;
-        const std::int32_t scratch = scratch_row_[k] + worker * lattice.max_tile_borrowed();
-        int n = 0;
-        for (int i = 0; i < count; ++i) {
-            const bool is_borrowed = vertex[i] < fresh;
-            row[i] = is_borrowed ? scratch + n : vertex[i];
-            borrowed[n] = vertex[i];
-            n += is_borrowed ? 1 : 0;
+        const Planes& here = workers_[worker][k];
+        if (pass.filtered) {
+            vector_.move_rows(shape_, count, planes_[k].read.data(), vertex, here.read.data(), nullptr, false);
         }
-        own.borrowed_count[k] = n;
+        if (!pass.splat) continue;
         for (int p = 0; p < shape_.planes(); ++p) {
-            const std::size_t width = shape_.width(p);
-            float* plane = planes_[k].write[p];
-            std::fill_n(plane + fresh * width, (end - fresh) * width, 0.0f);
-            std::fill_n(plane + scratch * width, n * width, 0.0f);
+            std::fill_n(here.write[p], static_cast<std::size_t>(count) * shape_.width(p), 0.0f);
         }
+        int mine = 0, borrowed = 0;
+        for (int i = 0; i < count; ++i) {  // entries are written before they are known to count: no branch
+            own.own[k][mine] = own.borrowed[k][borrowed] = i;
+            own.own_vertex[k][mine] = own.borrowed_vertex[k][borrowed] = vertex[i];
+            borrowed += vertex[i] < fresh ? 1 : 0;
+            mine += vertex[i] < fresh ? 0 : 1;
+        }
+        own.borrowed_count[k] = borrowed;
     }
 }
 
-// Adds what the tile summed for vertices of earlier tiles. Behind the turnstile, hence in tile order.
-void DenseCrf::Run::close_rows(int t, int worker) {
+void DenseCrf::Run::keep_own_rows(int t, int worker) {
     const Workspace::Worker& own = workspace_.workers[worker];
     for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
         if (lattice.diagonal()) continue;
-        const std::int32_t scratch = scratch_row_[k] + worker * lattice.max_tile_borrowed();
-        vector_.add_rows(shape_, own.borrowed.data() + k * own.kernel_stride, own.borrowed_count[k], scratch,
-                         planes_[k].write.data());
+        vector_.move_rows(shape_, lattice.tile_fresh(t + 1) - lattice.tile_fresh(t),
+                          workers_[worker][k].write.data(), own.own[k].data(), planes_[k].write.data(),
+                          own.own_vertex[k].data(), false);
+    }
+}
+
+// Adds what the tile summed for vertices of earlier tiles. Behind the turnstile, hence in tile order.
+void DenseCrf::Run::add_borrowed_rows(int t, int worker) {
+    const Workspace::Worker& own = workspace_.workers[worker];
+    for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
+        const Lattice& lattice = *crf_.kernels_[k]->lattice;
+        if (lattice.diagonal()) continue;
+        vector_.move_rows(shape_, own.borrowed_count[k], workers_[worker][k].write.data(), own.borrowed[k].data(),
+                          planes_[k].write.data(), own.borrowed_vertex[k].data(), true);
         for (int p = 0; t == 0 && p < shape_.planes(); ++p) {  // vertices without a pixel
             const std::size_t width = shape_.width(p);
             std::fill_n(planes_[k].write[p] + lattice.seen_vertices() * width,
@@ -188,8 +218,7 @@ void DenseCrf::Run::close_rows(int t, int worker) {
 }
 
 // One row of a tile: logits, and softmax where asked for.
-void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int t, int row, float* logits,
-                               Workspace::Worker& worker) {
+void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int row, float* logits, int worker) {
     const int pixels = tile.cols;
     const std::size_t local = static_cast<std::size_t>(row) * pixels, labels = shape_.labels;
     const std::size_t image = (static_cast<std::size_t>(tile.row + row) * crf_.width_ + tile.col) * labels;
@@ -199,7 +228,7 @@ void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int t, int ro
         const Lattice& lattice = *kernel.lattice;
         float* sum = logits;
         if (!kernel.matrix.empty()) {
-            sum = worker.message.data();
+            sum = workspace_.workers[worker].message.data();
             std::fill_n(sum, static_cast<std::size_t>(pixels) * shape_.stride, 0.0f);
         }
         if (lattice.diagonal()) {
@@ -208,8 +237,9 @@ void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int t, int ro
         } else {
             const std::size_t at = local * lattice.corners();
             const PixelCorners corners{lattice.corner(tile) + at, lattice.slice_weight(tile) + at,
-                                       one_tile_ ? nullptr : lattice.tile_vertex(t), lattice.corners()};
-            vector_.slice(shape_, planes_[k].read.data(), corners, kernel.lane_gain.data(), pixels, sum);
+                                       lattice.corners()};
+            const Planes& planes = one_tile_ ? planes_[k] : workers_[worker][k];
+            vector_.slice(shape_, planes.read.data(), corners, kernel.lane_gain.data(), pixels, sum);
         }
         if (!kernel.matrix.empty()) vector_.mix(shape_, kernel.matrix.data(), sum, pixels, logits);
     }
@@ -217,15 +247,14 @@ void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int t, int ro
     if (pass.out != nullptr) vector_.store_rows(shape_, logits, pixels, pass.out + image);
 }
 
-void DenseCrf::Run::splat_row(const Tile& tile, int row, const float* q, const Workspace::Worker& worker) {
+void DenseCrf::Run::splat_row(const Tile& tile, int row, const float* q, int worker) {
     for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
         if (lattice.diagonal()) continue;
         const std::size_t at = static_cast<std::size_t>(row) * tile.cols * lattice.corners();
-        const PixelCorners corners{lattice.corner(tile) + at, lattice.splat_weight(tile) + at,
-                                   one_tile_ ? nullptr : worker.splat_row.data() + k * worker.kernel_stride,
-                                   lattice.corners()};
-        vector_.splat(shape_, q, corners, tile.cols, planes_[k].write.data());
+        const PixelCorners corners{lattice.corner(tile) + at, lattice.splat_weight(tile) + at, lattice.corners()};
+        const Planes& planes = one_tile_ ? planes_[k] : workers_[worker][k];
+        vector_.splat(shape_, q, corners, tile.cols, planes.write.data());
     }
 }
 

@@ -19,8 +19,8 @@
 // busy machine: 15 ms, of which slice and splat take 6.5, blur 2.7, reading the unary 2 and softmax 1.8, so a
 // factor of four is lost to scattered rows that miss L1. A constant image (rows stay in L1) takes 9 ms. At 375 x
 // 500 x 81: 71 MB, 1.1 GB, 330 MB, 15 million; bound 12 ms, measured 43. At 41 x 41 x 21 everything is in L2, and
-// building the lattice takes 0.6 of 1.7 ms. (Another machine, idle Intel Xeon: 0.9 of 2.4 ms, blur a quarter of the
-// whole, looking up neighbours a fifth; 375 x 500 x 21 16 ms an update, x 81 61 ms.)
+// building the lattice takes 0.6 of 1.7 ms. (Another machine, idle Intel Xeon: 0.9 of 2.4 ms, blur a quarter of
+// the whole, looking up neighbours a fifth; 375 x 500 x 21 16 ms an update, x 81 61 ms.)
 #pragma once
 
 #include <atomic>
@@ -67,14 +67,15 @@ class DenseCrf::Run {
     };
 
     void allocate();
-    std::vector<float*> lay_planes(Buffer<float>& values, int vertices, std::size_t rows) const;
+    std::vector<float*> lay_planes(Buffer<float>& values, int vertices) const;
     void work(int worker);
     void tile_pass(const Pass& pass, int tile, int worker);
-    void open_rows(int tile, int worker);
-    void close_rows(int tile, int worker);
-    void filter_row(const Pass& pass, const Tile& tile, int tile_number, int row, float* logits,
-                    Workspace::Worker& worker);
-    void splat_row(const Tile& tile, int row, const float* q, const Workspace::Worker& worker);
+    void clear_vertices();
+    void open_rows(const Pass& pass, int tile, int worker);
+    void keep_own_rows(int tile, int worker);
+    void add_borrowed_rows(int tile, int worker);
+    void filter_row(const Pass& pass, const Tile& tile, int row, float* logits, int worker);
+    void splat_row(const Tile& tile, int row, const float* q, int worker);
     void blur(int task);
     int planes_together(int vertices) const;
 
@@ -85,8 +86,8 @@ class DenseCrf::Run {
     const RowShape shape_;
     const int threads_;
     const bool one_tile_;
-    std::vector<Planes> planes_;             // of each kernel
-    std::vector<std::int32_t> scratch_row_;  // of each kernel: first row behind the vertices
+    std::vector<Planes> planes_;                // of each kernel
+    std::vector<std::vector<Planes>> workers_;  // of each worker and kernel: those of its tile
     std::vector<BlurTask> blur_tasks_;
     Barrier barrier_;
     Turnstile turnstile_;

@@ -78,5 +78,8 @@ struct Half {
 };
 inline Half operator+(Half a, Half b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Half fma(Half a, Half b, Half c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline Half lower(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
+inline Half upper(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }
+inline Vec join(Half low, Half high) { return {_mm512_insertf32x8(_mm512_castps256_ps512(low.v), high.v, 1)}; }
 
 }  // namespace dense_crf::avx512

@@ -89,5 +89,8 @@ inline Vec scale_by_power(Vec a, Vec n) {
 }
 
 using Half = Vec;  // no narrower planes
+inline Half lower(Vec a) { return a; }
+inline Half upper(Vec a) { return a; }  // these two are for narrower ones
+inline Vec join(Half low, Half) { return low; }
 
 }  // namespace dense_crf::portable

@@ -8,21 +8,21 @@ namespace {
 
 constexpr int kLanes = Vec::kLanes;
 
-// exp(x) for x <= 0, relative error below 1e-7; 0 below exp(-60) = 9e-27. Smaller numbers would become subnormal
-// further on (times weights, halved by the blur), which is slow and of no use.
+constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
+
+// exp(x) for x <= 0, relative error below 2e-7 + 6e-8 |x|; 0 below exp(-60) = 9e-27. Smaller numbers would become
+// subnormal further on (times weights, halved by the blur), which is slow and of no use.
 inline Vec exp_nonpositive(Vec x) {
-    const Vec least = Vec::set(-60.0f);
-    const Vec given = x;
-    x = max(x, least);
-    const Vec n = round(x * Vec::set(1.44269504f));
-    Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
-    f = fma(n, Vec::set(2.12194440e-4f), f);
-    Vec p = Vec::set(1.38157932e-3f);  // minimax on |f| <= ln 2 / 2, its first two terms kept exact
-    p = fma(p, f, Vec::set(8.36872123e-3f));
-    p = fma(p, f, Vec::set(4.16683704e-2f));
-    p = fma(p, f, Vec::set(1.66665211e-1f));
-    p = fma(p, f, Vec::set(4.99999940e-1f));
-    p = fma(p, f * f, f) + Vec::set(1.0f);
+    const Vec least = Vec::set(-60.0f * 1.44269504f);
+    const Vec given = x * Vec::set(1.44269504f);
+    const Vec t = max(given, least);
+    const Vec n = round(t), f = t - n;
+    Vec p = Vec::set(1.32647273e-3f);  // minimax of 2^f on |f| <= 1/2
+    p = fma(p, f, Vec::set(9.67151299e-3f));
+    p = fma(p, f, Vec::set(5.55073358e-2f));
+    p = fma(p, f, Vec::set(2.40222424e-1f));
+    p = fma(p, f, Vec::set(6.93147004e-1f));
+    p = fma(p, f, Vec::set(1.0f));
     return if_less(given, least, Vec::set(0.0f), scale_by_power(p, n));
 }
 
@@ -36,52 +36,90 @@ inline void spread_inverse_sum(Vec (&v)[K]) {
     for (int p = 0; p < K; ++p) v[p] = Vec::set(1.0f / horizontal_sum(v[p]));
 }
 
-template <int N, int kPixels>
-inline void softmax_pixels(int stride, float* rows) {
-    Vec x[kPixels][N], shift[kPixels], sum[kPixels];
+// x = softmax(x): N full vectors a pixel and, where T is 1, one whose upper half is padding. The halves of two
+// pixels share one exponential.
+template <int N, int T, int kPixels>
+inline void softmax_values(Vec (&x)[kPixels][N + T]) {
+    Vec shift[kPixels], sum[kPixels];
     for (int p = 0; p < kPixels; ++p) {
-        for (int i = 0; i < N; ++i) x[p][i] = Vec::load(rows + p * stride + i * kLanes);
         shift[p] = x[p][0];
-        for (int i = 1; i < N; ++i) shift[p] = max(shift[p], x[p][i]);
+        for (int i = 1; i < N + T; ++i) shift[p] = max(shift[p], x[p][i]);
     }
     spread_max(shift);
     for (int p = 0; p < kPixels; ++p) {
+        sum[p] = Vec::set(0.0f);
         for (int i = 0; i < N; ++i) {
             x[p][i] = exp_nonpositive(x[p][i] - shift[p]);
             sum[p] = i == 0 ? x[p][0] : sum[p] + x[p][i];
         }
     }
+    if constexpr (T > 0) {
+        const Half zero = Half::set(0.0f);
+        for (int p = 0; p < kPixels; p += 2) {
+            const int next = p + 1 < kPixels ? p + 1 : p;
+            const Vec both = exp_nonpositive(join(lower(x[p][N] - shift[p]), lower(x[next][N] - shift[next])));
+            x[p][N] = join(lower(both), zero);
+            if (next > p) x[next][N] = join(upper(both), zero);
+            for (int i = p; i <= next; ++i) sum[i] = sum[i] + x[i][N];
+        }
+    }
     spread_inverse_sum(sum);
     for (int p = 0; p < kPixels; ++p) {
-        for (int i = 0; i < N; ++i) (x[p][i] * sum[p]).store(rows + p * stride + i * kLanes);
+        for (int i = 0; i < N + T; ++i) x[p][i] = x[p][i] * sum[p];
+    }
+}
+
+template <int N, int T, int kPixels>
+inline void softmax_pixels(int stride, float* rows) {
+    Vec x[kPixels][N + T];
+    for (int p = 0; p < kPixels; ++p) {
+        for (int i = 0; i < N + T; ++i) x[p][i] = Vec::load(rows + p * stride + i * kLanes);
+    }
+    softmax_values<N, T>(x);
+    for (int p = 0; p < kPixels; ++p) {
+        for (int i = 0; i < N + T; ++i) x[p][i].store(rows + p * stride + i * kLanes);
     }
 }
 
 // Some pixels side by side hide the latency of the horizontal sums.
-template <int N>
+template <int kVectors>
+constexpr int kSoftmaxPixels = kVectors <= 3 ? 4 : 2;
+
+template <int N, int T>
 inline void softmax_in_registers(int pixels, int stride, float* rows) {
-    constexpr int kTogether = N <= 3 ? 4 : 2;
+    constexpr int kTogether = kSoftmaxPixels<N + T>;
     int p = 0;
-    for (; p + kTogether <= pixels; p += kTogether) softmax_pixels<N, kTogether>(stride, rows + p * stride);
-    for (; p < pixels; ++p) softmax_pixels<N, 1>(stride, rows + p * stride);
+    for (; p + kTogether <= pixels; p += kTogether) softmax_pixels<N, T, kTogether>(stride, rows + p * stride);
+    for (; p < pixels; ++p) softmax_pixels<N, T, 1>(stride, rows + p * stride);
+}
+
+template <int T>
+inline bool softmax_in_registers(const RowShape& shape, int pixels, float* rows) {
+    switch (shape.full) {
+        case 0:
+            if constexpr (T > 0) return softmax_in_registers<0, T>(pixels, shape.stride, rows), true;
+            return false;
+        case 1:
+            return softmax_in_registers<1, T>(pixels, shape.stride, rows), true;
+        case 2:
+            return softmax_in_registers<2, T>(pixels, shape.stride, rows), true;
+        case 3:
+            return softmax_in_registers<3, T>(pixels, shape.stride, rows), true;
+        case 4:
+            return softmax_in_registers<4, T>(pixels, shape.stride, rows), true;
+        case 5:
+            return softmax_in_registers<5, T>(pixels, shape.stride, rows), true;
+        case 6:
+            return softmax_in_registers<6, T>(pixels, shape.stride, rows), true;
+        default:
+            return false;
+    }
 }
 
 void softmax(const RowShape& shape, int pixels, float* rows) {
-    switch (shape.planes()) {
-        case 1:
-            return softmax_in_registers<1>(pixels, shape.stride, rows);
-        case 2:
-            return softmax_in_registers<2>(pixels, shape.stride, rows);
-        case 3:
-            return softmax_in_registers<3>(pixels, shape.stride, rows);
-        case 4:
-            return softmax_in_registers<4>(pixels, shape.stride, rows);
-        case 5:
-            return softmax_in_registers<5>(pixels, shape.stride, rows);
-        case 6:
-            return softmax_in_registers<6>(pixels, shape.stride, rows);
-        default:
-            break;
+    if (shape.tail > 0 ? softmax_in_registers<kHasTail>(shape, pixels, rows)
+                       : softmax_in_registers<0>(shape, pixels, rows)) {
+        return;
     }
     for (int p = 0; p < pixels; ++p, rows += shape.stride) {
         Vec top = Vec::load(rows);

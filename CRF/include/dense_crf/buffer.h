@@ -1,21 +1,19 @@
-// A plain block of memory: 64-byte aligned (one cache line, one AVX-512 register) and not initialised. Large
-// blocks ask for huge pages: vertex values are read in scattered order, which wants few entries of the address
-// cache.
+// A plain block of memory: 64-byte aligned (one cache line, one AVX-512 register) and not initialised.
 //
 // std::vector would write zeros that the next pass overwrites; at 375 x 500 x 81 that is a tenth of the run.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <type_traits>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 namespace dense_crf {
+
+// Blocks for Buffer. Large ones ask for huge pages: vertex values are read in scattered order, which wants few
+// entries of the address cache. Blocks given back are kept, 64 MB in all, for the next call: a fresh page costs
+// the system call that clears it, which is a tenth of a run. Any thread may call, also after a fork.
+void* take_block(std::size_t bytes);
+void give_block(void* block, std::size_t bytes) noexcept;
 
 template <class T>
 class Buffer {
@@ -31,10 +29,9 @@ class Buffer {
     // kept between calls stops allocating.
     void resize(std::size_t size) {
         if (size > capacity_) {
-            data_.reset();
-            capacity_ = 0;
+            release();
             const std::size_t bytes = size * sizeof(T);
-            data_ = {static_cast<T*>(allocate(bytes)), Free{std::align_val_t{alignment(bytes)}}};
+            data_ = {static_cast<T*>(take_block(bytes)), GiveBack{bytes}};
             capacity_ = size;
         }
         size_ = size;
@@ -53,25 +50,11 @@ class Buffer {
     const T& operator[](std::size_t i) const { return data_.get()[i]; }
 
   private:
-    static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-    static std::size_t alignment(std::size_t bytes) { return bytes < 2 * kHugePage ? kAlignment : kHugePage; }
-    static std::size_t rounded(std::size_t bytes) {
-        return (bytes + alignment(bytes) - 1) / alignment(bytes) * alignment(bytes);
-    }
-    static void* allocate(std::size_t bytes) {
-        void* p = ::operator new(rounded(bytes), std::align_val_t{alignment(bytes)});
-#if defined(__linux__)
-        if (alignment(bytes) == kHugePage) madvise(p, rounded(bytes), MADV_HUGEPAGE);  // a hint: may be refused
-#endif
-        return p;
-    }
-
-    struct Free {
-        std::align_val_t alignment{kAlignment};
-        void operator()(T* p) const { ::operator delete(p, alignment); }
+    struct GiveBack {
+        std::size_t bytes = 0;
+        void operator()(T* p) const { give_block(p, bytes); }
     };
-    std::unique_ptr<T, Free> data_;
+    std::unique_ptr<T, GiveBack> data_;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
 };

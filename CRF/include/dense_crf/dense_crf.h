@@ -35,10 +35,12 @@ struct Gain {
 // Memory that a run needs beside its input and output. Keep one per thread to run without allocating.
 struct Workspace {
     struct Worker {
-        Buffer<float> rows, message;               // logits of pixels
-        Buffer<std::int32_t> splat_row, borrowed;  // of each kernel, `kernel_stride` apart: where a tile sums
+        Buffer<float> rows, message;  // logits of pixels
+        // Of each kernel: vertex values of the tile under way, before and after; and which of its vertices are its
+        // own or borrowed, as numbers within the tile and of the whole.
+        std::vector<Buffer<float>> before, after;
+        std::vector<Buffer<std::int32_t>> own, own_vertex, borrowed, borrowed_vertex;
         std::vector<int> borrowed_count;
-        std::size_t kernel_stride = 0;
     };
     std::vector<Buffer<float>> values;  // vertex values, two a kernel
     std::vector<Worker> workers;

@@ -16,8 +16,8 @@ struct Tile {
     int pixels() const { return rows * cols; }
 };
 
-// Cuts height x width pixels into tiles of at most side x side, in raster order. An image of one row is cut into
-// pieces of side * side, so unstructured variables (height 1) work as well.
+// Cuts height x width pixels into tiles of at most side x side and about the same size, in raster order. An image
+// of one row is cut into pieces of side * side, so unstructured variables (height 1) work as well.
 std::vector<Tile> make_tiles(int height, int width, int side);
 
 // Feature vectors of all variables of one kernel: positions divided by the kernel's standard deviations, so that

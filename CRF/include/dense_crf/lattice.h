@@ -77,11 +77,16 @@ class Lattice {
     template <class Keys>
     void build(const Keys& keys, const FeatureSource& features, const std::vector<Tile>& tiles, int threads);
     template <class Keys, class Index>
-    void fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index);
+    void fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index,
+                   std::uint8_t* steps);
     template <class Keys, class Index>
     void add_origin(const Keys& keys, Index& index) const;
     template <class Keys, class Index>
     void link(const Keys& keys, const Index& index, int threads);
+    template <class Keys, class Index>
+    void link_tile(const Keys& keys, const Index& index, const std::vector<std::uint8_t>& steps);
+    template <class Next>
+    void make_chains(int direction, const std::vector<std::int32_t>& heads, Next&& next);
     void normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads);
     bool pixels_are_strangers(const std::vector<Tile>& tiles) const;
     std::vector<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;

@@ -28,12 +28,10 @@ struct RowShape {
     int width(int plane) const { return plane < full ? lanes : lanes / 2; }
 };
 
-// The corners of consecutive pixels, `corners` each, as numbers within their tile; `row` maps these to rows of
-// vertices (nullptr: they are the same).
+// The corners of consecutive pixels, `corners` each, as numbers of rows within their tile.
 struct PixelCorners {
     const std::uint16_t* corner;
     const float* weight;
-    const std::int32_t* row;
     int corners;
 };
 
@@ -75,9 +73,9 @@ struct VectorKernels {
     void (*softmax)(const RowShape& shape, int pixels, float* rows);
     // rows[p] += matrix^T message[p]; matrix: labels rows of `stride` floats.
     void (*mix)(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows);
-    // planes[vertex[i]] += planes[first + i].
-    void (*add_rows)(const RowShape& shape, const std::int32_t* vertex, int count, std::int32_t first,
-                     float* const* planes);
+    // to[to_row[i]] = from[from_row[i]], or += if `add`; nullptr for rows stands for 0, 1, 2...
+    void (*move_rows)(const RowShape& shape, int count, const float* const* from, const std::int32_t* from_row,
+                      float* const* to, const std::int32_t* to_row, bool add);
     // One direction of the blur on `count` (1 to 3) planes from `first` on, in place: v += (v before + v after) /
     // 2 along each chain. Several planes at once share the reading of the chains, one alone has the smaller
     // footprint.
