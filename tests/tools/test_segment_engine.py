@@ -54,7 +54,7 @@ def run(*more):
 def test_pseudo_labels_by_a_real_net_find_the_objects(run_folder):
     """With the image's labels allowed only, colour tells most classes of an image apart."""
     run("--no-crf", "--labels", "lists/image_labels.txt")
-    evaluate.main(["--pred", "labels", "--gt", "data/SegmentationClass", "--list", "lists/train_id.txt",
+    evaluate.main(["--pred", "labels", "--gt", "data/SegmentationClassAug", "--list", "lists/train_id.txt",
                    "--classes", "lists/classes.txt", "--out", "results/labels.json"])
     result = json.loads((run_folder / "results" / "labels.json").read_text())
     assert result["pixel_accuracy"] > 0.85
