@@ -37,7 +37,7 @@ def cam_net(train):
 def train_s():
     """Stage s: DSRG."""
     n = caffe.NetSpec()
-    images, _, _ = vgg16.annotated(n, "cues/localization_cues.npz", SIZE, batch=20,
+    images, _, _ = vgg16.annotated(n, "cues/localization_cues.npz", SIZE, batch=20, classes=CLASSES,
                                    layer="AnnotationLayerCOCO")
     scores = vgg16.aspp(n, vgg16.trunk(n, images), CLASSES)
     vgg16.dsrg_supervision(n, scores)
