@@ -201,8 +201,8 @@ selected train-f && PREFIX=f train train-f f "$F_WEIGHTS"
 export TRAIN_READS=
 if selected full; then
   # without masks there is no reference to train; asked for by name, the training says what it misses
-  if [ -n "$STAGES" ] || [ -d data/SegmentationClass ]; then PREFIX=full train full full "$FULL_WEIGHTS"
-  else echo "== full: left out, DATA_ROOT has no SegmentationClass"; fi
+  if [ -n "$STAGES" ] || [ -d masks ]; then PREFIX=full train full full "$FULL_WEIGHTS"
+  else echo "== full: left out, DATA_ROOT has no $MASKS"; fi
 fi
 if selected segment; then
   for model in static s f full; do

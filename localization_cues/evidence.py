@@ -1,9 +1,12 @@
 """What the background rules and the gate look at besides the class maps, made photo by photo."""
 
+import itertools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 from localization_cues.saliency import photo_saliency
+
+AHEAD = 16  # photos a process, so that maps that wait for the net take a bounded room
 
 
 class SaliencySource:
@@ -14,10 +17,20 @@ class SaliencySource:
         if wanted:
             # The net's threads do not survive a fork, so the processes start afresh.
             self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-            self._futures = {path: self._pool.submit(photo_saliency, path, size, folder) for path in paths}
+            self._settings, self._paths = (size, folder), iter(paths)
+            for path in itertools.islice(self._paths, AHEAD * workers):
+                self._submit(path)
+
+    def _submit(self, path):
+        self._futures[path] = self._pool.submit(photo_saliency, path, *self._settings)
 
     def __call__(self, path):
-        return self._futures.pop(path).result() if self._pool else None
+        """The map of one photo; photos are asked for in their order."""
+        if not self._pool:
+            return None
+        for following in itertools.islice(self._paths, 1):
+            self._submit(following)
+        return self._futures.pop(path).result()
 
     def __enter__(self):
         return self

@@ -180,7 +180,7 @@ def written(merged, labels, writer):
 def summary(merged, names, cue_size):
     """Counts over (image number, Merged) pairs, ready for JSON; images by name. Keeps no map."""
     images = foreground = background = 0
-    notes = {"fallback": {}, "empty": {}, "lost": {}, "without_background": [], "without_cues": []}
+    notes = {key: [] if key.startswith("without") else {} for key in NOTES}
     for number, result in merged:
         images += 1
         foreground += (result.label_map > 0).mean()

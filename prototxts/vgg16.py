@@ -15,7 +15,7 @@ MEAN_BGR = (104, 117, 123)
 PRETRAINED = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
 NEW = [dict(lr_mult=10, decay_mult=1), dict(lr_mult=20, decay_mult=0)]
 #: what AnnotationLayer takes when its param_str says nothing, as in the original's files
-CLASSES, CUE_SIZE, COCO_CLASSES = 21, [41, 41], 81
+CLASSES, CUE_SIZE = 21, [41, 41]
 GAUSSIAN = dict(weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
 
 
@@ -148,7 +148,7 @@ def annotated(n, cues, size, batch, classes=CLASSES, cue_size=CUE_SIZE, mirror=T
     """Photos with labels and cues, mirrored together; returns images, labels, cues."""
     photos(n, "images_origin", "image_ids", size, batch, mirror=False)
     keys = {"cues": cues, "mirror": mirror}
-    if classes != (COCO_CLASSES if layer == "AnnotationLayerCOCO" else CLASSES):  # the layers' defaults
+    if classes != CLASSES:
         keys["classes"] = classes
     if cue_size != CUE_SIZE:
         keys["size"] = cue_size

@@ -86,6 +86,8 @@ def test_numbers_that_do_not_fit_are_refused(data, text, message):
 def test_masks_of_another_folder(data):
     make_lists.main(["--masks", "data/SegmentationClassAug"])
     assert "/data/SegmentationClassAug/a.png" in (data.parent / "lists" / "train_full.txt").read_text()
+
+
 def test_labels_may_be_names(data, tmp_path):
     (data / "image_labels.txt").write_text("a sheep cow\nc 1\nb cow 1\n")
     make_lists.main([])
