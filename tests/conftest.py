@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
+PATIENCE = 1000  # seconds a command run by a test may take: ends a hang on a busy machine, says nothing about speed
 
 
 def shared_root():

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 COLOURS_BGR = {"red disc": (40, 60, 220), "green box": (60, 190, 60), "bar": (220, 110, 40)}
 SIZES = ((60, 80), (80, 60), (49, 66))
@@ -45,7 +45,7 @@ def run(project, *command, **settings):
     own = ("DATA_ROOT", "WEIGHTS", "CUES", "SEED", "STAGES", "DEVICE", "ENGINE", "EXPERIMENT", "WORK")
     env = {k: v for k, v in os.environ.items() if k not in own}
     env = {**env, "PYTHONPATH": str(project), "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **settings}
-    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=250)
+    done = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 STAGES_WITHOUT_MASKS = "lists,cam,cues,train-s,label,train-f"
 WEIGHTS = ("models/cam_iter_3.caffemodel", "models/s_iter_3.caffemodel", "models/f_iter_3.caffemodel")
@@ -25,7 +25,7 @@ def environment(**settings):
     return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **{k: str(v) for k, v in settings.items()}}
 
 
-def run(*arguments, timeout=280, **settings):
+def run(*arguments, timeout=PATIENCE, **settings):
     return subprocess.run(["bash", ROOT / "run.sh", *arguments], env=environment(**settings), text=True,
                           capture_output=True, timeout=timeout)
 
@@ -110,7 +110,7 @@ def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert not (other / "stamps/train-s.json").exists()
-    second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=280)
+    second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=PATIENCE)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "== cues: done" in second.stdout
     for name in WEIGHTS:

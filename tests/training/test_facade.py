@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.facade.pieces_list import PIECES
 
 VERSIONS = ("1.0", "2016")
@@ -19,7 +19,7 @@ def python(arguments, folder, version="1.0", **variables):
     environment = {**os.environ, "CAFFE_ROOT": str(FACADE), "ENGINE": "caffe", "FACADE": version,
                    "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **{k: str(v) for k, v in variables.items()}}
     return subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, env=environment, text=True,
-                          capture_output=True, timeout=200)
+                          capture_output=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

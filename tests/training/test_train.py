@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.training.runs import NET, SOLVER, make_run
 from tools.common import UserError
 from training import train
@@ -326,7 +326,7 @@ def test_two_processes_train_one_net(run):
     remove_snapshots(run.folder)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--")
     process = start(run.folder, "--log", "log.jsonl", launcher=launcher)
-    error = process.communicate(timeout=200)[1]
+    error = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0 and error.count("trained: models/tiny_iter_8.caffemodel") == 1, error
     assert len((run.folder / "log.jsonl").read_text().splitlines()) == 8
     assert digest(run.folder / "models/tiny_iter_8.caffemodel") != alone
