@@ -70,7 +70,8 @@ class DenseCrf::Run {
     std::vector<float*> lay_planes(Buffer<float>& values, int vertices) const;
     void work(int worker);
     void tile_pass(const Pass& pass, int tile, int worker);
-    void clear_vertices();
+    void splat_only_tile(const float* q);
+    void clear_unseen(std::size_t kernel);
     void open_rows(const Pass& pass, int tile, int worker);
     void keep_own_rows(int tile, int worker);
     void add_borrowed_rows(int tile, int worker);

@@ -83,16 +83,17 @@ struct Row {
             tail = fma(lower(weight), Half::load(planes[N] + index * Half::kLanes), tail);
         }
     }
-    // Row `index` of the planes += w * this.
-    void add_to_vertex(float* const* planes, std::size_t index, float w) const {
+    // Row `index` of the planes += w * this, or = if `kFirst` and not `add`.
+    template <bool kFirst>
+    void add_to_vertex(float* const* planes, std::size_t index, float w, [[maybe_unused]] bool add) const {
         const Vec weight = Vec::set(w);
         for (int i = 0; i < N; ++i) {
             float* p = planes[i] + index * kLanes;
-            fma(weight, full[i], Vec::load(p)).store(p);
+            fma(weight, full[i], kFirst ? Vec::load_if(add, p) : Vec::load(p)).store(p);
         }
         if constexpr (T > 0) {
             float* p = planes[N] + index * Half::kLanes;
-            fma(lower(weight), tail, Half::load(p)).store(p);
+            fma(lower(weight), tail, kFirst ? Half::load_if(add, p) : Half::load(p)).store(p);
         }
     }
 };
