@@ -66,6 +66,8 @@ inline void slice_part(const float* const* planes, const PixelCorners& at, const
     const float* weight = at.weight;
     const R scale = R::load(gain);
     for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
+        prefetch(weight + kStreamLookahead);
+        prefetch(corner + kStreamLookahead);
         R sum = R::zero();
         for (int c = 0; c < corners; ++c) {
             sum.add_vertex(planes, corner[c], weight[c]);

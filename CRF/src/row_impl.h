@@ -9,11 +9,12 @@
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
-constexpr int kCacheLine = 16;     // floats
-constexpr int kRowLookahead = 24;  // pixels
-constexpr int kMaxRegisters = 6;   // vectors of one row that a loop keeps in registers
+constexpr int kCacheLine = 16;         // floats
+constexpr int kRowLookahead = 24;      // pixels
+constexpr int kStreamLookahead = 128;  // weights, about as many pixels
+constexpr int kMaxRegisters = 6;       // vectors of one row that a loop keeps in registers
 
-inline void prefetch(const float* p) {
+inline void prefetch(const void* p) {
 #if defined(__GNUC__)
     __builtin_prefetch(p);
 #else

@@ -4,7 +4,7 @@
 // padded to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds
 // labels p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight
 // lanes do for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros
-// (what an absent neighbour holds), a row that takes writes nobody reads, and scratch rows of the tiles under way.
+// (what an absent neighbour holds) and a row that takes writes nobody reads.
 #pragma once
 
 #include <cstddef>
