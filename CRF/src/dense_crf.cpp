@@ -117,7 +117,7 @@ void DenseCrf::infer(const float* unary, float sign, int iterations, float* q, i
         pass.softmax = true;
         pass.splat = i < iterations;
         pass.previous = q;
-        pass.out = i == iterations || has_diagonal_kernel() ? q : nullptr;
+        pass.out = i == iterations || needs_previous() ? q : nullptr;
     }
     Run(*this, passes, threads, workspace).execute();
 }
@@ -157,8 +157,21 @@ double DenseCrf::kl_divergence(const float* unary, float sign, const float* q, i
     return sum;
 }
 
-bool DenseCrf::has_diagonal_kernel() const {
-    return std::any_of(kernels_.begin(), kernels_.end(), [](const auto& k) { return k->lattice->diagonal(); });
+// The kernel that acts on each pixel alone, if it is the only one, of an image of one tile, whose rows stay where
+// they are from pass to pass; or -1.
+int DenseCrf::kernel_in_rows() const {
+    int found = -1;
+    for (std::size_t k = 0; k < kernels_.size(); ++k) {
+        if (!kernels_[k]->lattice->diagonal()) continue;
+        if (found >= 0 || tiles_.size() > 1 || !kernels_[k]->matrix.empty()) return -1;
+        found = static_cast<int>(k);
+    }
+    return found;
+}
+
+bool DenseCrf::needs_previous() const {
+    return kernel_in_rows() < 0 &&
+           std::any_of(kernels_.begin(), kernels_.end(), [](const auto& k) { return k->lattice->diagonal(); });
 }
 
 void require_finite(const float* values, std::size_t count, std::size_t row, const char* name) {

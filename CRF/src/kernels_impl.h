@@ -25,6 +25,19 @@ void load_rows(const RowShape& shape, const float* source, float sign, float res
     }
 }
 
+void load_rows_and_self(const RowShape& shape, const float* source, float sign, float rest, const float* self,
+                        const float* gain, int pixels, float* rows) {
+    const Vec factor = Vec::set(sign);
+    const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
+    for (int p = 0; p < pixels; ++p, source += labels, rows += shape.stride) {
+        const Vec weight = Vec::set(self[p]);
+        for (int l = 0; l < labels; l += kLanes) {
+            const Vec value = l < whole ? Vec::load(source + l) : Vec::load_first(source + l, left, sign * rest);
+            fma(weight * Vec::load(gain + l), Vec::load(rows + l), factor * value).store(rows + l);
+        }
+    }
+}
+
 void store_rows(const RowShape& shape, const float* rows, int pixels, float* destination) {
     const int labels = shape.labels, whole = labels / kLanes * kLanes, left = labels - whole;
     for (int p = 0; p < pixels; ++p, rows += shape.stride, destination += labels) {
@@ -53,6 +66,8 @@ inline void slice_part(const float* const* planes, const PixelCorners& at, const
     const float* weight = at.weight;
     const R scale = R::load(gain);
     for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
+        prefetch(weight + kStreamLookahead);
+        prefetch(corner + kStreamLookahead);
         R sum = R::zero();
         for (int c = 0; c < corners; ++c) {
             sum.add_vertex(planes, corner[c], weight[c]);
@@ -64,16 +79,19 @@ inline void slice_part(const float* const* planes, const PixelCorners& at, const
     }
 }
 
-template <class R, int kCorners>
+// kFirst: vertices are numbered in order of first touch, and what stands in a row before that is not read.
+template <class R, int kCorners, bool kFirst>
 inline void splat_part(const float* rows, const PixelCorners& at, int pixels, int stride, float* const* all) {
     const typename R::Planes planes(all);
     const int corners = kCorners > 0 ? kCorners : at.corners;
     const std::uint16_t* corner = at.corner;
     const float* weight = at.weight;
+    int touched = 0;
     for (int p = 0; p < pixels; ++p, corner += corners, weight += corners, rows += stride) {
         const R q = R::load(rows);
         for (int c = 0; c < corners; ++c) {
-            q.add_to_vertex(planes, corner[c], weight[c]);
+            q.template add_to_vertex<kFirst>(planes, corner[c], weight[c], corner[c] < touched);
+            touched += corner[c] == touched ? 1 : 0;
         }
     }
 }
@@ -91,15 +109,26 @@ void slice(const RowShape& shape, const float* const* planes, const PixelCorners
     });
 }
 
-void splat(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels, float* const* planes) {
+template <bool kFirst>
+inline void splat_rows(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
+                       float* const* planes) {
     for_row_parts(shape, [&](auto row, int first) {
         using R = decltype(row);
         float* const* part = planes + first;
         const float* r = rows + first * kLanes;
-        if (at.corners == 6) return splat_part<R, 6>(r, at, pixels, shape.stride, part);
-        if (at.corners == 3) return splat_part<R, 3>(r, at, pixels, shape.stride, part);
-        splat_part<R, 0>(r, at, pixels, shape.stride, part);
+        if (at.corners == 6) return splat_part<R, 6, kFirst>(r, at, pixels, shape.stride, part);
+        if (at.corners == 3) return splat_part<R, 3, kFirst>(r, at, pixels, shape.stride, part);
+        splat_part<R, 0, kFirst>(r, at, pixels, shape.stride, part);
     });
+}
+
+void splat(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels, float* const* planes) {
+    splat_rows<false>(shape, rows, at, pixels, planes);
+}
+
+void splat_first(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
+                 float* const* planes) {
+    splat_rows<true>(shape, rows, at, pixels, planes);
 }
 
 void mix(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows) {
@@ -219,9 +248,11 @@ const VectorKernels& kernels() {
                                             embed,
                                             load_rows,
                                             store_rows,
+                                            load_rows_and_self,
                                             add_self,
                                             slice,
                                             splat,
+                                            splat_first,
                                             softmax,
                                             mix,
                                             move_rows,

@@ -137,8 +137,7 @@ void DenseCrf::Run::tile_pass(const Pass& pass, int t, int worker) {
             filter_row(pass, tile, row, own.rows.data() + row * row_size, worker);
         }
         if (!pass.splat) return turnstile_.leave(t);
-        clear_vertices();
-        for (int row = 0; row < tile.rows; ++row) splat_row(tile, row, own.rows.data() + row * row_size, worker);
+        splat_only_tile(own.rows.data());
     } else {
         open_rows(pass, t, worker);
         for (int row = 0; row < tile.rows; ++row) {
@@ -153,12 +152,24 @@ void DenseCrf::Run::tile_pass(const Pass& pass, int t, int worker) {
 }
 
 // An image of one tile sums where it has read.
-void DenseCrf::Run::clear_vertices() {
+void DenseCrf::Run::splat_only_tile(const float* q) {
+    const Tile& tile = crf_.tiles_.front();
     for (std::size_t k = 0; k < crf_.kernels_.size(); ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
-        for (int p = 0; !lattice.diagonal() && p < shape_.planes(); ++p) {
-            std::fill_n(planes_[k].write[p], static_cast<std::size_t>(lattice.vertices()) * shape_.width(p), 0.0f);
-        }
+        if (lattice.diagonal()) continue;
+        const PixelCorners corners{lattice.corner(tile), lattice.splat_weight(tile), lattice.corners()};
+        vector_.splat_first(shape_, q, corners, tile.pixels(), planes_[k].write.data());
+        clear_unseen(k);
+    }
+}
+
+// Vertices without a pixel.
+void DenseCrf::Run::clear_unseen(std::size_t k) {
+    const Lattice& lattice = *crf_.kernels_[k]->lattice;
+    for (int p = 0; p < shape_.planes(); ++p) {
+        const std::size_t width = shape_.width(p);
+        std::fill_n(planes_[k].write[p] + lattice.seen_vertices() * width,
+                    (lattice.vertices() - lattice.seen_vertices()) * width, 0.0f);
     }
 }
 
@@ -209,11 +220,7 @@ void DenseCrf::Run::add_borrowed_rows(int t, int worker) {
         if (lattice.diagonal()) continue;
         vector_.move_rows(shape_, own.borrowed_count[k], workers_[worker][k].write.data(), own.borrowed[k].data(),
                           planes_[k].write.data(), own.borrowed_vertex[k].data(), true);
-        for (int p = 0; t == 0 && p < shape_.planes(); ++p) {  // vertices without a pixel
-            const std::size_t width = shape_.width(p);
-            std::fill_n(planes_[k].write[p] + lattice.seen_vertices() * width,
-                        (lattice.vertices() - lattice.seen_vertices()) * width, 0.0f);
-        }
+        if (t == 0) clear_unseen(k);
     }
 }
 
@@ -222,8 +229,17 @@ void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int row, floa
     const int pixels = tile.cols;
     const std::size_t local = static_cast<std::size_t>(row) * pixels, labels = shape_.labels;
     const std::size_t image = (static_cast<std::size_t>(tile.row + row) * crf_.width_ + tile.col) * labels;
-    vector_.load_rows(shape_, pass.unary + image, pass.sign, pass.softmax ? kNever : 0.0f, pixels, logits);
+    const float rest = pass.softmax ? kNever : 0.0f;
+    const int in_rows = crf_.kernel_in_rows();
+    if (pass.filtered && in_rows >= 0) {  // the rows still hold q of the last pass
+        const Kernel& kernel = *crf_.kernels_[in_rows];
+        vector_.load_rows_and_self(shape_, pass.unary + image, pass.sign, rest, kernel.lattice->self(tile) + local,
+                                   kernel.lane_gain.data(), pixels, logits);
+    } else {
+        vector_.load_rows(shape_, pass.unary + image, pass.sign, rest, pixels, logits);
+    }
     for (std::size_t k = 0; pass.filtered && k < crf_.kernels_.size(); ++k) {
+        if (static_cast<int>(k) == in_rows) continue;
         const Kernel& kernel = *crf_.kernels_[k];
         const Lattice& lattice = *kernel.lattice;
         float* sum = logits;

@@ -4,23 +4,28 @@
 // the result for the next pass. Between passes the vertex values are blurred. q is written in the last pass only
 // (and in every pass where a kernel acts on each pixel alone).
 //
-// Threads take tiles in order. A tile owns the vertices that no earlier tile touches and splats into their rows at
-// once; for the others it sums in scratch rows, which are added behind a turnstile, in tile order. So each sum has
-// one order of terms for any number of threads. With a single tile the same rows serve reading and writing. The
-// blur has one task a kernel and plane, which limits how many threads it uses: four at 21 labels with AVX-512.
+// Threads take tiles in order. A tile first fetches the values of its vertices into a dense block, which stays in
+// the core's L2 cache; its pixels are sliced from there and splat to a second block, whose rows then go back:
+// those of vertices that no earlier tile touches at once, the others are added behind a turnstile, in tile order.
+// So each sum has one order of terms for any number of threads. An image of one tile slices from and splats to the
+// same rows. The blur has one task a kernel and plane, which limits how many threads it uses: four at 21 labels
+// with AVX-512.
 //
-// What bounds an update, for N pixels, L labels, M vertices and both kernels (9 corners a pixel):
+// What bounds an update, for N pixels, L labels, M vertices, T vertices counted once a tile, both kernels (9
+// corners a pixel):
 //   streams      N (4 L + 54) bytes of unary, corners and weights from memory
-//   rows         2 * 9 N rows of 4 L bytes from L1 and L2, as many multiply-adds of L lanes
-//   blur         about (2 * 6 M5 + 2 * 3 M2) rows of 4 L bytes from L2 and L3
+//   rows         2 * 9 N rows of 4 L bytes from and to L1 and L2, as many multiply-adds of L lanes
+//   blocks       2 T rows from and to L3
+//   blur         about (2 * 6 M5 + 2 * 3 M2) rows of 4 L bytes from and to L2 and L3
 //   softmax      N L exponentials
-// At 375 x 500 x 21 with M5 = 75,000 and M2 = 25,000 (a noisy image): 26 MB, 320 MB, 92 MB and 4 million. At 20
-// GB/s from memory, 64 bytes a cycle from L2 and 4 GHz that is 1.3 + 1.3 + 0.5 + 0.7 ms. Measured on one core of a
-// busy machine: 15 ms, of which slice and splat take 6.5, blur 2.7, reading the unary 2 and softmax 1.8, so a
-// factor of four is lost to scattered rows that miss L1. A constant image (rows stay in L1) takes 9 ms. At 375 x
-// 500 x 81: 71 MB, 1.1 GB, 330 MB, 15 million; bound 12 ms, measured 43. At 41 x 41 x 21 everything is in L2, and
-// building the lattice takes 0.6 of 1.7 ms. (Another machine, idle Intel Xeon: 0.9 of 2.4 ms, blur a quarter of
-// the whole, looking up neighbours a fifth; 375 x 500 x 21 16 ms an update, x 81 61 ms.)
+// At 375 x 500 x 21 with M5 = 75,000, M2 = 25,000 and T = 160,000 (a noisy image): 26 MB, 320 MB, 31 MB, 92 MB and
+// 4 million. With what one core of an AMD EPYC (Zen 4) does - 16 GB/s from memory, 60 GB/s from L3, one store of
+// 32 bytes a cycle, 3.6 GHz - that is 1.6 + 2.1 + 0.5 + 1.5 + 1.2 = 6.9 ms. Measured 13 ms: slice and splat 3.7,
+// blur 2.0, softmax 1.7, blocks 1.7, reading the unary 1.5; the lattices take 20 of 150 ms in all. A factor of two
+// is lost: scattered rows miss L1, and the stores of splat wait for each other. At 375 x 500 x 81: 71 MB, 1.1 GB,
+// 120 MB, 330 MB, 15 million; bound 22 ms. At 41 x 41 x 21 the rows are in L2; the bound of an update is 0.04 ms
+// (blur 0.025, splat 0.008, slice 0.005) and softmax 0.015, measured 0.1 with blur 0.045; building the lattice
+// takes another 0.5 of 1.5 ms.
 #pragma once
 
 #include <atomic>
@@ -70,7 +75,8 @@ class DenseCrf::Run {
     std::vector<float*> lay_planes(Buffer<float>& values, int vertices) const;
     void work(int worker);
     void tile_pass(const Pass& pass, int tile, int worker);
-    void clear_vertices();
+    void splat_only_tile(const float* q);
+    void clear_unseen(std::size_t kernel);
     void open_rows(const Pass& pass, int tile, int worker);
     void keep_own_rows(int tile, int worker);
     void add_borrowed_rows(int tile, int worker);

@@ -9,11 +9,12 @@
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
-constexpr int kCacheLine = 16;     // floats
-constexpr int kRowLookahead = 24;  // pixels
-constexpr int kMaxRegisters = 6;   // vectors of one row that a loop keeps in registers
+constexpr int kCacheLine = 16;         // floats
+constexpr int kRowLookahead = 24;      // pixels
+constexpr int kStreamLookahead = 128;  // weights, about as many pixels
+constexpr int kMaxRegisters = 6;       // vectors of one row that a loop keeps in registers
 
-inline void prefetch(const float* p) {
+inline void prefetch(const void* p) {
 #if defined(__GNUC__)
     __builtin_prefetch(p);
 #else
@@ -83,16 +84,17 @@ struct Row {
             tail = fma(lower(weight), Half::load(planes[N] + index * Half::kLanes), tail);
         }
     }
-    // Row `index` of the planes += w * this.
-    void add_to_vertex(float* const* planes, std::size_t index, float w) const {
+    // Row `index` of the planes += w * this, or = if `kFirst` and not `add`.
+    template <bool kFirst>
+    void add_to_vertex(float* const* planes, std::size_t index, float w, [[maybe_unused]] bool add) const {
         const Vec weight = Vec::set(w);
         for (int i = 0; i < N; ++i) {
             float* p = planes[i] + index * kLanes;
-            fma(weight, full[i], Vec::load(p)).store(p);
+            fma(weight, full[i], kFirst ? Vec::load_if(add, p) : Vec::load(p)).store(p);
         }
         if constexpr (T > 0) {
             float* p = planes[N] + index * Half::kLanes;
-            fma(lower(weight), tail, Half::load(p)).store(p);
+            fma(lower(weight), tail, kFirst ? Half::load_if(add, p) : Half::load(p)).store(p);
         }
     }
 };

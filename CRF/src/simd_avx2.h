@@ -16,6 +16,10 @@ struct Vec {
     }
     static Vec set(float x) { return {_mm256_set1_ps(x)}; }
     static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+    static Vec load_if(bool given, const float* p) {  // else 0
+        return {
+            _mm256_and_ps(_mm256_loadu_ps(p), _mm256_castsi256_ps(_mm256_set1_epi32(-static_cast<int>(given))))};
+    }
     static Vec load_first(const float* p, int n, float rest) {
         const __m256i mask = first(n);
         return {_mm256_blendv_ps(_mm256_set1_ps(rest), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask))};

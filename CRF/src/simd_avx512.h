@@ -14,6 +14,9 @@ struct Vec {
     static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1); }
     static Vec set(float x) { return {_mm512_set1_ps(x)}; }
     static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+    static Vec load_if(bool given, const float* p) {  // else 0
+        return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(-static_cast<int>(given)), p)};
+    }
     static Vec load_first(const float* p, int n, float rest) {
         return {_mm512_mask_loadu_ps(_mm512_set1_ps(rest), first(n), p)};
     }
@@ -74,6 +77,9 @@ struct Half {
 
     static Half set(float x) { return {_mm256_set1_ps(x)}; }
     static Half load(const float* p) { return {_mm256_loadu_ps(p)}; }
+    static Half load_if(bool given, const float* p) {
+        return {_mm256_maskz_loadu_ps(static_cast<__mmask8>(-static_cast<int>(given)), p)};
+    }
     void store(float* p) const { _mm256_storeu_ps(p, v); }
 };
 inline Half operator+(Half a, Half b) { return {_mm256_add_ps(a.v, b.v)}; }

@@ -21,6 +21,9 @@ struct Vec {
         std::memcpy(r.v, p, sizeof r.v);
         return r;
     }
+    static Vec load_if(bool given, const float* p) {  // else 0
+        return given ? load(p) : set(0.0f);
+    }
     // The first n lanes from p, the others `rest`.
     static Vec load_first(const float* p, int n, float rest) {
         Vec r = set(rest);

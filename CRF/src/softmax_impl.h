@@ -10,19 +10,21 @@ constexpr int kLanes = Vec::kLanes;
 
 constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
 
-// exp(x) for x <= 0, relative error below 2e-7 + 6e-8 |x|; 0 below exp(-60) = 9e-27. Smaller numbers would become
-// subnormal further on (times weights, halved by the blur), which is slow and of no use.
+// exp(x) for x <= 0, relative error below 1e-7; 0 below exp(-60) = 9e-27. Smaller numbers would become subnormal
+// further on (times weights, halved by the blur), which is slow and of no use.
 inline Vec exp_nonpositive(Vec x) {
-    const Vec least = Vec::set(-60.0f * 1.44269504f);
-    const Vec given = x * Vec::set(1.44269504f);
-    const Vec t = max(given, least);
-    const Vec n = round(t), f = t - n;
-    Vec p = Vec::set(1.32647273e-3f);  // minimax of 2^f on |f| <= 1/2
-    p = fma(p, f, Vec::set(9.67151299e-3f));
-    p = fma(p, f, Vec::set(5.55073358e-2f));
-    p = fma(p, f, Vec::set(2.40222424e-1f));
-    p = fma(p, f, Vec::set(6.93147004e-1f));
-    p = fma(p, f, Vec::set(1.0f));
+    const Vec least = Vec::set(-60.0f);
+    const Vec given = x;
+    x = max(x, least);
+    const Vec n = round(x * Vec::set(1.44269504f));
+    Vec f = fma(n, Vec::set(-0.693359375f), x);  // x - n ln 2 in two steps
+    f = fma(n, Vec::set(2.12194440e-4f), f);
+    Vec p = Vec::set(1.38157932e-3f);  // minimax on |f| <= ln 2 / 2, its first two terms kept exact
+    p = fma(p, f, Vec::set(8.36872123e-3f));
+    p = fma(p, f, Vec::set(4.16683704e-2f));
+    p = fma(p, f, Vec::set(1.66665211e-1f));
+    p = fma(p, f, Vec::set(4.99999940e-1f));
+    p = fma(p, f * f, f) + Vec::set(1.0f);
     return if_less(given, least, Vec::set(0.0f), scale_by_power(p, n));
 }
 

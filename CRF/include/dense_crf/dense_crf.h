@@ -85,7 +85,8 @@ class DenseCrf {
     class Run;
 
     void add(std::unique_ptr<FeatureSource> features, Gain gain, Normalization normalization);
-    bool has_diagonal_kernel() const;
+    int kernel_in_rows() const;
+    bool needs_previous() const;
 
     int height_, width_, labels_;
     int tile_side_ = 0;

@@ -1,5 +1,5 @@
-// Threads for one call: started when it begins, joined when it ends. No pool, no global state, so the library
-// may be used from any thread and after a fork.
+// Threads for one call: started when it begins, joined when it ends. No pool, so the library may be used from any
+// thread and after a fork.
 #pragma once
 
 #include <atomic>

@@ -4,7 +4,7 @@
 // padded to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds
 // labels p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight
 // lanes do for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros
-// (what an absent neighbour holds), a row that takes writes nobody reads, and scratch rows of the tiles under way.
+// (what an absent neighbour holds) and a row that takes writes nobody reads.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ struct PixelCorners {
 
 // Vertices that are neighbours in one direction. A chain of two is a pair; longer ones stand one after the other,
 // each followed by a separator (the number of vertices). kBlurLookahead more entries may be read.
-inline constexpr std::size_t kBlurLookahead = 16;
+inline constexpr std::size_t kBlurLookahead = 32;
 struct BlurStream {
     const std::int32_t* pairs;
     std::size_t pair_count;
@@ -60,6 +60,9 @@ struct VectorKernels {
     void (*load_rows)(const RowShape& shape, const float* source, float sign, float rest, int pixels, float* rows);
     // destination[p] = rows[p] without padding.
     void (*store_rows)(const RowShape& shape, const float* rows, int pixels, float* destination);
+    // rows[p] = sign * source[p] + self[p] * gain * rows[p], as load_rows and add_self with q = rows.
+    void (*load_rows_and_self)(const RowShape& shape, const float* source, float sign, float rest,
+                               const float* self, const float* gain, int pixels, float* rows);
     // rows[p] += self[p] * gain * q[p]; q rows are `labels` apart; gain: `stride` floats.
     void (*add_self)(const RowShape& shape, const float* q, const float* self, const float* gain, int pixels,
                      float* rows);
@@ -69,6 +72,9 @@ struct VectorKernels {
     // planes[corner[p, c]] += weight[p, c] * rows[p].
     void (*splat)(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
                   float* const* planes);
+    // The same for all pixels of a tile at once, into planes that hold nothing yet.
+    void (*splat_first)(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
+                        float* const* planes);
     // rows[p] = softmax(rows[p]).
     void (*softmax)(const RowShape& shape, int pixels, float* rows);
     // rows[p] += matrix^T message[p]; matrix: labels rows of `stride` floats.
