@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import caffe
 import numpy as np
 import pytest
+from google.protobuf import text_format
 
 from tools.common import UserError
 from training import batch_norm
@@ -40,6 +41,10 @@ def test_deeplabs_caffe_is_refused_for_nets_that_learn_statistics(deeplab):
         batch_norm.refuse_what_it_cannot_train(deeplab, LEARNING)
 
 
-def test_fixed_statistics_and_nets_without_the_layer_pass(deeplab):
-    batch_norm.refuse_what_it_cannot_train(deeplab, FIXED)
-    batch_norm.refuse_what_it_cannot_train(deeplab, 'layer { name: "c" type: "Convolution" }')
+@pytest.mark.parametrize("text", [FIXED, 'layer { name: "c" type: "Convolution" }'])
+def test_fixed_statistics_and_nets_without_the_layer_pass(deeplab, text):
+    """Nothing to refuse, so this Caffe is not even asked."""
+    net = text_format.Parse(text, caffe.proto.caffe_pb2.NetParameter())
+    assert not batch_norm.layers_that_learn_statistics(net)
+    del deeplab.Net
+    batch_norm.refuse_what_it_cannot_train(deeplab, text)
