@@ -63,9 +63,7 @@ def saliency_map(image_bgr, options=SaliencyOptions()):
     (H, W) float32 array in [0, 1]
         1 where the photo is most salient, 0 where least; all 0 for a photo of one colour.
     """
-    image_bgr = np.asarray(image_bgr)
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ValueError(f"image_bgr is {image_bgr.dtype} {image_bgr.shape}, expected uint8 (H, W, 3)")
+    image_bgr = as_photo(image_bgr)
     lab = cv2.cvtColor(image_bgr.astype(np.float32) / 255, cv2.COLOR_BGR2LAB)  # L 0..100, a and b -127..127
     levels = []
     for count in options.superpixels:
@@ -73,6 +71,14 @@ def saliency_map(image_bgr, options=SaliencyOptions()):
                        start_label=0, channel_axis=2)  # given RGB it converts to Lab on its own
         levels.append(region_saliency(lab, regions, options)[regions])
     return _unit(np.mean(levels, axis=0)).astype(np.float32)
+
+
+def as_photo(image_bgr):
+    """The array of a photo, uint8 (H, W, 3); ValueError for any other."""
+    image_bgr = np.asarray(image_bgr)
+    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+        raise ValueError(f"image_bgr is {image_bgr.dtype} {image_bgr.shape}, expected uint8 (H, W, 3)")
+    return image_bgr
 
 
 def photo_saliency(path, size, folder=None):

@@ -6,6 +6,7 @@ import numpy as np
 from localization_cues.drfi.features import ground_statistics, region_features
 from localization_cues.drfi.pixels import pixel_data
 from localization_cues.drfi.segmentation import segmentations
+from localization_cues.saliency import as_photo
 
 
 def photo_features(image_bgr, model_like):
@@ -42,9 +43,7 @@ def saliency_map(image_bgr, model, enhance=False):
     (H, W) float32 array in [0, 1]
         1 where the photo is most salient, 0 where least; all 0 where the forest sees no difference.
     """
-    image_bgr = np.asarray(image_bgr)
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ValueError(f"image_bgr is {image_bgr.dtype} {image_bgr.shape}, expected uint8 (H, W, 3)")
+    image_bgr = as_photo(image_bgr)
     levels, features = photo_features(shrunk(image_bgr, model.max_side), model)
     scores = np.split(model.forest.predict(np.concatenate(features)), np.cumsum([len(f) for f in features])[:-1])
     if enhance:
