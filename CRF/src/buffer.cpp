@@ -12,7 +12,7 @@ namespace dense_crf {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20, kPage = 4096;
-constexpr std::size_t kKeptFrom = std::size_t{32} << 10;  // smaller blocks are left to operator new
+constexpr std::size_t kKeptFrom = std::size_t{4} << 10;  // smaller blocks are left to operator new
 constexpr std::size_t kKeptInAll = std::size_t{64} << 20;
 
 std::size_t alignment(std::size_t bytes) {
@@ -72,7 +72,7 @@ class BlockCache {
     }
 
     std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-    std::array<Block, 64> blocks_;
+    std::array<Block, 256> blocks_;
     std::size_t count_ = 0, bytes_ = 0;
 };
 

@@ -45,7 +45,9 @@ BilateralFeatures::BilateralFeatures(int height, int width, float sx, float sy, 
     : grid_(height, width, sx, sy),
       width_(width),
       color_scales_{color_scales[0], color_scales[1], color_scales[2]},
-      image_(image, image + static_cast<std::size_t>(height) * width * 3) {}
+      image_(static_cast<std::size_t>(height) * width * 3) {
+    std::copy_n(image, image_.size(), image_.data());
+}
 
 void BilateralFeatures::fill(const Tile& tile, std::size_t stride, float* out) const {
     grid_.fill(tile, stride, out);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -118,7 +119,8 @@ Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, 
     normalize(tiles, normalization, threads);
 }
 
-// Corners and weights of one tile, and unless `steps` is nullptr the coordinate of each step between corners.
+// Corners and weights of one tile, and unless `steps` is nullptr for each coordinate the corner whose step to the
+// next one goes along it.
 // `index` numbers its vertices; some thousand of them stay in L1 and L2.
 template <class Keys, class Index>
 void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index,
@@ -145,9 +147,10 @@ void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const T
                 corner[r] = static_cast<std::uint16_t>(index.find_or_insert(key));
                 weight[r] = simplices.weight[r * kEmbedWidth + lane];
             });
-            for (int r = 0; steps != nullptr && r <= dims_; ++r) {
-                *steps++ = static_cast<std::uint8_t>(simplices.order[r * kEmbedWidth + lane]);
-            }
+            if (steps == nullptr) continue;
+            for (int r = 0; r <= dims_; ++r)
+                steps[simplices.order[r * kEmbedWidth + lane]] = static_cast<std::uint8_t>(r);
+            steps += corners();
         }
     }
 }
@@ -159,7 +162,7 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     corner_.resize(pixels_ * corners());
     weight_.resize(pixels_ * corners());
     std::vector<Index> tile_index;
-    std::vector<std::uint8_t> steps(count == 1 ? pixels_ * corners() : 0);
+    Buffer<std::uint8_t> steps(count == 1 ? pixels_ * corners() : 0);
     for (const Tile& tile : tiles) {
         tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()) * corners() / (count == 1 ? 1 : 6));
     }
@@ -170,82 +173,27 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
     // One numbering for the image, in tile order: the first tile's own comes first.
     std::size_t pairs = 0;
     for (const Index& one : tile_index) pairs += one.size();
-    tile_vertex_.reserve(pairs);
+    tile_vertex_.resize(pairs);
+    std::int32_t* vertex = tile_vertex_.data();
     tile_begin_ = {0};
     tile_fresh_ = {0};
     Index index = count == 1 ? std::move(tile_index[0]) : Index(pairs / 2);
     for (int t = 0; t < count; ++t) {
-        const auto& tile_keys = count == 1 ? index.keys() : tile_index[t].keys();
-        for (std::size_t i = 0; i < tile_keys.size(); ++i) {
-            tile_vertex_.push_back(count == 1 ? static_cast<std::int32_t>(i) : index.find_or_insert(tile_keys[i]));
+        if (count == 1) {
+            std::iota(vertex, vertex + pairs, 0);
+            vertex += pairs;
+        } else {
+            const auto* tile_keys = tile_index[t].keys();
+            for (std::size_t i = 0; i < tile_index[t].size(); ++i) *vertex++ = index.find_or_insert(tile_keys[i]);
         }
-        tile_begin_.push_back(tile_vertex_.size());
+        tile_begin_.push_back(static_cast<std::size_t>(vertex - tile_vertex_.data()));
         tile_fresh_.push_back(static_cast<std::int32_t>(index.size()));
     }
     seen_vertices_ = static_cast<int>(index.size());
     if (pixels_ % 4 != 0) add_origin(keys, index);
     vertices_ = static_cast<int>(index.size());
     chains_.resize(corners());
-    if (count == 1 && vertices_ < 65536) {
-        link_tile(keys, index, steps);
-    } else {
-        link(keys, index, threads);
-    }
-}
-
-// As link() for an image of one tile: the corners of a simplex are neighbours of each other (`steps` says along
-// which coordinates), only the others are looked for.
-template <class Keys, class Index>
-void Lattice::link_tile(const Keys& keys, const Index& index, const std::vector<std::uint8_t>& steps) {
-    const int size = corners();
-    const std::size_t row = 2 * static_cast<std::size_t>(size);
-    const std::uint16_t none = static_cast<std::uint16_t>(vertices_);
-    std::vector<std::uint16_t> neighbour(vertices_ * row, none);  // next ones, then previous ones
-    std::uint16_t* next = neighbour.data();
-    const auto join = [&](std::size_t a, std::size_t b, int direction) {
-        next[a * row + direction] = static_cast<std::uint16_t>(b);
-        next[b * row + size + direction] = static_cast<std::uint16_t>(a);
-    };
-    const std::uint16_t* corner = corner_.data();
-    for (std::size_t p = 0; p < pixels_; ++p, corner += size) {
-        const std::uint8_t* step = steps.data() + p * size;
-        for (int r = 0; r < size; ++r) join(corner[r], corner[r + 1 < size ? r + 1 : 0], step[r]);
-    }
-    const typename Index::Filter filter(index);
-    constexpr int kDirectionBits = 7;
-    static_assert(kMaxDims + 1 <= 1 << kDirectionBits && kDirectionBits + 16 <= 32, "a vertex has 16 bits");
-    std::vector<std::uint32_t> candidates(static_cast<std::size_t>(vertices_) * size + 1);
-    std::size_t listed = 0;
-    for (std::int32_t v = 0; v < vertices_; ++v) {
-        for (int direction = 0; direction < size; ++direction) {
-            auto key = index.keys()[v];
-            keys.step(key, direction);
-            candidates[listed] =
-                static_cast<std::uint32_t>(v) << kDirectionBits | static_cast<std::uint32_t>(direction);
-            listed += (next[v * row + direction] == none) & filter.may_hold(key) ? 1 : 0;
-        }
-    }
-    for (std::size_t i = 0; i < listed; ++i) {
-        const std::size_t v = candidates[i] >> kDirectionBits;
-        const int direction = static_cast<int>(candidates[i] & ((1u << kDirectionBits) - 1));
-        auto key = index.keys()[v];
-        keys.step(key, direction);
-        const std::int32_t found = index.find(key);
-        if (found >= 0) join(v, found, direction);
-    }
-    std::vector<std::int32_t> heads(static_cast<std::size_t>(vertices_) + 1);
-    for (int direction = 0; direction < size; ++direction) {
-        std::size_t count = 0;
-        for (std::int32_t v = 0; v < vertices_; ++v) {
-            heads[count] = v;
-            count += (next[v * row + direction] != none) & (next[v * row + size + direction] == none) ? 1 : 0;
-        }
-        const std::vector<std::int32_t> list(heads.begin(), heads.begin() + count);
-        make_chains(direction, list, [&](std::int32_t v) {
-            const std::uint16_t found = next[v * row + direction];
-            return found == none ? -1 : static_cast<std::int32_t>(found);
-        });
-    }
+    link(keys, index, count == 1 ? steps.data() : nullptr, threads);
 }
 
 // As in the original, which works on four variables at a time and fills the last group up with features of 0:
@@ -261,58 +209,79 @@ void Lattice::add_origin(const Keys& keys, Index& index) const {
     simplices.for_corners(keys, 0, [&](int, const typename Keys::Key& key) { index.find_or_insert(key); });
 }
 
+// Finds the neighbours along each direction. List entries are written before they are known to count: a branch
+// would be mispredicted every third time.
 template <class Keys, class Index>
-void Lattice::link(const Keys& keys, const Index& index, int threads) {
+void Lattice::link(const Keys& keys, const Index& index, const std::uint8_t* steps, int threads) {
     const typename Index::Filter filter(index);
+    const std::size_t size = static_cast<std::size_t>(corners());
     parallel_for(threads, corners(), [&](int direction) {
-        // Vertices that have a neighbour, first by the filter, then by the table. List entries are written before
-        // they are known to count: a branch would be mispredicted every third time.
-        std::vector<std::int32_t> list(static_cast<std::size_t>(vertices_) + 1), next(vertices_, -1);
+        Buffer<std::int32_t> list(static_cast<std::size_t>(vertices_) + 1), next(vertices_);
+        Buffer<std::uint8_t> has_previous(vertices_);
+        std::fill_n(next.data(), next.size(), -1);
+        std::fill_n(has_previous.data(), has_previous.size(), std::uint8_t{0});
+        const auto join = [&](std::int32_t a, std::int32_t b) {
+            next[a] = b;
+            has_previous[b] = 1;
+        };
+        if (steps != nullptr) {  // the corners of a simplex are neighbours of each other
+            const std::uint16_t* corner = corner_.data();
+            const std::uint8_t* step = steps + direction;
+            for (std::size_t p = 0; p < pixels_; ++p, corner += size, step += size) {
+                join(corner[*step], corner[*step + 1u < size ? *step + 1 : 0]);
+            }
+        }
+        // First by the filter, then by the table.
+        const std::int32_t vertices = vertices_;  // kept in a register: the stores below cannot change it
+        const auto* const names = index.keys();
         std::size_t listed = 0;
-        for (std::int32_t v = 0; v < vertices_; ++v) {
-            auto key = index.keys()[v];
+        for (std::int32_t v = 0; v < vertices; ++v) {
+            auto key = names[v];
             keys.step(key, direction);
             list[listed] = v;
-            listed += filter.may_hold(key) ? 1 : 0;
+            listed += static_cast<std::size_t>((next[v] < 0) & filter.may_hold(key));
         }
-        std::vector<char> has_previous(static_cast<std::size_t>(vertices_) + 1, 0);
         for (std::size_t i = 0; i < listed; ++i) {
-            auto key = index.keys()[list[i]];
+            auto key = names[list[i]];
             keys.step(key, direction);
             const std::int32_t found = index.find(key);
-            next[list[i]] = found;
-            has_previous[found >= 0 ? found : vertices_] = 1;
+            if (found >= 0) join(list[i], found);
         }
-        std::size_t heads = 0;
-        for (std::size_t i = 0; i < listed; ++i) {
-            const std::int32_t v = list[i];
-            list[heads] = v;
-            heads += next[v] >= 0 && has_previous[v] == 0 ? 1 : 0;
-        }
-        list.resize(heads);
-        make_chains(direction, list, [&](std::int32_t v) { return next[v]; });
+        make_chains(chains_[direction], next, has_previous, list);
     });
 }
 
-// heads: vertices with a next but no previous one.
-template <class Next>
-void Lattice::make_chains(int direction, const std::vector<std::int32_t>& heads, Next&& next) {
-    std::vector<std::int32_t> chains;
-    Chains& all = chains_[direction];
-    all.numbers.reserve(2 * heads.size() + kBlurLookahead);
-    for (const std::int32_t a : heads) {
-        const std::int32_t b = next(a);
-        if (next(b) < 0) {
-            all.numbers.push_back(a);
-            all.numbers.push_back(b);
-        } else {
-            for (std::int32_t w = a; w >= 0; w = next(w)) chains.push_back(w);
-            chains.push_back(vertices_);
-        }
+// list: room for the heads, vertices with a next but no previous one.
+void Lattice::make_chains(Chains& chains, const Buffer<std::int32_t>& next,
+                          const Buffer<std::uint8_t>& has_previous, Buffer<std::int32_t>& list) const {
+    const std::int32_t vertices = vertices_;
+    std::int32_t* const head = list.data();
+    std::size_t heads = 0;
+    for (std::int32_t v = 0; v < vertices; ++v) {
+        head[heads] = v;
+        heads += static_cast<std::size_t>((next[v] >= 0) & (has_previous[v] == 0));
     }
-    all.pair_count = all.numbers.size() / 2;
-    all.numbers.insert(all.numbers.end(), chains.begin(), chains.end());
-    all.numbers.insert(all.numbers.end(), kBlurLookahead, vertices_);
+    // Each vertex once, a separator behind three of them or more, and a pair that is written but does not count.
+    chains.numbers.resize(static_cast<std::size_t>(vertices) + vertices / 3 + 2 + kBlurLookahead);
+    std::int32_t* out = chains.numbers.data();
+    std::size_t longer = 0;
+    for (std::size_t i = 0; i < heads; ++i) {
+        const std::int32_t a = head[i], b = next[a];
+        const std::size_t is_chain = 1 + static_cast<std::size_t>(next[b] >> 31);  // next[b] < 0: a pair
+        out[0] = a;
+        out[1] = b;
+        out += 2 * (1 - is_chain);
+        head[longer] = a;
+        longer += is_chain;
+    }
+    chains.pair_count = static_cast<std::size_t>(out - chains.numbers.data()) / 2;
+    std::int32_t* const first = out;
+    for (std::size_t i = 0; i < longer; ++i) {
+        for (std::int32_t v = head[i]; v >= 0; v = next[v]) *out++ = v;
+        *out++ = vertices;
+    }
+    chains.length = static_cast<std::size_t>(out - first);
+    std::fill_n(out, kBlurLookahead, vertices);
 }
 
 std::vector<BlurStream> Lattice::streams() const {
@@ -320,8 +289,7 @@ std::vector<BlurStream> Lattice::streams() const {
     for (const Chains& chains : chains_) {
         const std::int32_t* start = chains.numbers.data();
         const std::size_t pairs = 2 * chains.pair_count;
-        streams.push_back(
-            {start, chains.pair_count, start + pairs, chains.numbers.size() - kBlurLookahead - pairs});
+        streams.push_back({start, chains.pair_count, start + pairs, chains.length});
     }
     return streams;
 }
@@ -343,7 +311,7 @@ int Lattice::max_tile_borrowed() const {
 
 std::size_t Lattice::blur_steps() const {
     std::size_t steps = 0;
-    for (const Chains& chains : chains_) steps += chains.numbers.size();
+    for (const Chains& chains : chains_) steps += 2 * chains.pair_count + chains.length;
     return steps;
 }
 

@@ -5,11 +5,14 @@
 // or of huge range do not fit; WideKeys then keeps the coordinates in a vector (slow, always right).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "dense_crf/buffer.h"
 #include "dense_crf/features.h"
 #include "dense_crf/vector_kernels.h"
 
@@ -22,10 +25,7 @@ class PackedIndex {
   public:
     using Key = std::uint64_t;
 
-    explicit PackedIndex(std::size_t expected) {
-        rehash(expected * 2);
-        keys_.reserve(expected);
-    }
+    explicit PackedIndex(std::size_t expected) { rehash(expected * 2); }
 
     std::int32_t find_or_insert(Key key) {
         for (std::size_t i = slot(key);; i = (i + 1) & mask_) {
@@ -40,8 +40,8 @@ class PackedIndex {
             if (number < 0 || keys_[number] == key) return number;
         }
     }
-    const std::vector<Key>& keys() const { return keys_; }
-    std::size_t size() const { return keys_.size(); }
+    const Key* keys() const { return keys_.data(); }
+    std::size_t size() const { return size_; }
 
     // A set that says "absent" for most absent keys from a bit each, sixteen bits a key: a good part of a
     // lattice's neighbours do not exist, and asking the table for each costs a mispredicted branch.
@@ -50,9 +50,10 @@ class PackedIndex {
         explicit Filter(const PackedIndex& index) {
             shift_ = 64 - 6;
             while ((std::size_t{1} << (64 - shift_)) < index.size() * 16) --shift_;
-            bits_.assign((std::size_t{1} << (64 - shift_)) / 64, 0);
-            for (Key key : index.keys()) {
-                const std::uint64_t h = hash(key) >> shift_;
+            bits_.resize((std::size_t{1} << (64 - shift_)) / 64);
+            std::fill_n(bits_.data(), bits_.size(), std::uint64_t{0});
+            for (std::size_t n = 0; n < index.size(); ++n) {
+                const std::uint64_t h = hash(index.keys()[n]) >> shift_;
                 bits_[h / 64] |= std::uint64_t{1} << (h % 64);
             }
         }
@@ -63,25 +64,29 @@ class PackedIndex {
 
       private:
         int shift_;
-        std::vector<std::uint64_t> bits_;
+        Buffer<std::uint64_t> bits_;
     };
 
   private:
     static std::uint64_t hash(Key key) { return key * 0xD6E8FEB86659FD93u; }
     std::size_t slot(Key key) const { return static_cast<std::size_t>(hash(key) >> shift_); }
     std::int32_t insert(std::size_t at, Key key) {
-        const std::int32_t number = static_cast<std::int32_t>(keys_.size());
+        const std::int32_t number = static_cast<std::int32_t>(size_);
         slots_[at] = number;
-        keys_.push_back(key);
-        if (keys_.size() * 3 > slots_.size() * 2) rehash(slots_.size() * 2);
+        keys_[size_++] = key;
+        if (size_ == keys_.size()) rehash(slots_.size() * 2);
         return number;
     }
     void rehash(std::size_t at_least) {
         shift_ = 64 - 6;
         while ((std::size_t{1} << (64 - shift_)) < at_least) --shift_;
-        slots_.assign(std::size_t{1} << (64 - shift_), -1);
+        slots_.resize(std::size_t{1} << (64 - shift_));
         mask_ = slots_.size() - 1;
-        for (std::size_t n = 0; n < keys_.size(); ++n) {
+        std::fill_n(slots_.data(), slots_.size(), -1);
+        Buffer<Key> keys(slots_.size() * 2 / 3);
+        std::copy_n(keys_.data(), size_, keys.data());
+        keys_ = std::move(keys);
+        for (std::size_t n = 0; n < size_; ++n) {
             std::size_t i = slot(keys_[n]);
             while (slots_[i] >= 0) i = (i + 1) & mask_;
             slots_[i] = static_cast<std::int32_t>(n);
@@ -89,9 +94,9 @@ class PackedIndex {
     }
 
     int shift_ = 0;
-    std::size_t mask_ = 0;
-    std::vector<std::int32_t> slots_;
-    std::vector<Key> keys_;
+    std::size_t mask_ = 0, size_ = 0;
+    Buffer<std::int32_t> slots_;
+    Buffer<Key> keys_;  // as many as two thirds of the slots
 };
 
 class WideIndex {
@@ -108,7 +113,7 @@ class WideIndex {
         const auto found = numbers_.find(key);
         return found == numbers_.end() ? -1 : found->second;
     }
-    const std::vector<Key>& keys() const { return keys_; }
+    const Key* keys() const { return keys_.data(); }
     std::size_t size() const { return keys_.size(); }
 
     struct Filter {

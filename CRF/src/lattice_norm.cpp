@@ -9,7 +9,7 @@ namespace dense_crf {
 namespace {
 
 // One direction of the blur on single values; see VectorKernels::blur.
-void blur_values(const BlurStream& stream, int vertices, std::vector<float>& values) {
+void blur_values(const BlurStream& stream, int vertices, Buffer<float>& values) {
     for (std::size_t i = 0; i < stream.pair_count; ++i) {
         float &a = values[stream.pairs[2 * i]], &b = values[stream.pairs[2 * i + 1]];
         const float at_a = a;
@@ -30,9 +30,9 @@ void blur_values(const BlurStream& stream, int vertices, std::vector<float>& val
 }  // namespace
 
 // K 1 at every pixel, alpha included.
-std::vector<float> Lattice::filtered_ones(const std::vector<Tile>& tiles, int threads) const {
-    std::vector<float> values(static_cast<std::size_t>(vertices_) + 2, 0.0f), sums(pixels_);
-    std::vector<float> tile_values(tile_vertex_.size(), 0.0f);
+Buffer<float> Lattice::filtered_ones(const std::vector<Tile>& tiles, int threads) const {
+    Buffer<float> values(static_cast<std::size_t>(vertices_) + 2), sums(pixels_), tile_values(tile_vertex_.size());
+    for (Buffer<float>* sum : {&values, &tile_values}) std::fill_n(sum->data(), sum->size(), 0.0f);
     parallel_for(threads, static_cast<int>(tiles.size()), [&](int t) {
         float* tile_value = tile_values.data() + tile_begin_[t];
         const std::uint16_t* corner = this->corner(tiles[t]);
@@ -82,17 +82,17 @@ bool Lattice::pixels_are_strangers(const std::vector<Tile>& tiles) const {
 
 void Lattice::normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads) {
     const int corners = dims_ + 1;
-    std::vector<float> sums = filtered_ones(tiles, threads);
+    const Buffer<float> sums = filtered_ones(tiles, threads);
     const bool strangers = pixels_are_strangers(tiles);
     if (strangers) {
         // What a pixel gets back of its own value is then its row sum.
-        self_ = sums;
+        self_.assign(sums.data(), sums.data() + sums.size());
         if (normalization != Normalization::kNone) {
             for (float& s : self_) s /= s + 1e-20f;
         }
         corner_.release();
         weight_.release();
-        tile_vertex_.clear();
+        tile_vertex_.release();
         std::fill(tile_begin_.begin(), tile_begin_.end(), std::size_t{0});
         chains_.clear();
         vertices_ = seen_vertices_ = 0;

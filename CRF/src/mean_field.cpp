@@ -259,7 +259,10 @@ void DenseCrf::Run::filter_row(const Pass& pass, const Tile& tile, int row, floa
         }
         if (!kernel.matrix.empty()) vector_.mix(shape_, kernel.matrix.data(), sum, pixels, logits);
     }
-    if (pass.softmax) vector_.softmax(shape_, pixels, logits);
+    if (pass.softmax) {
+        const std::size_t next_row = row + 1 < tile.rows ? crf_.width_ * labels : 0;
+        vector_.softmax(shape_, pixels, logits, pass.unary + image + next_row);
+    }
     if (pass.out != nullptr) vector_.store_rows(shape_, logits, pixels, pass.out + image);
 }
 

@@ -9,18 +9,9 @@
 namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
-constexpr int kCacheLine = 16;         // floats
 constexpr int kRowLookahead = 24;      // pixels
 constexpr int kStreamLookahead = 128;  // weights, about as many pixels
 constexpr int kMaxRegisters = 6;       // vectors of one row that a loop keeps in registers
-
-inline void prefetch(const void* p) {
-#if defined(__GNUC__)
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
 
 // A row, or the part of it that a loop keeps in registers: N full vectors and T (0 or 1) half vectors.
 template <int N, int T>

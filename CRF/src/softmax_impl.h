@@ -7,6 +7,15 @@ namespace dense_crf::DENSE_CRF_ISA {
 namespace {
 
 constexpr int kLanes = Vec::kLanes;
+constexpr int kCacheLine = 16;  // floats
+
+inline void prefetch(const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
 
 constexpr int kHasTail = Half::kLanes < kLanes ? 1 : 0;
 
@@ -88,42 +97,47 @@ template <int kVectors>
 constexpr int kSoftmaxPixels = kVectors <= 3 ? 4 : 2;
 
 template <int N, int T>
-inline void softmax_in_registers(int pixels, int stride, float* rows) {
+inline void softmax_in_registers(int pixels, int stride, float* rows, const float* ahead, int labels) {
     constexpr int kTogether = kSoftmaxPixels<N + T>;
     int p = 0;
-    for (; p + kTogether <= pixels; p += kTogether) softmax_pixels<N, T, kTogether>(stride, rows + p * stride);
+    for (; p + kTogether <= pixels; p += kTogether) {
+        for (int l = 0; l < kTogether * labels; l += kCacheLine) prefetch(ahead + p * labels + l);
+        softmax_pixels<N, T, kTogether>(stride, rows + p * stride);
+    }
     for (; p < pixels; ++p) softmax_pixels<N, T, 1>(stride, rows + p * stride);
 }
 
 template <int T>
-inline bool softmax_in_registers(const RowShape& shape, int pixels, float* rows) {
+inline bool softmax_in_registers(const RowShape& shape, int pixels, float* rows, const float* ahead) {
     switch (shape.full) {
         case 0:
-            if constexpr (T > 0) return softmax_in_registers<0, T>(pixels, shape.stride, rows), true;
+            if constexpr (T > 0)
+                return softmax_in_registers<0, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
             return false;
         case 1:
-            return softmax_in_registers<1, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<1, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         case 2:
-            return softmax_in_registers<2, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<2, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         case 3:
-            return softmax_in_registers<3, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<3, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         case 4:
-            return softmax_in_registers<4, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<4, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         case 5:
-            return softmax_in_registers<5, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<5, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         case 6:
-            return softmax_in_registers<6, T>(pixels, shape.stride, rows), true;
+            return softmax_in_registers<6, T>(pixels, shape.stride, rows, ahead, shape.labels), true;
         default:
             return false;
     }
 }
 
-void softmax(const RowShape& shape, int pixels, float* rows) {
-    if (shape.tail > 0 ? softmax_in_registers<kHasTail>(shape, pixels, rows)
-                       : softmax_in_registers<0>(shape, pixels, rows)) {
+void softmax(const RowShape& shape, int pixels, float* rows, const float* ahead) {
+    if (shape.tail > 0 ? softmax_in_registers<kHasTail>(shape, pixels, rows, ahead)
+                       : softmax_in_registers<0>(shape, pixels, rows, ahead)) {
         return;
     }
     for (int p = 0; p < pixels; ++p, rows += shape.stride) {
+        for (int l = 0; l < shape.labels; l += kCacheLine) prefetch(ahead + p * shape.labels + l);
         Vec top = Vec::load(rows);
         for (int l = kLanes; l < shape.stride; l += kLanes) top = max(top, Vec::load(rows + l));
         const Vec shift = Vec::set(horizontal_max(top));

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "dense_crf/buffer.h"
+
 namespace dense_crf {
 
 // A rectangle of the image that one thread handles at a time. Small enough that the lattice vertices it touches
@@ -62,7 +64,7 @@ class BilateralFeatures : public FeatureSource {
     GridFeatures grid_;
     int width_;
     float color_scales_[3];
-    std::vector<std::uint8_t> image_;
+    Buffer<std::uint8_t> image_;
 };
 
 // Any features, given as (dims, variables), row-major; copied. Throws std::invalid_argument unless finite.

@@ -70,8 +70,8 @@ class Lattice {
 
   private:
     struct Chains {
-        std::vector<std::int32_t> numbers;  // pairs, then chains, then kBlurLookahead separators
-        std::size_t pair_count = 0;
+        Buffer<std::int32_t> numbers;            // pairs, then chains, then kBlurLookahead separators
+        std::size_t pair_count = 0, length = 0;  // length: of the chains
     };
 
     template <class Keys>
@@ -82,14 +82,12 @@ class Lattice {
     template <class Keys, class Index>
     void add_origin(const Keys& keys, Index& index) const;
     template <class Keys, class Index>
-    void link(const Keys& keys, const Index& index, int threads);
-    template <class Keys, class Index>
-    void link_tile(const Keys& keys, const Index& index, const std::vector<std::uint8_t>& steps);
-    template <class Next>
-    void make_chains(int direction, const std::vector<std::int32_t>& heads, Next&& next);
+    void link(const Keys& keys, const Index& index, const std::uint8_t* steps, int threads);
+    void make_chains(Chains& chains, const Buffer<std::int32_t>& next, const Buffer<std::uint8_t>& has_previous,
+                     Buffer<std::int32_t>& list) const;
     void normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads);
     bool pixels_are_strangers(const std::vector<Tile>& tiles) const;
-    std::vector<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;
+    Buffer<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;
 
     int dims_;
     std::size_t pixels_;
@@ -97,7 +95,8 @@ class Lattice {
     float alpha_;
     Buffer<std::uint16_t> corner_;
     Buffer<float> weight_, slice_weight_;
-    std::vector<std::int32_t> tile_vertex_, tile_fresh_;
+    Buffer<std::int32_t> tile_vertex_;
+    std::vector<std::int32_t> tile_fresh_;
     std::vector<std::size_t> tile_begin_;
     std::vector<Chains> chains_;
     std::vector<float> self_;

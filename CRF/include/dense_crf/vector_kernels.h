@@ -75,8 +75,9 @@ struct VectorKernels {
     // The same for all pixels of a tile at once, into planes that hold nothing yet.
     void (*splat_first)(const RowShape& shape, const float* rows, const PixelCorners& at, int pixels,
                         float* const* planes);
-    // rows[p] = softmax(rows[p]).
-    void (*softmax)(const RowShape& shape, int pixels, float* rows);
+    // rows[p] = softmax(rows[p]). Meanwhile the `pixels` * labels floats from `ahead` on are fetched into the
+    // cache: this is the only loop over a row that computes more than it reads.
+    void (*softmax)(const RowShape& shape, int pixels, float* rows, const float* ahead);
     // rows[p] += matrix^T message[p]; matrix: labels rows of `stride` floats.
     void (*mix)(const RowShape& shape, const float* matrix, const float* message, int pixels, float* rows);
     // to[to_row[i]] = from[from_row[i]], or += if `add`; nullptr for rows stands for 0, 1, 2...
