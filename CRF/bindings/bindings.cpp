@@ -3,10 +3,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "dense_crf/buffer.h"
 #include "dense_crf/dense_crf.h"
 #include "dense_crf/refine.h"
 #include "dense_crf/vector_kernels.h"
@@ -22,6 +25,17 @@ std::string text(const Extents& extents) {
     std::string s = "(";
     for (std::size_t i = 0; i < extents.size(); ++i) s += (i ? ", " : "") + std::to_string(extents[i]);
     return s + (extents.size() == 1 ? ",)" : ")");
+}
+
+// An array in a block that is kept for the next call once Python lets go of it.
+py::array_t<float> new_array(const Extents& shape) {
+    std::size_t count = 1;
+    for (py::ssize_t extent : shape) count *= static_cast<std::size_t>(extent);
+    auto block = std::make_unique<Buffer<float>>(std::max<std::size_t>(count, 1));
+    float* data = block->data();
+    const py::capsule owner(block.get(), [](void* p) { delete static_cast<Buffer<float>*>(p); });
+    block.release();
+    return py::array_t<float>(shape, data, owner);
 }
 
 // The data of a C-contiguous array of exactly this dtype and shape (-1: any extent).
@@ -92,7 +106,7 @@ class PyDenseCrf {
         const float* u = require<float>(unary, "unary", {variables(), crf_.labels()}, "float32");
         require_sign(sign);
         require_threads(threads);
-        py::array_t<float> q({variables(), static_cast<py::ssize_t>(crf_.labels())});
+        py::array_t<float> q = new_array({variables(), static_cast<py::ssize_t>(crf_.labels())});
         float* out = q.mutable_data();
         {
             py::gil_scoped_release release;
@@ -139,7 +153,7 @@ py::array_t<float> refine(const py::array& images, const py::array& unaries, int
     for (float& c : params.bilateral_color) c = color;
     params.gaussian_xy = gaussian_xy;
     const py::ssize_t labels = unaries.shape(3);
-    py::array_t<float> q({n, h, w, labels});
+    py::array_t<float> q = new_array({n, h, w, labels});
     float* out = q.mutable_data();
     {
         py::gil_scoped_release release;

@@ -94,7 +94,8 @@ struct Simplices {
 
 }  // namespace
 
-int max_tile_pixels(int dims) { return std::max(1, 65536 / (dims + 1)); }
+// Room for the origin's vertices and for the largest number, which stands for none.
+int max_tile_pixels(int dims) { return std::max(1, (65535 - kMaxDims - 1) / (dims + 1)); }
 
 Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, Normalization normalization,
                  int threads)
@@ -120,8 +121,7 @@ Lattice::Lattice(const FeatureSource& features, const std::vector<Tile>& tiles, 
 }
 
 // Corners and weights of one tile, and unless `steps` is nullptr for each coordinate the corner whose step to the
-// next one goes along it.
-// `index` numbers its vertices; some thousand of them stay in L1 and L2.
+// next one goes along it. `index` numbers its vertices.
 template <class Keys, class Index>
 void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index,
                         std::uint8_t* steps) {
@@ -157,43 +157,52 @@ void Lattice::fill_tile(const Keys& keys, const FeatureSource& features, const T
 
 template <class Keys>
 void Lattice::build(const Keys& keys, const FeatureSource& features, const std::vector<Tile>& tiles, int threads) {
-    using Index = typename Keys::Index;
-    const int count = static_cast<int>(tiles.size());
+    const std::size_t count = tiles.size();
     corner_.resize(pixels_ * corners());
     weight_.resize(pixels_ * corners());
-    std::vector<Index> tile_index;
+    std::vector<typename Keys::TileIndex> tile_index;
     Buffer<std::uint8_t> steps(count == 1 ? pixels_ * corners() : 0);
     for (const Tile& tile : tiles) {
         tile_index.emplace_back(static_cast<std::size_t>(tile.pixels()) * corners() / (count == 1 ? 1 : 6));
     }
-    parallel_for(threads, count, [&](int t) {
+    parallel_for(threads, static_cast<int>(count), [&](int t) {
         fill_tile(keys, features, tiles[t], tile_index[t], count == 1 ? steps.data() : nullptr);
     });
 
     // One numbering for the image, in tile order: the first tile's own comes first.
     std::size_t pairs = 0;
-    for (const Index& one : tile_index) pairs += one.size();
+    for (const auto& one : tile_index) pairs += one.size();
     tile_vertex_.resize(pairs);
     std::int32_t* vertex = tile_vertex_.data();
     tile_begin_ = {0};
     tile_fresh_ = {0};
-    Index index = count == 1 ? std::move(tile_index[0]) : Index(pairs / 2);
-    for (int t = 0; t < count; ++t) {
-        if (count == 1) {
-            std::iota(vertex, vertex + pairs, 0);
-            vertex += pairs;
-        } else {
-            const auto* tile_keys = tile_index[t].keys();
-            for (std::size_t i = 0; i < tile_index[t].size(); ++i) *vertex++ = index.find_or_insert(tile_keys[i]);
-        }
+    const auto end_tile = [&](std::size_t vertices) {
         tile_begin_.push_back(static_cast<std::size_t>(vertex - tile_vertex_.data()));
-        tile_fresh_.push_back(static_cast<std::int32_t>(index.size()));
+        tile_fresh_.push_back(static_cast<std::int32_t>(vertices));
+    };
+    if (count == 1) {
+        std::iota(vertex, vertex + pairs, 0);
+        vertex += pairs;
+        end_tile(pairs);
+        connect(keys, tile_index[0], steps.data(), threads);
+    } else {
+        typename Keys::Index index(pairs / 2);
+        for (const auto& one : tile_index) {
+            for (std::size_t i = 0; i < one.size(); ++i) *vertex++ = index.find_or_insert(one.keys()[i]);
+            end_tile(index.size());
+        }
+        connect(keys, index, nullptr, threads);
     }
+}
+
+// What is left to do once the vertices of the pixels are numbered.
+template <class Keys, class Index>
+void Lattice::connect(const Keys& keys, Index& index, const std::uint8_t* steps, int threads) {
     seen_vertices_ = static_cast<int>(index.size());
     if (pixels_ % 4 != 0) add_origin(keys, index);
     vertices_ = static_cast<int>(index.size());
     chains_.resize(corners());
-    link(keys, index, count == 1 ? steps.data() : nullptr, threads);
+    link(keys, index, steps, threads);
 }
 
 // As in the original, which works on four variables at a time and fills the last group up with features of 0:
@@ -216,11 +225,15 @@ void Lattice::link(const Keys& keys, const Index& index, const std::uint8_t* ste
     const typename Index::Filter filter(index);
     const std::size_t size = static_cast<std::size_t>(corners());
     parallel_for(threads, corners(), [&](int direction) {
-        Buffer<std::int32_t> list(static_cast<std::size_t>(vertices_) + 1), next(vertices_);
+        Buffer<std::int32_t> list(static_cast<std::size_t>(vertices_) + 1), next(vertices_),
+            joined(static_cast<std::size_t>(vertices_) + 1);
+        std::size_t joins = 0;
         Buffer<std::uint8_t> has_previous(vertices_);
         std::fill_n(next.data(), next.size(), -1);
         std::fill_n(has_previous.data(), has_previous.size(), std::uint8_t{0});
         const auto join = [&](std::int32_t a, std::int32_t b) {
+            joined[joins] = a;
+            joins += static_cast<std::size_t>(next[a] < 0);
             next[a] = b;
             has_previous[b] = 1;
         };
@@ -247,19 +260,19 @@ void Lattice::link(const Keys& keys, const Index& index, const std::uint8_t* ste
             const std::int32_t found = index.find(key);
             if (found >= 0) join(list[i], found);
         }
-        make_chains(chains_[direction], next, has_previous, list);
+        make_chains(chains_[direction], next, has_previous, joined.data(), joins);
     });
 }
 
-// list: room for the heads, vertices with a next but no previous one.
+// head: `count` vertices with a next; those of them without a previous one, where a chain starts, are left in it.
 void Lattice::make_chains(Chains& chains, const Buffer<std::int32_t>& next,
-                          const Buffer<std::uint8_t>& has_previous, Buffer<std::int32_t>& list) const {
+                          const Buffer<std::uint8_t>& has_previous, std::int32_t* head, std::size_t count) const {
     const std::int32_t vertices = vertices_;
-    std::int32_t* const head = list.data();
     std::size_t heads = 0;
-    for (std::int32_t v = 0; v < vertices; ++v) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int32_t v = head[i];
         head[heads] = v;
-        heads += static_cast<std::size_t>((next[v] >= 0) & (has_previous[v] == 0));
+        heads += static_cast<std::size_t>(has_previous[v] == 0);
     }
     // Each vertex once, a separator behind three of them or more, and a pair that is written but does not count.
     chains.numbers.resize(static_cast<std::size_t>(vertices) + vertices / 3 + 2 + kBlurLookahead);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -19,25 +20,27 @@
 namespace dense_crf {
 
 // Open addressing, linear probing, at most two thirds full. Numbers are given in order of insertion. The table
-// holds numbers alone and keys stand in an array of their own: a table of some thousand vertices stays in the L1
-// cache.
+// holds numbers alone, as Slot, and keys stand in an array of their own: that of a tile, whose numbers have 16
+// bits, stays in the L1 cache or near it. The largest Slot marks an empty one and is no number.
+template <class Slot>
 class PackedIndex {
   public:
     using Key = std::uint64_t;
 
-    explicit PackedIndex(std::size_t expected) { rehash(expected * 2); }
+    explicit PackedIndex(std::size_t expected) { rehash(expected * 4); }
 
     std::int32_t find_or_insert(Key key) {
         for (std::size_t i = slot(key);; i = (i + 1) & mask_) {
-            const std::int32_t number = slots_[i];
-            if (number < 0) return insert(i, key);
-            if (keys_[number] == key) return number;
+            const Slot number = slots_[i];
+            if (number == kEmpty) return insert(i, key);
+            if (keys_[number] == key) return static_cast<std::int32_t>(number);
         }
     }
     std::int32_t find(Key key) const {  // -1: absent
         for (std::size_t i = slot(key);; i = (i + 1) & mask_) {
-            const std::int32_t number = slots_[i];
-            if (number < 0 || keys_[number] == key) return number;
+            const Slot number = slots_[i];
+            if (number == kEmpty) return -1;
+            if (keys_[number] == key) return static_cast<std::int32_t>(number);
         }
     }
     const Key* keys() const { return keys_.data(); }
@@ -68,34 +71,36 @@ class PackedIndex {
     };
 
   private:
+    static constexpr Slot kEmpty = std::numeric_limits<Slot>::max();
+
     static std::uint64_t hash(Key key) { return key * 0xD6E8FEB86659FD93u; }
     std::size_t slot(Key key) const { return static_cast<std::size_t>(hash(key) >> shift_); }
     std::int32_t insert(std::size_t at, Key key) {
-        const std::int32_t number = static_cast<std::int32_t>(size_);
-        slots_[at] = number;
-        keys_[size_++] = key;
+        const std::size_t number = size_++;
+        slots_[at] = static_cast<Slot>(number);
+        keys_[number] = key;
         if (size_ == keys_.size()) rehash(slots_.size() * 2);
-        return number;
+        return static_cast<std::int32_t>(number);
     }
     void rehash(std::size_t at_least) {
         shift_ = 64 - 6;
         while ((std::size_t{1} << (64 - shift_)) < at_least) --shift_;
         slots_.resize(std::size_t{1} << (64 - shift_));
         mask_ = slots_.size() - 1;
-        std::fill_n(slots_.data(), slots_.size(), -1);
+        std::fill_n(slots_.data(), slots_.size(), kEmpty);
         Buffer<Key> keys(slots_.size() * 2 / 3);
         std::copy_n(keys_.data(), size_, keys.data());
         keys_ = std::move(keys);
         for (std::size_t n = 0; n < size_; ++n) {
             std::size_t i = slot(keys_[n]);
-            while (slots_[i] >= 0) i = (i + 1) & mask_;
-            slots_[i] = static_cast<std::int32_t>(n);
+            while (slots_[i] != kEmpty) i = (i + 1) & mask_;
+            slots_[i] = static_cast<Slot>(n);
         }
     }
 
     int shift_ = 0;
     std::size_t mask_ = 0, size_ = 0;
-    Buffer<std::int32_t> slots_;
+    Buffer<Slot> slots_;
     Buffer<Key> keys_;  // as many as two thirds of the slots
 };
 
@@ -138,8 +143,9 @@ class WideIndex {
 // dims (which is not stored) adds 1 to every one. The blur walks along the same steps.
 class PackedKeys {
   public:
-    using Index = PackedIndex;
-    using Key = PackedIndex::Key;
+    using TileIndex = PackedIndex<std::uint16_t>;
+    using Index = PackedIndex<std::uint32_t>;
+    using Key = Index::Key;
 
     // low, high: bounds of every stored coordinate, neighbours included.
     static bool fits(const std::vector<std::int64_t>& low, const std::vector<std::int64_t>& high) {
@@ -187,6 +193,7 @@ class PackedKeys {
 
 class WideKeys {
   public:
+    using TileIndex = WideIndex;
     using Index = WideIndex;
     using Key = WideIndex::Key;
 

@@ -80,11 +80,13 @@ class Lattice {
     void fill_tile(const Keys& keys, const FeatureSource& features, const Tile& tile, Index& index,
                    std::uint8_t* steps);
     template <class Keys, class Index>
+    void connect(const Keys& keys, Index& index, const std::uint8_t* steps, int threads);
+    template <class Keys, class Index>
     void add_origin(const Keys& keys, Index& index) const;
     template <class Keys, class Index>
     void link(const Keys& keys, const Index& index, const std::uint8_t* steps, int threads);
     void make_chains(Chains& chains, const Buffer<std::int32_t>& next, const Buffer<std::uint8_t>& has_previous,
-                     Buffer<std::int32_t>& list) const;
+                     std::int32_t* head, std::size_t count) const;
     void normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads);
     bool pixels_are_strangers(const std::vector<Tile>& tiles) const;
     Buffer<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;
