@@ -10,6 +10,7 @@
 # lies in work/<experiment>/ (work/<experiment>-seed<N>/ for a seed other than 0; an ablation in
 # work/<experiment>-<ablation>/, with data, classifier and cues of the plain run, which is made first).
 set -euo pipefail
+{  # bash reads a script while it runs it; in braces it is read whole, so that editing it harms no run in progress
 
 # ---- settings, each overridable from the environment -----------------------------------------------------------
 EXPERIMENT=${EXPERIMENT:-demo}   # folder below prototxts/; the first argument overrides it
@@ -228,3 +229,4 @@ if selected evaluate; then
 fi
 selected report && python -m tools.report .
 exit 0
+}

@@ -31,7 +31,7 @@ from localization_cues.drfi.model import Model
 from localization_cues.drfi.pixels import BINS, pixel_data
 from localization_cues.drfi.saliency import photo_features, saliency_map
 from localization_cues.drfi.segmentation import LEVELS, segmentations
-from tools.common import load_image_bgr, write_text
+from training.common import load_image_bgr, write_text
 
 
 def generated_photo(height=300, width=400, patches=65, seed=0):

@@ -22,11 +22,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tools import multiscale
-from tools.common import available_cpus
-from tools.voc import MEAN_BGR
+from training.common import available_cpus
 from training.supervision import losses
 from training.supervision.refinement import Refinement
 from training.supervision.region_growing import grow_seeds
+from training.voc import MEAN_BGR
 
 BATCH, CLASSES, MAP, INPUT = 20, 21, 41, 321
 PHOTO = (375, 500)

@@ -28,8 +28,8 @@ MAP = 41
 def make_run(work, batch, photos=12):
     """A run folder as run.sh makes it: prototxts (batch changed), data, lists, cues."""
     from localization_cues.format import save_cues
-    from tools.common import read_ids
-    from tools.voc import CLASSES
+    from training.common import read_ids
+    from training.voc import CLASSES
 
     for prototxt in EXPERIMENT.glob("*.prototxt"):
         shutil.copy(prototxt, work)

@@ -10,9 +10,9 @@ import numpy as np
 
 from localization_cues.class_scores import CamSource, find_cam
 from localization_cues.merge import relative_maps
-from tools.common import UserError
 from tools.multiscale import to_input, zoom_linear
 from tools.score_net import ScoreNet
+from training.common import UserError
 
 
 class CamNet:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from localization_cues.format import CueError, load_cues, save_cues
-from tools.common import UserError, run_main
+from training.common import UserError, run_main
 
 
 def parse_args(argv=None):

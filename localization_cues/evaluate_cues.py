@@ -15,10 +15,10 @@ import numpy as np
 
 from localization_cues.format import CueError, load_cues, map_from_cues
 from localization_cues.inputs import read_input_list, size_of_map
-from tools import voc
-from tools.common import UserError, git_commit, load_label_png, progress, run_main, write_text
-from tools.dataset import read_classes
 from tools.metrics import Result, confusion_matrix
+from training import voc
+from training.common import UserError, git_commit, load_label_png, progress, run_main, write_text
+from training.dataset import read_classes
 
 
 def parse_args(argv):

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from localization_cues.class_scores import producer, score_layer
-from tools.common import UserError
 from tools.multiscale import to_input, zoom_linear
 from tools.score_net import ScoreNet
+from training.common import UserError
 
 BLOB = "conv4_1"  # SEC's, 512 channels of 41x41
 

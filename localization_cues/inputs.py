@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tools.common import UserError, read_lines
-from tools.dataset import read_image_labels
+from training.common import UserError, read_lines
+from training.dataset import read_image_labels
 
 
 def read_input_list(path):

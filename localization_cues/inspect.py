@@ -18,8 +18,8 @@ import numpy as np
 from localization_cues.format import CueError, load_cues, map_from_cues
 from localization_cues.inputs import read_input_list, size_of_map
 from localization_cues.overlay import cue_picture
-from tools.common import UserError, atomic_write, load_image_bgr, progress, run_main, write_text
-from tools.dataset import read_classes
+from training.common import UserError, atomic_write, load_image_bgr, progress, run_main, write_text
+from training.dataset import read_classes
 
 #: kinds of images that the summary counts and names
 NOTES = {

@@ -22,9 +22,9 @@ from localization_cues.gradient import BLOB, GradientNet
 from localization_cues.inputs import labels_of, read_photos
 from localization_cues.merge import OVERLAP_RULES, merge
 from localization_cues.writer import CueWriter
-from tools import voc
-from tools.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
 from tools.score_net import open_net
+from training import voc
+from training.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
 from training.machine import add_flags
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from tools import voc
+from training import voc
 
 LEAST_SIDE = 480   # smaller photos are enlarged, so that cells and names can be told apart
 LINE = 22          # height of a line of the legend

@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.segmentation import slic
 
-from tools.common import (
+from training.common import (
     PHOTO_SUFFIXES,
     UserError,
     atomic_write,

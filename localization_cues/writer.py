@@ -9,7 +9,7 @@ import numpy as np
 
 from localization_cues.array_pickle import dump_arrays
 from localization_cues.entries import CueError, checked_pair, small_type
-from tools.common import atomic_write
+from training.common import atomic_write
 
 PICKLE_SUFFIXES = (".pickle", ".pkl")
 CHUNK = 1 << 20  # numbers copied at a time

@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from google.protobuf import json_format, text_format
 
-from tools.common import UserError, run_main, write_text
+from training.common import UserError, run_main, write_text
 from training.param_str import parse_param_str
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.parsers import expat
 
-from tools.common import UserError
+from training.common import UserError
 
 
 def read_object_names(path):

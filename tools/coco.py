@@ -1,7 +1,7 @@
 """Facts of COCO, each stated once, and how a file's categories become classes."""
 
-from tools import voc
-from tools.common import UserError
+from training import voc
+from training.common import UserError
 
 # Category ids of COCO's instances (2014 and 2017). The paper of the data set planned 91; the eleven ids 12, 26, 29, 30,
 # 45, 66, 68, 69, 71, 83 and 91 are in no annotation file. Class c of the nets is the c-th of these, background 0.

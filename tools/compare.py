@@ -15,8 +15,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from tools.common import UserError, atomic_write, git_commit, run_main, write_text
 from tools.report import ROWS, mean_and_spread, read_run
+from training.common import UserError, atomic_write, git_commit, run_main, write_text
 from training.param_str import parse_param_str
 
 #: heads of the columns of mIoU, by the names of tools.report

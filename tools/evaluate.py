@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.common import (
+from tools.metrics import Result, confusion_matrix
+from training.common import (
     UserError,
     available_cpus,
     git_commit,
@@ -24,8 +25,7 @@ from tools.common import (
     run_main,
     write_text,
 )
-from tools.dataset import read_classes
-from tools.metrics import Result, confusion_matrix
+from training.dataset import read_classes
 
 
 def parse_args(argv):

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tools import voc
-from tools.common import (
+from training import voc
+from training.common import (
     UserError,
     available_cpus,
     load_label_png,

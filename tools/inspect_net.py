@@ -16,7 +16,7 @@ import re
 import sys
 from pathlib import Path
 
-from tools.common import UserError, run_main
+from training.common import UserError, run_main
 from training.findcaffe import find_caffe
 
 

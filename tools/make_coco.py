@@ -19,10 +19,10 @@ from pathlib import Path
 import ijson
 import numpy as np
 
-from tools import voc
 from tools.coco import class_map
 from tools.coco_masks import region_counts, region_mask, run_lengths
-from tools.common import UserError, progress, run_main, save_label_png, write_text
+from training import voc
+from training.common import UserError, progress, run_main, save_label_png, write_text
 
 SETS = ("train", "val")
 RECORD = "made-from.json"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.common import (
+from training.common import (
     PHOTO_SUFFIXES,
     UserError,
     load_image_bgr,
@@ -31,8 +31,8 @@ from tools.common import (
     run_main,
     write_text,
 )
-from tools.dataset import class_index, read_classes
-from tools.voc import IGNORE_LABEL
+from training.dataset import class_index, read_classes
+from training.voc import IGNORE_LABEL
 
 
 def parse_args(argv):

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.common import UserError, progress, run_main, save_label_png
 from tools.demo_scenes import CLASSES, VOID, draw_scene
+from training.common import UserError, progress, run_main, save_label_png
 
 SHAPES = ((128, 160), (160, 128), (120, 160), (144, 144))   # heights and widths of the photos
 SPLITS = ("train", "val")

@@ -14,11 +14,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from tools.common import UserError, run_main
 from tools.initweights.architectures import ARCHITECTURES, ResNet, recognise
 from tools.initweights.fit import fit
 from tools.initweights.source import read_store
 from tools.initweights.target import read_target
+from training.common import UserError, run_main
 from training.findcaffe import find_caffe
 
 

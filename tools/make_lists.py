@@ -17,10 +17,10 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from localization_cues.inputs import read_input_list
-from tools import voc
 from tools.annotations import labels_from_annotations
-from tools.common import PHOTO_SUFFIXES, UserError, read_ids, run_main, write_text
-from tools.dataset import read_classes, read_image_labels
+from training import voc
+from training.common import PHOTO_SUFFIXES, UserError, read_ids, run_main, write_text
+from training.dataset import read_classes, read_image_labels
 
 SETS = Path("ImageSets", "Segmentation")
 # VOC's train.txt has 1464 images; with those of SBD, the 10582 of the paper, the list is named as it likes.

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from tools.common import UserError, load_label_png, progress, read_ids, run_main, save_label_png, write_text
-from tools.voc import CLASSES
+from training.common import UserError, load_label_png, progress, read_ids, run_main, save_label_png, write_text
+from training.voc import CLASSES
 
 SETS = Path("ImageSets", "Segmentation")
 OUT = "SegmentationClassAug"

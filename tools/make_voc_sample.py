@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tools import voc
-from tools.common import UserError, atomic_write, progress, run_main, save_label_png, write_text
+from training import voc
+from training.common import UserError, atomic_write, progress, run_main, save_label_png, write_text
 
 OUTLINES = ("ellipse", "box", "diamond", "bar")  # with five colours: 20 classes
 COLOURS_BGR = ((40, 60, 220), (60, 190, 60), (220, 110, 40), (40, 200, 230), (200, 60, 190))

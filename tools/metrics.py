@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools import voc
+from training import voc
 
 
 def confusion_matrix(gt, pred, num_classes):

@@ -9,8 +9,8 @@ import numpy as np
 from localization_cues.format import load_cues, map_from_cues
 from localization_cues.inputs import read_input_list
 from localization_cues.overlay import overlay
-from tools import voc
-from tools.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
+from training import voc
+from training.common import atomic_write, find_image, load_image_bgr, load_label_png, read_ids
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tools.common import PHOTO_SUFFIXES, UserError, run_main, write_text
-from tools.dataset import read_classes
+from training.common import PHOTO_SUFFIXES, UserError, run_main, write_text
+from training.dataset import read_classes
 from training.findcaffe import find_caffe
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"

@@ -6,9 +6,9 @@ from itertools import islice
 
 import numpy as np
 
-from tools import voc
-from tools.common import UserError, load_image_bgr
 from tools.multiscale import input_shapes, to_input
+from training import voc
+from training.common import UserError, load_image_bgr
 
 WINDOW = 8  # images whose square inputs of one size go through the net before it is reshaped for the next
 

@@ -12,8 +12,8 @@ import json
 import statistics
 from pathlib import Path
 
-from tools.common import UserError, git_commit, run_main, write_text
 from tools.montage import draw_montage
+from training.common import UserError, git_commit, run_main, write_text
 
 #: (name of results/<name>.json, what the row says, on which photos)
 ROWS = (

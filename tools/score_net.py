@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.common import UserError
+from training.common import UserError
 from training.machine import use_machine
 
 

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tools import voc
-from tools.common import (
+from tools.multiscale import CRF_SCALE, fuse_scores, label_map
+from tools.photo_pipeline import score_photos
+from tools.score_net import ScoreNet, open_net
+from training import voc
+from training.common import (
     UserError,
     atomic_write,
     available_cpus,
@@ -29,10 +32,7 @@ from tools.common import (
     save_label_png,
     write_text,
 )
-from tools.dataset import read_image_labels
-from tools.multiscale import CRF_SCALE, fuse_scores, label_map
-from tools.photo_pipeline import score_photos
-from tools.score_net import ScoreNet, open_net
+from training.dataset import read_image_labels
 from training.machine import add_flags
 
 SIZES = (241, 321, 401)  # squares of the original's test-ms.py

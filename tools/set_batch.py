@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from tools.common import UserError, run_main, write_text
+from training.common import UserError, run_main, write_text
 from training.param_str import parse_param_str
 
 

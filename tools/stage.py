@@ -12,7 +12,6 @@ import argparse
 import glob
 import hashlib
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -20,14 +19,16 @@ import sys
 import time
 from pathlib import Path
 
-from tools.common import UserError, atomic_write, run_main
+from training.common import UserError, atomic_write, run_main
 
-#: files above this size are known by size and time of change instead of content
+#: files, and folders, above this size are known by sizes and times of change instead of content
 HASH_CONTENT_BELOW = 64 << 20
 
 
 def digest(command, reads):
-    """SHA-256 of the command and of every path it reads (a folder: names, sizes and times of change).
+    """SHA-256 of the command and of every path it reads (a folder: its files, not those of folders in it).
+
+    Content counts where there is not too much of it, so that data copied anew leaves done what is done.
 
     Raises
     ------
@@ -38,17 +39,17 @@ def digest(command, reads):
     for name in reads:
         path = Path(name)
         out.update(f"\0{name}\0".encode())
-        if path.is_dir():
-            for entry in sorted(os.scandir(path), key=lambda e: e.name):
-                stat = entry.stat()
-                out.update(f"{entry.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        elif not path.exists():
+        if not path.exists():
             raise UserError(f"{name}: does not exist; run the stage that makes it first (run.sh without --stages)")
-        elif path.stat().st_size < HASH_CONTENT_BELOW:
-            out.update(path.read_bytes())
-        else:
-            stat = path.stat()
-            out.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [file.stat() for file in files]
+        small = sum(stat.st_size for stat in stats) < HASH_CONTENT_BELOW
+        for file, stat in zip(files, stats, strict=True):
+            out.update(f"{file.name} {stat.st_size} ".encode())
+            if small and file.is_file():
+                out.update(file.read_bytes())
+            else:
+                out.update(f"{stat.st_mtime_ns}".encode())
     return out.hexdigest()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf import text_format
 
-from tools.common import UserError
+from training.common import UserError
 
 NET = """
 layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 2 } } }

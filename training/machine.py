@@ -2,7 +2,7 @@
 
 import os
 
-from tools.common import UserError
+from training.common import UserError
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 

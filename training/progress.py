@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tools.common import UserError, atomic_write
+from training.common import UserError, atomic_write
 
 SECONDS_BETWEEN_LINES = 10      # plain lines, where the solver's `display` gives no number of iterations
 

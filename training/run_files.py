@@ -11,7 +11,7 @@ import yaml
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from tools.common import UserError, write_text
+from training.common import UserError, write_text
 from training.param_str import parse_param_str
 
 MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")

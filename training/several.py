@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from tools.common import UserError
+from training.common import UserError
 from training.machine import device_numbers
 
 UID = "DSRG_NCCL_UID"           # what makes the processes of one training find each other, in hexadecimal digits

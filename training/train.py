@@ -19,8 +19,8 @@ import time
 
 import numpy as np
 
-from tools.common import UserError, run_main
 from training import batch_norm, several
+from training.common import UserError, run_main
 from training.machine import add_flags, use_machine
 from training.progress import LossLog, Progress
 from training.run_files import resolve

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import h5py
 from google.protobuf.message import DecodeError
 
-from tools.common import UserError
+from training.common import UserError
 
 
 def copy_weights(net, paths, caffe_pb2):

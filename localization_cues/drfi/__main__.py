@@ -16,7 +16,7 @@ from localization_cues.drfi.model import save_model
 from localization_cues.drfi.pixels import VARIANTS
 from localization_cues.drfi.segmentation import LEVELS, Level
 from localization_cues.drfi.train import TrainOptions, train
-from tools.common import UserError, available_cpus, git_commit, run_main, write_text
+from training.common import UserError, available_cpus, git_commit, run_main, write_text
 
 
 def parse_args(argv):

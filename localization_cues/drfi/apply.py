@@ -8,7 +8,7 @@ import numpy as np
 from localization_cues.drfi.folder import in_order
 from localization_cues.drfi.model import load_model
 from localization_cues.drfi.saliency import saliency_map
-from tools.common import atomic_write, load_image_bgr, progress
+from training.common import atomic_write, load_image_bgr, progress
 
 _model = None   # of a worker process: read once, used for all its photos
 

@@ -15,7 +15,7 @@ from localization_cues.drfi.features import FEATURE_NAMES
 from localization_cues.drfi.filters import COUNT, SIZE
 from localization_cues.drfi.forest import Forest
 from localization_cues.drfi.segmentation import Level
-from tools.common import UserError
+from training.common import UserError
 
 MARKER = b"DrfiData\0"
 TERMINAL, INTERIOR = -1, -3

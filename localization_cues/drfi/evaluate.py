@@ -13,7 +13,7 @@ import numpy as np
 
 from localization_cues.drfi.folder import read_mask
 from localization_cues.saliency import read_saliency
-from tools.common import UserError, atomic_write, load_image_bgr, progress
+from training.common import UserError, atomic_write, load_image_bgr, progress
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

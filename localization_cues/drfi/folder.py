@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 import cv2
 import numpy as np
 
-from tools.common import PHOTO_SUFFIXES, UserError, find_image, read_ids
+from training.common import PHOTO_SUFFIXES, UserError, find_image, read_ids
 
 
 def photos_of(folder, id_list=None):

@@ -17,7 +17,7 @@ from localization_cues.drfi.filters import COUNT, SIZE
 from localization_cues.drfi.forest import Forest
 from localization_cues.drfi.pixels import VARIANTS
 from localization_cues.drfi.segmentation import Level
-from tools.common import UserError, atomic_write
+from training.common import UserError, atomic_write
 
 FORMAT = "drfi forest 1"
 FEATURES = "drfi 93 features, revision 1"  # raise the revision when a feature's meaning changes

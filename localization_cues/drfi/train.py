@@ -15,7 +15,7 @@ from localization_cues.drfi.forest import as_single, from_scikit_learn
 from localization_cues.drfi.model import Model
 from localization_cues.drfi.saliency import photo_features, shrunk
 from localization_cues.drfi.segmentation import LEVELS
-from tools.common import UserError, git_commit, load_image_bgr, progress
+from training.common import UserError, git_commit, load_image_bgr, progress
 
 
 @dataclass(frozen=True)

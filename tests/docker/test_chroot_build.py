@@ -9,7 +9,7 @@ from docker import chroot_build, verify_embedded
 from docker.chroot_build import Builder, Tree
 from docker.dockerfile_steps import ignore_rules, read_stages
 from tests.conftest import ROOT
-from tools.common import UserError
+from training.common import UserError
 
 
 def test_sources_are_those_of_the_release(monkeypatch):

@@ -21,8 +21,8 @@ from docker.dockerfile_steps import (
     read_steps,
 )
 from tests.conftest import ROOT
-from tools.common import UserError
 from tools.initweights.source import read_store
+from training.common import UserError
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile*"))

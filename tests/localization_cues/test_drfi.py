@@ -14,7 +14,7 @@ from localization_cues.drfi import evaluate, folder, train
 from localization_cues.drfi.model import load_model
 from localization_cues.drfi.saliency import saliency_map, shrunk
 from localization_cues.saliency import photo_saliency
-from tools.common import UserError
+from training.common import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--levels", "0.8,100,60", "0.8,300,100", "--trees", "12", "--min-leaf", "1", "--workers", "1"]

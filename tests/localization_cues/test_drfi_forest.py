@@ -14,7 +14,7 @@ from localization_cues.drfi.model import Model, load_model, save_model
 from localization_cues.drfi.pixels import pixel_data
 from localization_cues.drfi.saliency import saliency_map
 from localization_cues.drfi.segmentation import Level, segmentations
-from tools.common import UserError
+from training.common import UserError
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from localization_cues import inspect
 from localization_cues.format import save_cues
 from localization_cues.overlay import cue_picture, overlay, pixels_of_cells
-from tools import voc
-from tools.common import UserError
+from training import voc
+from training.common import UserError
 
 # Map 4x5. Image 3: label 1 with two cells, label 2 without, one ground cell. Image 5: class 2 on 3 cells, of which one
 # also carries class 4, no label of it, no ground. Image 8: ground alone.

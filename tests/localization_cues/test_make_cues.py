@@ -9,7 +9,7 @@ import pytest
 from localization_cues import evaluate_cues, make_cues
 from localization_cues.evaluate_cues import mask_at_cells
 from localization_cues.format import load_cues, map_from_cues, save_cues
-from tools.common import UserError, save_label_png
+from training.common import UserError, save_label_png
 
 INPUT = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } } }

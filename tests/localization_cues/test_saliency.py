@@ -6,7 +6,7 @@ import pytest
 
 from localization_cues import saliency
 from localization_cues.saliency import SaliencyOptions, photo_saliency, region_saliency, saliency_map
-from tools.common import UserError
+from training.common import UserError
 
 OPTIONS = SaliencyOptions()
 

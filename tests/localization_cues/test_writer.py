@@ -12,7 +12,7 @@ import pytest
 from localization_cues import convert
 from localization_cues.format import CueError, Cues, load_cues, save_cues
 from localization_cues.writer import CueWriter
-from tools.common import UserError
+from training.common import UserError
 
 SUFFIXES = ("pickle", "npz")
 

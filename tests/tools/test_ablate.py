@@ -9,7 +9,7 @@ from google.protobuf import text_format
 from tests.conftest import ROOT
 from tests.training.nets import one_layer_net
 from tools.ablate import main
-from tools.common import UserError
+from training.common import UserError
 from training.param_str import parse_param_str
 from training.supervision import floored_softmax, grow_seeds
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tools.ablate import main as ablate
-from tools.common import UserError
 from tools.compare import main
+from training.common import UserError
 
 
 def make_run(folder, stage_s, seconds, ablation=None, flags=(), **results):

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tools import evaluate as command
-from tools.common import UserError, save_label_png
 from tools.evaluate import evaluate
 from tools.metrics import Result, confusion_matrix
+from training.common import UserError, save_label_png
 
 GT = np.array([[0, 0, 1, 1],
                [0, 0, 1, 255],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tools import make_dataset, make_lists
-from tools.common import UserError, save_label_png
+from training.common import UserError, save_label_png
 
 LABELS = "a.jpg, cow\nsub/b b.png, sheep, big dog\nc,cow\nd.jpg;sheep;cow\n"
 

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from tools import make_demo_data, make_lists
-from tools.common import UserError, load_image_bgr, load_label_png, read_ids
-from tools.dataset import read_image_labels
 from tools.demo_scenes import CLASSES, VOID, draw_scene
 from tools.metrics import confusion_matrix
+from training.common import UserError, load_image_bgr, load_label_png, read_ids
+from training.dataset import read_image_labels
 
 ARGS = ["--train", "24", "--val", "8", "--seed", "3"]
 

@@ -12,8 +12,8 @@ from prototxts import resnet, vgg16
 from tests.conftest import ROOT
 from tests.tools import torch_nets
 from tools import make_init
-from tools.common import UserError
 from tools.initweights.convert import TORCH_MEAN_RGB, TORCH_STD_RGB, NetInput, decimate, fold_rgb_input
+from training.common import UserError
 
 MEAN_BGR = np.array([104.0, 117.0, 123.0])
 #: what a Caffe net's border of 0 is for torch

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from tools import make_lists, voc
-from tools.common import UserError
+from tools import make_lists
+from training import voc
+from training.common import UserError
 
 XML = "<annotation><filename>{id}.jpg</filename>{objects}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>1</difficult><part><name>head</name></part></object>"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from tools.common import UserError, load_label_png, save_label_png
 from tools.make_sbd import main
+from training.common import UserError, load_label_png, save_label_png
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from tools import evaluate, make_lists, make_voc_sample
-from tools.common import UserError, load_image_bgr, load_label_png, read_ids
-from tools.dataset import read_image_labels
+from training.common import UserError, load_image_bgr, load_label_png, read_ids
+from training.dataset import read_image_labels
 
 
 @pytest.fixture(scope="module")

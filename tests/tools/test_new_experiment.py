@@ -7,7 +7,7 @@ from google.protobuf import text_format
 
 from tests.conftest import ROOT
 from tools import new_experiment
-from tools.common import UserError
+from training.common import UserError
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tools import report
-from tools.common import UserError, save_label_png, write_text
+from training.common import UserError, save_label_png, write_text
 
 
 @pytest.fixture

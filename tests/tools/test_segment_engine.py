@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tools import evaluate, make_lists, make_voc_sample, segment
-from tools.common import UserError
-from tools.voc import MEAN_BGR
+from training.common import UserError
 from training.findcaffe import caffe
+from training.voc import MEAN_BGR
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = """

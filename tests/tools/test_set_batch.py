@@ -6,8 +6,8 @@ import pytest
 from google.protobuf import text_format
 
 from tests.conftest import ROOT
-from tools.common import UserError
 from tools.set_batch import main
+from training.common import UserError
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """tools.stage: a stage runs once, goes on after a kill, and is redone from scratch when its inputs change."""
 
 import json
+import os
 import sys
 
 import pytest
 
-from tools.common import UserError
 from tools.stage import main, run_stage
+from training.common import UserError
 
 APPEND = "import sys; open(sys.argv[1], 'a').write('x')"
 
@@ -40,6 +41,28 @@ def test_changed_input_sets_old_results_aside_and_runs_again(tmp_path):
     append()
     assert (tmp_path / "out").read_text() == "x"
     assert (tmp_path / "stale/s-1/out").read_text() == "x"
+
+
+def test_files_copied_anew_change_nothing_and_another_file_does(tmp_path):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "a.txt").write_text("1")
+    append(reads=("input", "lists"))
+    for path in (tmp_path / "input", folder / "a.txt"):
+        os.utime(path, (1, 1))
+    append(reads=("input", "lists"))
+    assert (tmp_path / "out").read_text() == "x" and not (tmp_path / "stale").exists()
+    (folder / "b.txt").write_text("1")
+    append(reads=("input", "lists"))
+    assert (tmp_path / "stale/s-1/out").exists()
+
+
+def test_large_inputs_are_known_by_size_and_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.stage.HASH_CONTENT_BELOW", 1)
+    append()
+    os.utime(tmp_path / "input", (1, 1))
+    append()
+    assert (tmp_path / "stale/s-1/out").exists()
 
 
 def test_changed_command_runs_again(tmp_path):

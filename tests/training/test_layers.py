@@ -8,7 +8,6 @@ from pylayers.contract import LayerError
 
 from tests.conftest import DATA
 from tests.training.nets import digest, one_layer_net
-from tools.voc import MEAN_BGR
 from training.supervision import (
     balanced_seed_loss,
     constrain_loss,
@@ -18,6 +17,7 @@ from training.supervision import (
     refinement,
     seed_loss,
 )
+from training.voc import MEAN_BGR
 
 THRESHOLDS = "{'th1': 0.6, 'th2': 0.4}"
 

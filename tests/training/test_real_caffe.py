@@ -18,7 +18,7 @@ from google.protobuf import text_format
 from localization_cues.format import save_cues
 from tests.conftest import ROOT
 from tools import make_demo_data, make_lists
-from tools.common import UserError
+from training.common import UserError
 from training.findcaffe import _folder_of_caffe
 
 ITERATIONS = 20

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tools.voc import MEAN_BGR
 from training.supervision import Refinement, network_images_to_8bit, refinement
+from training.voc import MEAN_BGR
 
 
 @pytest.fixture

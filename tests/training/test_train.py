@@ -13,8 +13,8 @@ import pytest
 
 from tests.conftest import PATIENCE, ROOT
 from tests.training.runs import NET, SOLVER, make_run
-from tools.common import UserError
 from training import train
+from training.common import UserError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.common import UserError
+from training.common import UserError
 
 
 @dataclass(frozen=True)

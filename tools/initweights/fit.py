@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tools.common import UserError
 from tools.initweights.convert import decimate, fold_rgb_input, with_eps, without_bias
+from training.common import UserError
 
 
 @dataclass

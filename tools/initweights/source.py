@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.common import UserError
+from training.common import UserError
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 

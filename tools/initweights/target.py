@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from tools import voc
-from tools.common import UserError
 from tools.initweights.convert import NetInput
+from training import voc
+from training.common import UserError
 
 
 @dataclass(frozen=True)

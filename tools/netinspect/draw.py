@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tools.common import UserError, atomic_write, write_text
+from training.common import UserError, atomic_write, write_text
 
 from .layout import Layout
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from caffe.prototxt import PrototxtError, parse_net, parse_solver, read_text
 
-from tools.common import UserError
+from training.common import UserError
 
 _TOKEN = re.compile(r"""(?P<comment>\#[^\n]*) | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
                         | (?P<mark>[{}<>\[\]:,;]) | (?P<word>[^\s{}<>\[\]:,;"'\#]+)""", re.VERBOSE)

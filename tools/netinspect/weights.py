@@ -2,7 +2,7 @@
 
 from caffe.serialization import load_weights
 
-from tools.common import UserError
+from training.common import UserError
 
 from .source import Finding
 

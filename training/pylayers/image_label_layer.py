@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 import caffe
 import numpy as np
 
-from tools.common import UserError, read_lines
-from tools.dataset import read_image_labels
+from training.common import UserError, read_lines
+from training.dataset import read_image_labels
 
 from .contract import LayerError, expect_blobs, read_params, title
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import caffe
 
-from tools.common import UserError
+from training.common import UserError
 
 from .contract import (
     LayerError,

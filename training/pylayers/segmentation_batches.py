@@ -11,7 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from tools.common import UserError, available_cpus, load_image_bgr, load_label_png, read_lines
+from training.common import UserError, available_cpus, load_image_bgr, load_label_png, read_lines
 
 ORDER, PLACE = 0, 1     # streams of random numbers: order of an epoch, choices for one place
 

@@ -10,7 +10,7 @@ from collections import deque
 import numpy as np
 from scipy import ndimage
 
-from tools.voc import MEAN_BGR
+from training.voc import MEAN_BGR
 
 MIN_PROBABILITY = 1e-4            # floor before and after the CRF
 TRAINING_SCALE = 12.0             # scale_factor of the CRF at the feature size (1 at test time)

@@ -2,8 +2,8 @@
 
 import difflib
 
-from tools import voc
-from tools.common import UserError, read_lines
+from training import voc
+from training.common import UserError, read_lines
 
 
 def read_classes(path):

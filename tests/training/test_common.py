@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import common, voc
-from tools.common import UserError
+from training import common, voc
+from training.common import UserError
 
 LABELS = np.array([[0, 1, 2, 255], [3, 4, 20, 254]], np.uint8)
 
