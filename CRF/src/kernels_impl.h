@@ -176,31 +176,34 @@ void move_rows(const RowShape& shape, int count, const float* const* from, const
     }
 }
 
-template <class R, bool kPrefetch>
-inline void blur_pairs(const BlurStream& stream, float* const* all) {
+template <class R, bool kPrefetch, int kLength>
+inline void blur_short(const BlurStream& stream, float* const* all) {
     const typename R::Planes planes(all);
-    const std::int32_t* pairs = stream.pairs;
-    for (std::size_t i = 0; i < stream.pair_count; ++i) {
-        if constexpr (kPrefetch) {
-            prefetch(planes.at[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead]) * R::kWidth);
-            prefetch(planes.at[0] + static_cast<std::size_t>(pairs[2 * i + kBlurLookahead + 1]) * R::kWidth);
+    const std::int32_t* chain = stream.of[kLength];
+    for (std::size_t i = 0; i < stream.count[kLength]; ++i, chain += kLength) {
+        R at[kLength];
+        for (int k = 0; k < kLength; ++k) {
+            if constexpr (kPrefetch) {
+                const std::size_t soon = static_cast<std::size_t>(chain[k + kBlurLookahead - kLength]);
+                prefetch(planes.at[0] + soon * R::kWidth);
+            }
+            at[k] = R::load_vertex(planes, static_cast<std::size_t>(chain[k]));
         }
-        const std::size_t a = static_cast<std::size_t>(pairs[2 * i]),
-                          b = static_cast<std::size_t>(pairs[2 * i + 1]);
-        const R at_a = R::load_vertex(planes, a), at_b = R::load_vertex(planes, b);
-        at_a.plus_half_of(at_b).store_vertex(planes, a);
-        at_b.plus_half_of(at_a).store_vertex(planes, b);
+        for (int k = 0; k < kLength; ++k) {
+            const R sum = k == 0 ? at[1] : k + 1 == kLength ? at[k - 1] : at[k - 1] + at[k + 1];
+            at[k].plus_half_of(sum).store_vertex(planes, static_cast<std::size_t>(chain[k]));
+        }
     }
 }
 
 template <class R, bool kPrefetch>
-inline void blur_chains(const BlurStream& stream, int vertices, float* const* all) {
+inline void blur_longer(const BlurStream& stream, int vertices, float* const* all) {
     const typename R::Planes planes(all);
-    const std::int32_t* chains = stream.chains;
+    const std::int32_t* chains = stream.longer;
     R before = R::zero(), here = before;
     std::size_t at = static_cast<std::size_t>(vertices);
     const std::size_t separator = at;
-    for (std::size_t s = 0; s < stream.chain_length; ++s) {
+    for (std::size_t s = 0; s < stream.longer_size; ++s) {
         if constexpr (kPrefetch) {
             prefetch(planes.at[0] + static_cast<std::size_t>(chains[s + kBlurLookahead]) * R::kWidth);
         }
@@ -216,8 +219,11 @@ inline void blur_chains(const BlurStream& stream, int vertices, float* const* al
 
 template <class R, bool kPrefetch>
 inline void blur_with(const BlurStream& stream, int vertices, float* const* planes) {
-    blur_pairs<R, kPrefetch>(stream, planes);
-    blur_chains<R, kPrefetch>(stream, vertices, planes);
+    static_assert(kShortChain == 4, "the lengths below");
+    blur_short<R, kPrefetch, 2>(stream, planes);
+    blur_short<R, kPrefetch, 3>(stream, planes);
+    blur_short<R, kPrefetch, 4>(stream, planes);
+    blur_longer<R, kPrefetch>(stream, vertices, planes);
 }
 
 void blur(const RowShape& shape, const BlurStream& stream, int vertices, int first, int count,

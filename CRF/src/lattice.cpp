@@ -264,7 +264,32 @@ void Lattice::link(const Keys& keys, const Index& index, const std::uint8_t* ste
     });
 }
 
-// head: `count` vertices with a next; those of them without a previous one, where a chain starts, are left in it.
+// Writes the chains of kLength vertices, of which there is none shorter; the heads of the others are left in
+// `head`.
+template <int kLength>
+std::size_t Lattice::take_chains(const Buffer<std::int32_t>& next, std::int32_t* head, std::size_t count,
+                                 Chains& chains, std::int32_t*& out) {
+    const std::int32_t* const start = out;
+    std::int32_t* to = out;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int32_t first = head[i];
+        std::int32_t v = first;
+        for (int k = 0; k < kLength; ++k) {
+            to[k] = v;
+            if (k + 1 < kLength) v = next[v];
+        }
+        const std::size_t goes_on = 1 + static_cast<std::size_t>(next[v] >> 31);  // 0 where next[v] is none, < 0
+        to += kLength * (1 - goes_on);
+        head[left] = first;
+        left += goes_on;
+    }
+    chains.count[kLength] = static_cast<std::size_t>(to - start) / kLength;
+    out = to;
+    return left;
+}
+
+// head: `count` vertices with a next; used up.
 void Lattice::make_chains(Chains& chains, const Buffer<std::int32_t>& next,
                           const Buffer<std::uint8_t>& has_previous, std::int32_t* head, std::size_t count) const {
     const std::int32_t vertices = vertices_;
@@ -274,35 +299,36 @@ void Lattice::make_chains(Chains& chains, const Buffer<std::int32_t>& next,
         head[heads] = v;
         heads += static_cast<std::size_t>(has_previous[v] == 0);
     }
-    // Each vertex once, a separator behind three of them or more, and a pair that is written but does not count.
-    chains.numbers.resize(static_cast<std::size_t>(vertices) + vertices / 3 + 2 + kBlurLookahead);
+    // Each vertex once, a separator behind each longer chain, and a short one that is written but does not count.
+    chains.numbers.resize(static_cast<std::size_t>(vertices) + vertices / (kShortChain + 1) + kShortChain +
+                          kBlurLookahead);
     std::int32_t* out = chains.numbers.data();
-    std::size_t longer = 0;
+    static_assert(kShortChain == 4, "the lengths below");
+    heads = take_chains<2>(next, head, heads, chains, out);
+    heads = take_chains<3>(next, head, heads, chains, out);
+    heads = take_chains<4>(next, head, heads, chains, out);
+    const std::int32_t* const longer = out;
     for (std::size_t i = 0; i < heads; ++i) {
-        const std::int32_t a = head[i], b = next[a];
-        const std::size_t is_chain = 1 + static_cast<std::size_t>(next[b] >> 31);  // next[b] < 0: a pair
-        out[0] = a;
-        out[1] = b;
-        out += 2 * (1 - is_chain);
-        head[longer] = a;
-        longer += is_chain;
-    }
-    chains.pair_count = static_cast<std::size_t>(out - chains.numbers.data()) / 2;
-    std::int32_t* const first = out;
-    for (std::size_t i = 0; i < longer; ++i) {
         for (std::int32_t v = head[i]; v >= 0; v = next[v]) *out++ = v;
         *out++ = vertices;
     }
-    chains.length = static_cast<std::size_t>(out - first);
+    chains.longer_size = static_cast<std::size_t>(out - longer);
     std::fill_n(out, kBlurLookahead, vertices);
 }
 
 std::vector<BlurStream> Lattice::streams() const {
     std::vector<BlurStream> streams;
     for (const Chains& chains : chains_) {
-        const std::int32_t* start = chains.numbers.data();
-        const std::size_t pairs = 2 * chains.pair_count;
-        streams.push_back({start, chains.pair_count, start + pairs, chains.length});
+        BlurStream stream{};
+        const std::int32_t* at = chains.numbers.data();
+        for (int length = 2; length <= kShortChain; ++length) {
+            stream.of[length] = at;
+            stream.count[length] = chains.count[length];
+            at += length * chains.count[length];
+        }
+        stream.longer = at;
+        stream.longer_size = chains.longer_size;
+        streams.push_back(stream);
     }
     return streams;
 }
@@ -324,7 +350,10 @@ int Lattice::max_tile_borrowed() const {
 
 std::size_t Lattice::blur_steps() const {
     std::size_t steps = 0;
-    for (const Chains& chains : chains_) steps += 2 * chains.pair_count + chains.length;
+    for (const Chains& chains : chains_) {
+        for (int length = 2; length <= kShortChain; ++length) steps += length * chains.count[length];
+        steps += chains.longer_size;
+    }
     return steps;
 }
 

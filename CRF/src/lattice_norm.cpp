@@ -10,20 +10,26 @@ namespace {
 
 // One direction of the blur on single values; see VectorKernels::blur.
 void blur_values(const BlurStream& stream, int vertices, Buffer<float>& values) {
-    for (std::size_t i = 0; i < stream.pair_count; ++i) {
-        float &a = values[stream.pairs[2 * i]], &b = values[stream.pairs[2 * i + 1]];
-        const float at_a = a;
-        a += 0.5f * b;
-        b += 0.5f * at_a;
+    for (int length = 2; length <= kShortChain; ++length) {
+        const std::int32_t *chain = stream.of[length], *end = chain + length * stream.count[length];
+        for (; chain != end; chain += length) {
+            float before = 0, here = values[chain[0]];
+            for (int k = 0; k < length; ++k) {
+                const float ahead = k + 1 < length ? values[chain[k + 1]] : 0.0f;
+                values[chain[k]] = here + 0.5f * (before + ahead);
+                before = here;
+                here = ahead;
+            }
+        }
     }
     float before = 0, here = 0;
     std::int32_t at = vertices;
-    for (std::size_t s = 0; s < stream.chain_length; ++s) {
-        const float ahead = values[stream.chains[s]];
+    for (std::size_t s = 0; s < stream.longer_size; ++s) {
+        const float ahead = values[stream.longer[s]];
         values[at == vertices ? at + 1 : at] = here + 0.5f * (before + ahead);
         before = here;
         here = ahead;
-        at = stream.chains[s];
+        at = stream.longer[s];
     }
 }
 
@@ -69,11 +75,16 @@ bool Lattice::pixels_are_strangers(const std::vector<Tile>& tiles) const {
         }
     }
     for (const BlurStream& stream : streams()) {
-        for (std::size_t i = 0; i < stream.pair_count; ++i) {
-            if (owner[stream.pairs[2 * i]] != owner[stream.pairs[2 * i + 1]]) return false;
+        for (int length = 2; length <= kShortChain; ++length) {
+            const std::int32_t *chain = stream.of[length], *end = chain + length * stream.count[length];
+            for (; chain != end; chain += length) {
+                for (int k = 1; k < length; ++k) {
+                    if (owner[chain[k]] != owner[chain[0]]) return false;
+                }
+            }
         }
-        for (std::size_t s = 1; s < stream.chain_length; ++s) {
-            const std::int32_t a = stream.chains[s - 1], b = stream.chains[s];
+        for (std::size_t s = 1; s < stream.longer_size; ++s) {
+            const std::int32_t a = stream.longer[s - 1], b = stream.longer[s];
             if (a != vertices_ && b != vertices_ && owner[a] != owner[b]) return false;
         }
     }

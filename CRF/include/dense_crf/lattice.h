@@ -70,8 +70,8 @@ class Lattice {
 
   private:
     struct Chains {
-        Buffer<std::int32_t> numbers;            // pairs, then chains, then kBlurLookahead separators
-        std::size_t pair_count = 0, length = 0;  // length: of the chains
+        Buffer<std::int32_t> numbers;  // by length, then the longer ones, then kBlurLookahead separators
+        std::size_t count[kShortChain + 1] = {}, longer_size = 0;  // as in BlurStream
     };
 
     template <class Keys>
@@ -88,6 +88,9 @@ class Lattice {
     void make_chains(Chains& chains, const Buffer<std::int32_t>& next, const Buffer<std::uint8_t>& has_previous,
                      std::int32_t* head, std::size_t count) const;
     void normalize(const std::vector<Tile>& tiles, Normalization normalization, int threads);
+    template <int kLength>
+    static std::size_t take_chains(const Buffer<std::int32_t>& next, std::int32_t* head, std::size_t count,
+                                   Chains& chains, std::int32_t*& out);
     bool pixels_are_strangers(const std::vector<Tile>& tiles) const;
     Buffer<float> filtered_ones(const std::vector<Tile>& tiles, int threads) const;
 

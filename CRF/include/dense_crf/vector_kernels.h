@@ -35,14 +35,16 @@ struct PixelCorners {
     int corners;
 };
 
-// Vertices that are neighbours in one direction. A chain of two is a pair; longer ones stand one after the other,
-// each followed by a separator (the number of vertices). kBlurLookahead more entries may be read.
+// Vertices that are neighbours in one direction: chains of 2 to kShortChain by their length, and longer ones,
+// which stand one after the other, each followed by a separator (the number of vertices). kBlurLookahead more
+// entries may be read.
 inline constexpr std::size_t kBlurLookahead = 32;
+inline constexpr int kShortChain = 4;
 struct BlurStream {
-    const std::int32_t* pairs;
-    std::size_t pair_count;
-    const std::int32_t* chains;
-    std::size_t chain_length;
+    const std::int32_t* of[kShortChain + 1];  // [length]; none of 0 and 1
+    std::size_t count[kShortChain + 1];
+    const std::int32_t* longer;
+    std::size_t longer_size;
 };
 
 struct VectorKernels {
