@@ -24,9 +24,9 @@
 // blur 2.1, softmax with the reading of the next unary 2.2, blocks 1.7; the lattices take 20 of 142 ms in all. A
 // factor of 1.8 is lost: scattered rows miss L1, and the stores of splat wait for each other. At 375 x 500 x 81:
 // 71 MB, 1.1 GB, 120 MB, 330 MB, 15 million; bound 22 ms. At 41 x 41 x 21 the rows are in L2 and stores of 32
-// bytes a cycle bound an update to 0.053 ms (blur 0.027 for 32,000 rows of 96 bytes, splat 0.009, slice 0.005,
-// softmax 0.012); measured 0.103 with blur 0.047, splat 0.019, softmax 0.019, slice 0.011. Building the lattice
-// takes another 0.38 of 1.45 ms.
+// bytes a cycle bound an update to 0.05 ms (blur 0.025 for 29,000 rows of 96 bytes, splat 0.009, slice 0.005,
+// softmax 0.012); measured 0.097 with blur 0.043, splat 0.019, softmax 0.019, slice 0.011. Building the lattice
+// takes another 0.36 of 1.35 ms.
 #pragma once
 
 #include <atomic>
