@@ -19,9 +19,9 @@ from tools.report import ROWS, mean_and_spread, read_run
 from training.common import UserError, atomic_write, git_commit, run_main, write_text
 from training.param_str import parse_param_str
 
-#: heads of the columns of mIoU, by the names of tools.report
 #: flags that say where and when, not how
 PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")
+#: heads of the columns of mIoU, by the names of tools.report
 HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
 
 

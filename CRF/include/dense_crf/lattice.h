@@ -57,7 +57,6 @@ class Lattice {
     int tile_vertices(int tile) const { return static_cast<int>(tile_begin_[tile + 1] - tile_begin_[tile]); }
     std::int32_t tile_fresh(int tile) const { return tile_fresh_[tile]; }
     int max_tile_vertices() const;
-    int max_tile_borrowed() const;  // vertices of a tile that earlier tiles touch as well
 
     // Neighbours of each direction 0..dims. Vertices without one are left out: their blur is the identity.
     std::vector<BlurStream> streams() const;
