@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv from the pinned requirements and builds and installs CRF/ and localization_cues/drfi/native/. Does
+# Makes .venv from the pinned requirements and builds and installs CRF/ and dsrg/saliency/drfi/native/. Does
 # nothing when nothing has changed.
 #
 #   bash setup.sh          what running needs
@@ -57,4 +57,4 @@ build() {  # folder, stamp
   done_with "$2" "$hash"
 }
 build CRF crf.sha256
-build localization_cues/drfi/native segmentation.sha256
+build dsrg/saliency/drfi/native segmentation.sha256

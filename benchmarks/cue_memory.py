@@ -102,7 +102,7 @@ def main(argv=None):
     if args.read:
         read(args.read[0], Path(args.read[1]), args.images)
         return
-    from localization_cues.writer import CueWriter
+    from dsrg.cuefile.writer import CueWriter
 
     with tempfile.TemporaryDirectory() as folder:
         files = {suffix: Path(folder) / f"cues.{suffix}" for suffix in ("npz", "pickle")}

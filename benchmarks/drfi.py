@@ -22,16 +22,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.ensemble import RandomForestRegressor
 
-from localization_cues import saliency
-from localization_cues.drfi import segmentation
-from localization_cues.drfi.features import region_statistics
-from localization_cues.drfi.filters import texture_filters
-from localization_cues.drfi.forest import from_scikit_learn
-from localization_cues.drfi.model import Model
-from localization_cues.drfi.pixels import BINS, pixel_data
-from localization_cues.drfi.saliency import photo_features, saliency_map
-from localization_cues.drfi.segmentation import LEVELS, segmentations
-from training.common import load_image_bgr, write_text
+from dsrg.io.atomic_files import write_text
+from dsrg.io.photos import load_image_bgr
+from dsrg.saliency import background_detection as saliency
+from dsrg.saliency.drfi import segmentation
+from dsrg.saliency.drfi.features import region_statistics
+from dsrg.saliency.drfi.filters import texture_filters
+from dsrg.saliency.drfi.forest import from_scikit_learn
+from dsrg.saliency.drfi.model import Model
+from dsrg.saliency.drfi.photo_map import photo_features, saliency_map
+from dsrg.saliency.drfi.pixels import BINS, pixel_data
+from dsrg.saliency.drfi.segmentation import LEVELS, segmentations
 
 
 def generated_photo(height=300, width=400, patches=65, seed=0):

@@ -21,12 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from tools import multiscale
-from training.common import available_cpus
-from training.supervision import losses
-from training.supervision.refinement import Refinement
-from training.supervision.region_growing import grow_seeds
-from training.voc import MEAN_BGR
+from dsrg.io.voc import MEAN_BGR
+from dsrg.io.workers import available_cpus
+from dsrg.scoring import multiscale
+from dsrg.supervision import losses
+from dsrg.supervision.refinement import Refinement
+from dsrg.supervision.region_growing import grow_seeds
 
 BATCH, CLASSES, MAP, INPUT = 20, 21, 41, 321
 PHOTO = (375, 500)

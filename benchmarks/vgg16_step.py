@@ -27,9 +27,9 @@ MAP = 41
 
 def make_run(work, batch, photos=12):
     """A run folder as run.sh makes it: prototxts (batch changed), data, lists, cues."""
-    from localization_cues.format import save_cues
-    from training.common import read_ids
-    from training.voc import CLASSES
+    from dsrg.cuefile.format import save_cues
+    from dsrg.io.lists import read_ids
+    from dsrg.io.voc import CLASSES
 
     for prototxt in EXPERIMENT.glob("*.prototxt"):
         shutil.copy(prototxt, work)

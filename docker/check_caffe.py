@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dsrg.io.errors import UserError, run_main
 from training.batch_norm import normalises_batches
-from training.common import UserError, run_main
 
 TYPES = ("Convolution", "Pooling", "ReLU", "Dropout", "Eltwise", "Concat", "BatchNorm", "Scale", "InnerProduct",
          "Power", "Flatten", "Input", "ImageData", "Python", "Interp", "SegAccuracy", "SoftmaxWithLoss",

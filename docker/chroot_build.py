@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from docker.dockerfile_steps import context_files, expand, options
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

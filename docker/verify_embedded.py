@@ -15,7 +15,8 @@ from pathlib import Path
 
 from docker.chroot_build import LOG, Builder
 from docker.dockerfile_steps import ignore_rules, read_stages
-from training.common import UserError, git_commit, run_main
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.versions import git_commit
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL_DATA = ".venv/bin/python -m tools.make_demo_data --out work/small --train 16 --val 4"

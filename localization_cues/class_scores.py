@@ -6,7 +6,7 @@ upwards: past layers that leave the order of the scores as it is, to the layer t
 
 from dataclasses import dataclass
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 #: layers that turn scores into other scores of the same classes, or pass values on
 PASSING = ("Sigmoid", "Softmax", "Flatten", "Reshape", "Dropout", "Split")

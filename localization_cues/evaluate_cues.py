@@ -13,12 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from localization_cues.format import CueError, load_cues, map_from_cues
-from localization_cues.inputs import read_input_list, size_of_map
-from tools.metrics import Result, confusion_matrix
-from training import voc
-from training.common import UserError, git_commit, load_label_png, progress, run_main, write_text
-from training.dataset import read_classes
+from dsrg.cuefile.format import CueError, load_cues, map_from_cues
+from dsrg.cuefile.map_size import size_of_map
+from dsrg.io import voc
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_input_list
+from dsrg.io.progress_bar import progress
+from dsrg.io.versions import git_commit
+from dsrg.scoring.metrics import Result, confusion_matrix
 
 
 def parse_args(argv):

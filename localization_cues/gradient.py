@@ -8,10 +8,10 @@ salient as the largest absolute gradient among its channels, cleaned by a 3x3 me
 import numpy as np
 from scipy import ndimage
 
+from dsrg.io.errors import UserError
+from dsrg.scoring.multiscale import to_input, zoom_linear
+from dsrg.scoring.score_net import ScoreNet
 from localization_cues.class_scores import producer, score_layer
-from tools.multiscale import to_input, zoom_linear
-from tools.score_net import ScoreNet
-from training.common import UserError
 
 BLOB = "conv4_1"  # SEC's, 512 channels of 41x41
 

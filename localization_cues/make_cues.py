@@ -14,18 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from localization_cues.background import Evidence, background_cells, parse_rule
+from dsrg.cuefile.format import PICKLE_SUFFIXES, cues_from_map
+from dsrg.cuefile.writer import CueWriter
+from dsrg.io import voc
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.photo_lists import labels_of, read_photos
+from dsrg.io.photos import load_image_bgr
+from dsrg.io.progress_bar import progress
+from dsrg.io.versions import git_commit
+from dsrg.io.workers import available_cpus
+from dsrg.scoring.score_net import open_net
+from localization_cues.background_rules import Evidence, background_cells, parse_rule
 from localization_cues.cam import CamNet
-from localization_cues.evidence import SaliencySource
-from localization_cues.format import PICKLE_SUFFIXES, cues_from_map
 from localization_cues.gradient import BLOB, GradientNet
-from localization_cues.inputs import labels_of, read_photos
 from localization_cues.merge import OVERLAP_RULES, merge
-from localization_cues.writer import CueWriter
-from tools.score_net import open_net
-from training import voc
-from training.common import UserError, available_cpus, git_commit, load_image_bgr, progress, run_main, write_text
-from training.machine import add_flags
+from localization_cues.saliency_source import SaliencySource
+from training.device_flags import add_flags
 
 
 def parse_args(argv):
@@ -107,9 +112,12 @@ def main(argv=None):
     args = parse_args(argv)
     photos = read_photos(args.list, args.images)
     labels = labels_of(photos, args.labels)
-    caffe_net = open_net(args.net, args.weights, args.device, args.precision, backward="gradient" in needed(args))
+    from training.findcaffe import caffe  # not before the arguments are known to be good
+
+    caffe_net = open_net(caffe, args.net, args.weights, args.device, args.precision,
+                         backward="gradient" in needed(args))
     net = CamNet(caffe_net, args.maps_blob, args.classifier, args.features_blob)
-    gradients = gradient_net(caffe_net, args)
+    gradients = gradient_net(caffe, caffe_net, args)
     cue_size = tuple(args.size or map_size(net))
     with CueWriter(args.out) as writer:
         merged = progress(make(net, gradients, photos, labels, cue_size, args), "cues", len(photos))
@@ -127,12 +135,13 @@ def needed(args):
     return {rule.needs for rule in [*args.background, *([args.gate] if args.gate else [])]}
 
 
-def gradient_net(caffe_net, args):
+def gradient_net(caffe, caffe_net, args):
     """The GradientNet of rule sec-gradient, by default on the classifier of the class maps; None when not asked for."""
     if "gradient" not in needed(args):
         return None
     if args.background_net:
-        caffe_net = open_net(args.background_net, args.background_weights, args.device, args.precision, backward=True)
+        caffe_net = open_net(caffe, args.background_net, args.background_weights, args.device, args.precision,
+                             backward=True)
     return GradientNet(caffe_net, args.background_blob)
 
 

@@ -20,7 +20,7 @@ SIZES = ((60, 80), (80, 60), (49, 66))
 def project(tmp_path):
     """A copy of what running needs, sharing the virtual environment; photos and labels.csv beside it."""
     copy = tmp_path / "project"
-    for name in ("engine", "training", "tools", "localization_cues", "prototxts", "CRF"):
+    for name in ("engine", "dsrg", "training", "tools", "localization_cues", "prototxts", "CRF"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
     for name in ("run.sh", "setup.sh", "requirements.txt"):
         shutil.copy(ROOT / name, copy)
@@ -62,7 +62,7 @@ def test_from_photos_and_labels_to_a_trained_model(project):
               MAX_ITER="2")
     folder = project / "work" / "mine"
     assert (folder / "models/s_iter_2.caffemodel").exists()
-    out = run(project, *python, "localization_cues.inspect", "work/mine/cues/localization_cues.pickle", "--list",
+    out = run(project, *python, "localization_cues.inspect_cues", "work/mine/cues/localization_cues.pickle", "--list",
               "work/mine/lists/input_list.txt", "--classes", "work/mine/lists/classes.txt", "--images",
               "work/mine/data/JPEGImages", "--draw", "work/mine/overlays")
     assert "6 images numbered 0 to 5, map 9x9" in out and "no images have a label without a cue" in out

@@ -19,8 +19,9 @@ from pathlib import Path
 import yaml
 from google.protobuf import json_format, text_format
 
-from training.common import UserError, run_main, write_text
-from training.param_str import parse_param_str
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.param_str import parse_param_str
 
 
 def read_ablation(path):

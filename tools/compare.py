@@ -15,9 +15,11 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.param_str import parse_param_str
+from dsrg.io.versions import git_commit
 from tools.report import ROWS, mean_and_spread, read_run
-from training.common import UserError, atomic_write, git_commit, run_main, write_text
-from training.param_str import parse_param_str
 
 #: flags that say where and when, not how
 PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")

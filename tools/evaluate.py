@@ -14,18 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.metrics import Result, confusion_matrix
-from training.common import (
-    UserError,
-    available_cpus,
-    git_commit,
-    load_label_png,
-    progress,
-    read_ids,
-    run_main,
-    write_text,
-)
-from training.dataset import read_classes
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_ids
+from dsrg.io.progress_bar import progress
+from dsrg.io.versions import git_commit
+from dsrg.io.workers import available_cpus
+from dsrg.scoring.metrics import Result, confusion_matrix
 
 
 def parse_args(argv):

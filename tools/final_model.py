@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from training.common import UserError, run_main
+from dsrg.io.errors import UserError, run_main
 
 
 def final_model(path, param, max_iter=None):

@@ -13,16 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training import voc
-from training.common import (
-    UserError,
-    available_cpus,
-    load_label_png,
-    progress,
-    read_lines,
-    run_main,
-    save_label_png,
-)
+from dsrg.io import voc
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.lists import read_lines
+from dsrg.io.progress_bar import progress
+from dsrg.io.workers import available_cpus
 
 
 def parse_args(argv):

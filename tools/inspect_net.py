@@ -16,7 +16,7 @@ import re
 import sys
 from pathlib import Path
 
-from training.common import UserError, run_main
+from dsrg.io.errors import UserError, run_main
 from training.findcaffe import find_caffe
 
 
@@ -50,9 +50,9 @@ def _shape(text):
 def main(argv=None):
     args = parse_args(argv)
     _find_engine()
-    from tools.netinspect.checks import State
-    from tools.netinspect.cost import rows
-    from tools.netinspect.source import Source
+    from dsrg.netinspect.checks import State
+    from dsrg.netinspect.cost import rows
+    from dsrg.netinspect.prototxt_source import Source
 
     source = Source(args.net)
     if args.diff:
@@ -65,11 +65,11 @@ def main(argv=None):
     if state is not None and state.shapes is not None:
         check_inputs(states.values(), dict(args.input))
         if args.weights:
-            from tools.netinspect.weights import compare
+            from dsrg.netinspect.weight_shapes import compare
             findings += compare(state, args.weights)
         print("\n".join(table(rows(state))))
         if args.draw:
-            from tools.netinspect.draw import draw
+            from dsrg.netinspect.net_drawing import draw
             draw(state, args.draw)
     sys.stdout.flush()
     findings = sorted(set(findings))
@@ -86,7 +86,7 @@ def _find_engine():
 
 
 def default_phase(source):
-    from tools.netinspect.checks import is_loss
+    from dsrg.netinspect.checks import is_loss
     return "train" if any(is_loss(layer) for layer in source.net.layer) else "test"
 
 
@@ -102,7 +102,7 @@ def check_inputs(states, inputs):
 
 def table(rows):
     """Lines of the table of Rows, with the sums."""
-    from tools.netinspect.cost import readable
+    from dsrg.netinspect.cost import readable
     cells = [("line", "layer", "type", "tops", "params", "mult-adds", "memory")]
     for row in rows:
         tops = ", ".join(f"{name} {'x'.join(map(str, shape)) or '1'}" for name, shape in row.tops)
@@ -123,7 +123,7 @@ def table(rows):
 
 
 def _diff(old, new):
-    from tools.netinspect.diff import differences
+    from dsrg.netinspect.net_differences import differences
     for source in (old, new):
         if source.findings:
             first = source.findings[0]

@@ -19,10 +19,13 @@ from pathlib import Path
 import ijson
 import numpy as np
 
-from tools.coco import class_map
-from tools.coco_masks import region_counts, region_mask, run_lengths
-from training import voc
-from training.common import UserError, progress, run_main, save_label_png, write_text
+from dsrg.datasets.coco_classes import class_map
+from dsrg.datasets.coco_masks import region_counts, region_mask, run_lengths
+from dsrg.io import voc
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import save_label_png
+from dsrg.io.progress_bar import progress
 
 SETS = ("train", "val")
 RECORD = "made-from.json"

@@ -20,19 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from training.common import (
-    PHOTO_SUFFIXES,
-    UserError,
-    load_image_bgr,
-    load_label_png,
-    progress,
-    read_ids,
-    read_lines,
-    run_main,
-    write_text,
-)
-from training.dataset import class_index, read_classes
-from training.voc import IGNORE_LABEL
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import class_index, read_classes
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_ids, read_lines
+from dsrg.io.photos import PHOTO_SUFFIXES, load_image_bgr
+from dsrg.io.progress_bar import progress
+from dsrg.io.voc import IGNORE_LABEL
 
 
 def parse_args(argv):

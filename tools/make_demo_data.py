@@ -3,7 +3,7 @@
     python -m tools.make_demo_data --out work/demo-data --seed 0
 
 Photos of textured creatures of six classes on textured grounds, each with its class written mostly on its head, so
-that image-level labels show a part and growing has to find the whole; tools/demo_scenes.py tells the rules. The
+that image-level labels show a part and growing has to find the whole; dsrg/datasets/demo_scenes.py tells the rules. The
 same seed makes the same bytes. The folder appears whole or not at all: it is written beside and renamed.
 """
 
@@ -14,8 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.demo_scenes import CLASSES, VOID, draw_scene
-from training.common import UserError, progress, run_main, save_label_png
+from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import save_label_png
+from dsrg.io.progress_bar import progress
 
 SHAPES = ((128, 160), (160, 128), (120, 160), (144, 144))   # heights and widths of the photos
 SPLITS = ("train", "val")

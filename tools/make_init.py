@@ -14,11 +14,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from tools.initweights.architectures import ARCHITECTURES, ResNet, recognise
-from tools.initweights.fit import fit
-from tools.initweights.source import read_store
-from tools.initweights.target import read_target
-from training.common import UserError, run_main
+from dsrg.initweights.architectures import ARCHITECTURES, ResNet, recognise
+from dsrg.initweights.fit import fit
+from dsrg.initweights.target_net import read_target
+from dsrg.initweights.weight_files import read_store
+from dsrg.io.errors import UserError, run_main
 from training.findcaffe import find_caffe
 
 

@@ -16,11 +16,14 @@ import os
 import sys
 from pathlib import Path, PurePosixPath
 
-from localization_cues.inputs import read_input_list
-from tools.annotations import labels_from_annotations
-from training import voc
-from training.common import PHOTO_SUFFIXES, UserError, read_ids, run_main, write_text
-from training.dataset import read_classes, read_image_labels
+from dsrg.datasets.voc_annotations import labels_from_annotations
+from dsrg.io import voc
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_labels import read_image_labels
+from dsrg.io.lists import read_ids, read_input_list
+from dsrg.io.photos import PHOTO_SUFFIXES
 
 SETS = Path("ImageSets", "Segmentation")
 # VOC's train.txt has 1464 images; with those of SBD, the 10582 of the paper, the list is named as it likes.

@@ -14,8 +14,12 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from training.common import UserError, load_label_png, progress, read_ids, run_main, save_label_png, write_text
-from training.voc import CLASSES
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.lists import read_ids
+from dsrg.io.progress_bar import progress
+from dsrg.io.voc import CLASSES
 
 SETS = Path("ImageSets", "Segmentation")
 OUT = "SegmentationClassAug"

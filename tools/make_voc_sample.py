@@ -15,8 +15,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from training import voc
-from training.common import UserError, atomic_write, progress, run_main, save_label_png, write_text
+from dsrg.io import voc
+from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.label_png import save_label_png
+from dsrg.io.progress_bar import progress
 
 OUTLINES = ("ellipse", "box", "diamond", "bar")  # with five colours: 20 classes
 COLOURS_BGR = ((40, 60, 220), (60, 190, 60), (220, 110, 40), (40, 200, 230), (200, 60, 190))

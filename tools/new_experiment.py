@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.common import PHOTO_SUFFIXES, UserError, run_main, write_text
-from training.dataset import read_classes
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.photos import PHOTO_SUFFIXES
 from training.findcaffe import find_caffe
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"

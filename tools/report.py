@@ -12,8 +12,10 @@ import json
 import statistics
 from pathlib import Path
 
-from tools.montage import draw_montage
-from training.common import UserError, git_commit, run_main, write_text
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.versions import git_commit
+from dsrg.report.montage import draw_montage
 
 #: (name of results/<name>.json, what the row says, on which photos)
 ROWS = (

@@ -16,24 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.multiscale import CRF_SCALE, fuse_scores, label_map
-from tools.photo_pipeline import score_photos
-from tools.score_net import ScoreNet, open_net
-from training import voc
-from training.common import (
-    UserError,
-    atomic_write,
-    available_cpus,
-    find_image,
-    git_commit,
-    progress,
-    read_ids,
-    run_main,
-    save_label_png,
-    write_text,
-)
-from training.dataset import read_image_labels
-from training.machine import add_flags
+from dsrg.io import voc
+from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_labels import read_image_labels
+from dsrg.io.label_png import save_label_png
+from dsrg.io.lists import read_ids
+from dsrg.io.photos import find_image
+from dsrg.io.progress_bar import progress
+from dsrg.io.versions import git_commit
+from dsrg.io.workers import available_cpus
+from dsrg.scoring.multiscale import CRF_SCALE, fuse_scores, label_map
+from dsrg.scoring.photo_pipeline import score_photos
+from dsrg.scoring.score_net import ScoreNet, open_net
+from training.device_flags import add_flags
 
 SIZES = (241, 321, 401)  # squares of the original's test-ms.py
 
@@ -92,7 +88,9 @@ def main(argv=None):
         print(f"{args.out}: all {len(ids)} label maps are there")
         return
     photos = {image_id: find_image(args.images, image_id) for image_id in todo}
-    net = ScoreNet(open_net(args.net, args.weights, args.device, args.precision), args.output_blob)
+    from training.findcaffe import caffe  # not before the photos are known to be there
+
+    net = ScoreNet(open_net(caffe, args.net, args.weights, args.device, args.precision), args.output_blob)
 
     def finish(image_id, image_bgr, maps):
         classes = allowed_classes(image_id, labels, len(maps[0])) if labels else None

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from training.common import UserError, run_main, write_text
-from training.param_str import parse_param_str
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError, run_main
+from dsrg.io.param_str import parse_param_str
 
 
 def set_batch(net, batch):

@@ -19,7 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-from training.common import UserError, atomic_write, run_main
+from dsrg.io.atomic_files import atomic_write
+from dsrg.io.errors import UserError, run_main
 
 #: files, and folders, above this size are known by sizes and times of change instead of content
 HASH_CONTENT_BELOW = 64 << 20

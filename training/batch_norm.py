@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf import text_format
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 NET = """
 layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 2 } } }

@@ -14,7 +14,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE_FOLDER = ROOT / "engine"

@@ -11,8 +11,9 @@ import yaml
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from training.common import UserError, write_text
-from training.param_str import parse_param_str
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
 
 MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")
 

@@ -19,13 +19,14 @@ import time
 
 import numpy as np
 
-from training import batch_norm, several
-from training.common import UserError, run_main
-from training.machine import add_flags, use_machine
-from training.progress import LossLog, Progress
+from dsrg.caffe_device import use_machine
+from dsrg.io.errors import UserError, run_main
+from training import batch_norm, multi_gpu
+from training.device_flags import add_flags
+from training.initial_weights import copy_weights
+from training.loss_log import LossLog, Progress
+from training.multi_gpu import is_root
 from training.run_files import resolve
-from training.several import is_root
-from training.weights import copy_weights
 
 OUR_PACKAGES = ("caffe", "krahenbuhl2013", "localization_cues", "pylayers", "tools", "training")
 
@@ -58,11 +59,11 @@ def main(argv=None):
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
         return 0
-    status = several.relaunch(caffe, args.device, run.solver.random_seed)
+    status = multi_gpu.relaunch(caffe, args.device, run.solver.random_seed)
     if status is not None:
         return status
     use_machine(caffe, args.device, args.precision)
-    several.announce(caffe)
+    multi_gpu.announce(caffe)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
     try:
         return _train(caffe, caffe_pb2, run, args)
@@ -100,7 +101,7 @@ def _train(caffe, caffe_pb2, run, args):
     elif args.weights:
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
             _tell(line)
-    nccl = several.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
+    nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
     log = LossLog(args.log, solver.iter) if args.log and is_root() else None
     try:
         return _steps(solver, run, log, args)

@@ -8,8 +8,8 @@ import pytest
 from docker import chroot_build, verify_embedded
 from docker.chroot_build import Builder, Tree
 from docker.dockerfile_steps import ignore_rules, read_stages
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
-from training.common import UserError
 
 
 def test_sources_are_those_of_the_release(monkeypatch):

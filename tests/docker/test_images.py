@@ -20,9 +20,9 @@ from docker.dockerfile_steps import (
     read_stages,
     read_steps,
 )
+from dsrg.initweights.weight_files import read_store
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
-from tools.initweights.source import read_store
-from training.common import UserError
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile*"))
@@ -152,7 +152,7 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "docker/requirements-caffe.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for package in ("CRF", "localization_cues/drfi/native"):
+    for package in ("CRF", "dsrg/saliency/drfi/native"):
         (tmp_path / package).mkdir(parents=True)
         (tmp_path / package / "pyproject.toml").write_text("")
     python = tmp_path / ".venv/bin/python"
@@ -197,11 +197,11 @@ def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored)
 
 def test_nothing_but_the_engine_needs_torch():
     """ENGINE=caffe installs none; make_init, which reads PyTorch's files too, says so."""
-    folders = ("tools", "training", "localization_cues", "docker", "CRF/python")
+    folders = ("dsrg", "tools", "training", "localization_cues", "docker", "CRF/python")
     found = [str(path.relative_to(ROOT)) for folder in folders
              for path in (ROOT / folder).rglob("*.py")
              if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)]
-    assert found == ["tools/initweights/source.py"]
+    assert found == ["dsrg/initweights/weight_files.py"]
 
 
 def test_weights_of_pytorch_without_torch(tmp_path, monkeypatch):

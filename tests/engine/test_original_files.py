@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from localization_cues.format import save_cues
+from dsrg.cuefile.format import save_cues
 from tests.engine.nets import build, write
 
 # The habits of those files: single and double quotes, legacy inputs, a colon before a brace, learning rates one a

@@ -95,8 +95,8 @@ def train_fully():
 
 
 def refuse_a_loss_that_is_not_finite():
+    from dsrg.io.errors import UserError
     from training import train
-    from training.common import UserError
 
     Path("wild.prototxt").write_text(SOLVER.replace("base_lr: 0.0005", "base_lr: 1e30").replace("tiny", "wild"))
     try:

@@ -104,7 +104,7 @@ def test_cues_have_the_photos_orientation(net, tmp_path, weights):
     image = np.zeros((5, 5, 3), np.uint8)
     image[4, 0, 0] = 255
     cv2.imwrite(str(tmp_path / "p.png"), image)
-    from training.common import load_image_bgr
+    from dsrg.io.photos import load_image_bgr
 
     maps = net.image_maps(load_image_bgr(tmp_path / "p.png"), [1], [(5, 5)], (5, 5), False, (0, 0, 0))
     assert np.unravel_index(maps[0].argmax(), (5, 5)) == (4, 0)

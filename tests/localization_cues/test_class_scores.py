@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from dsrg.io.errors import UserError
 from localization_cues.cam import CamNet
 from localization_cues.class_scores import CamSource, find_cam, score_layer
 from tests.conftest import ROOT
-from training.common import UserError
 
 INPUT = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 6 input_dim: 6\n'   # the old way, as in SEC's files
 FEATURES = """

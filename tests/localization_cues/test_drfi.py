@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from localization_cues.drfi import __main__ as drfi
-from localization_cues.drfi import evaluate, folder, train
-from localization_cues.drfi.model import load_model
-from localization_cues.drfi.saliency import saliency_map, shrunk
-from localization_cues.saliency import photo_saliency
-from training.common import UserError
+from dsrg.io.errors import UserError
+from dsrg.io.workers import in_order
+from dsrg.saliency.background_detection import photo_saliency
+from dsrg.saliency.drfi import forest_training as train
+from dsrg.saliency.drfi import map_quality as evaluate
+from dsrg.saliency.drfi import photo_folder as folder
+from dsrg.saliency.drfi.model import load_model
+from dsrg.saliency.drfi.photo_map import saliency_map, shrunk
+from localization_cues import drfi
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--levels", "0.8,100,60", "0.8,300,100", "--trees", "12", "--min-leaf", "1", "--workers", "1"]
@@ -128,7 +131,7 @@ def test_processes_give_the_same_maps_in_order(data, tmp_path):
 def test_few_results_wait_at_a_time():
     """Jobs are drawn as results are taken, so a folder of any length needs the same memory."""
     drawn = []
-    results = folder.in_order(abs, (drawn.append(n) or -n for n in range(100)), 2)
+    results = in_order(abs, (drawn.append(n) or -n for n in range(100)), 2)
     assert next(results) == 0 and len(drawn) <= 10
     assert list(results) == list(range(1, 100))
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from dsrg.cuefile.format import load_cues
+from dsrg.io.errors import UserError
+from dsrg.scoring.score_net import forced_backward
 from localization_cues import make_cues
-from localization_cues.format import load_cues
 from localization_cues.gradient import GradientNet
-from tools.score_net import forced_backward
-from training.common import UserError
 
 HEAD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 6 dim: 6 } } }

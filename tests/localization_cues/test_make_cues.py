@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from dsrg.cuefile.format import load_cues, map_from_cues, save_cues
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
 from localization_cues import evaluate_cues, make_cues
 from localization_cues.evaluate_cues import mask_at_cells
-from localization_cues.format import load_cues, map_from_cues, save_cues
-from training.common import UserError, save_label_png
 
 INPUT = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } } }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from localization_cues.background import RULES, Evidence, background_cells, parse_rule
+from localization_cues.background_rules import RULES, Evidence, background_cells, parse_rule
 from localization_cues.merge import merge, relative_maps
 
 NOTHING = np.zeros((4, 5), bool)

@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 from google.protobuf import text_format
 
+from dsrg.datasets.demo_scenes import CLASSES
 from tests.conftest import ROOT
-from tools.demo_scenes import CLASSES
 
 FOLDER = ROOT / "prototxts" / "demo"
 MAP = (33, 33)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from dsrg.io.param_str import parse_param_str
 from localization_cues import make_cues
 from localization_cues.cam import CamNet
 from tests.conftest import ROOT
-from training.param_str import parse_param_str
 
 FOLDER = ROOT / "prototxts"
 

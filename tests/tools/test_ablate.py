@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
+from dsrg.supervision import floored_softmax, grow_seeds
 from tests.conftest import ROOT
 from tests.training.nets import one_layer_net
 from tools.ablate import main
-from training.common import UserError
-from training.param_str import parse_param_str
-from training.supervision import floored_softmax, grow_seeds
 
 ABLATIONS = ROOT / "prototxts" / "ablations"
 

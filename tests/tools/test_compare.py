@@ -6,10 +6,10 @@ import shutil
 import cv2
 import pytest
 
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
 from tools.ablate import main as ablate
 from tools.compare import main
-from training.common import UserError
 
 
 def make_run(folder, stage_s, seconds, ablation=None, flags=(), **results):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
+from dsrg.scoring.metrics import Result, confusion_matrix
 from tools import evaluate as command
 from tools.evaluate import evaluate
-from tools.metrics import Result, confusion_matrix
-from training.common import UserError, save_label_png
 
 GT = np.array([[0, 0, 1, 1],
                [0, 0, 1, 255],

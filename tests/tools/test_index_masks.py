@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.io import voc
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png, save_label_png
 from tools import index_masks
-from training import voc
-from training.common import UserError, load_label_png, save_label_png
 
 LABELS = np.array([[0, 1, 20], [255, 15, 1]], np.uint8)
 

@@ -8,14 +8,14 @@ import pytest
 from caffe.prototxt import parse_net
 from torch.utils.flop_counter import FlopCounterMode
 
+from dsrg.io.errors import UserError
+from dsrg.netinspect.checks import State
+from dsrg.netinspect.cost import readable, rows
+from dsrg.netinspect.graph_layout import Layout
+from dsrg.netinspect.net_differences import differences
+from dsrg.netinspect.prototxt_source import Source, without_field
 from tests.conftest import ROOT
 from tools.inspect_net import main
-from tools.netinspect.checks import State
-from tools.netinspect.cost import readable, rows
-from tools.netinspect.diff import differences
-from tools.netinspect.layout import Layout
-from tools.netinspect.source import Source, without_field
-from training.common import UserError
 
 VGG16 = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"]
 INPUT = 'layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 dim: 9 dim: 7 } } }\n'

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from dsrg.datasets.coco_classes import CATEGORIES, class_map
+from dsrg.datasets.coco_masks import region_counts, region_mask, run_lengths
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png
 from tools import make_lists
-from tools.coco import CATEGORIES, class_map
-from tools.coco_masks import region_counts, region_mask, run_lengths
 from tools.make_coco import main
-from training.common import UserError, load_label_png
 
 
 def box(x0, y0, x1, y1):

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
 from tools import make_dataset, make_lists
-from training.common import UserError, save_label_png
 
 LABELS = "a.jpg, cow\nsub/b b.png, sheep, big dog\nc,cow\nd.jpg;sheep;cow\n"
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
+from dsrg.io.errors import UserError
+from dsrg.io.image_labels import read_image_labels
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_ids
+from dsrg.io.photos import load_image_bgr
+from dsrg.scoring.metrics import confusion_matrix
 from tools import make_demo_data, make_lists
-from tools.demo_scenes import CLASSES, VOID, draw_scene
-from tools.metrics import confusion_matrix
-from training.common import UserError, load_image_bgr, load_label_png, read_ids
-from training.dataset import read_image_labels
 
 ARGS = ["--train", "24", "--val", "8", "--seed", "3"]
 

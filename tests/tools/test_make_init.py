@@ -8,12 +8,12 @@ from caffe import layers as L
 from caffe import serialization
 from safetensors.torch import save_file
 
+from dsrg.initweights.weight_arithmetic import TORCH_MEAN_RGB, TORCH_STD_RGB, NetInput, decimate, fold_rgb_input
+from dsrg.io.errors import UserError
 from prototxts import resnet, vgg16
 from tests.conftest import ROOT
 from tests.tools import torch_nets
 from tools import make_init
-from tools.initweights.convert import TORCH_MEAN_RGB, TORCH_STD_RGB, NetInput, decimate, fold_rgb_input
-from training.common import UserError
 
 MEAN_BGR = np.array([104.0, 117.0, 123.0])
 #: what a Caffe net's border of 0 is for torch
@@ -174,10 +174,10 @@ def test_the_projects_vgg16_from_the_classification_net(folder, name, capsys):
               for n, (k, s) in enumerate(full.items())}
     arrays["fc6"] = [np.broadcast_to(np.float32(0.5), (4096, 25088)), np.arange(4096, dtype=np.float32)]
     arrays["fc7"] = [np.broadcast_to(np.float32(0.25), (4096, 4096)), np.arange(4096, dtype=np.float32)]
-    from tools.initweights.architectures import Vgg16
-    from tools.initweights.fit import fit
-    from tools.initweights.source import Store
-    from tools.initweights.target import read_target
+    from dsrg.initweights.architectures import Vgg16
+    from dsrg.initweights.fit import fit
+    from dsrg.initweights.target_net import read_target
+    from dsrg.initweights.weight_files import Store
 
     layers, net_input = read_target(ROOT / "prototxts" / f"{name}.prototxt")
     assert net_input.mean_bgr == (104, 117, 123)
@@ -349,7 +349,7 @@ def test_nets_that_do_not_fit(folder, vgg, old, new, message):
 
 
 def test_the_mean_may_stand_in_a_python_layers_param_str(folder):
-    from tools.initweights.target import read_target
+    from dsrg.initweights.target_net import read_target
 
     text = (ROOT / "prototxts/demo/train-f.prototxt").read_text()
     (folder / "net.prototxt").write_text(text.replace("'mean': (104, 117, 123)", "'mean': (1, 2.5, 3)"))

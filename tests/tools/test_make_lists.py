@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from dsrg.io import voc
+from dsrg.io.errors import UserError
 from tools import make_lists
-from training import voc
-from training.common import UserError
 
 XML = "<annotation><filename>{id}.jpg</filename>{objects}</annotation>"
 OBJECT = "<object><name>{}</name><difficult>1</difficult><part><name>head</name></part></object>"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png, save_label_png
 from tools.make_sbd import main
-from training.common import UserError, load_label_png, save_label_png
 
 
 @pytest.fixture

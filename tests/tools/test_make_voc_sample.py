@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.io.errors import UserError
+from dsrg.io.image_labels import read_image_labels
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_ids
+from dsrg.io.photos import load_image_bgr
 from tools import evaluate, make_lists, make_voc_sample
-from training.common import UserError, load_image_bgr, load_label_png, read_ids
-from training.dataset import read_image_labels
 
 
 @pytest.fixture(scope="module")

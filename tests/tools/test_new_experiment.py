@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
 from tools import new_experiment
-from training.common import UserError
 
 
 @pytest.fixture

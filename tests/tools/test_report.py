@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
 from tools import report
-from training.common import UserError, save_label_png, write_text
 
 
 @pytest.fixture

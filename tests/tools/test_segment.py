@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tools import photo_pipeline, segment
-from tools.multiscale import fuse_scores, input_shapes, to_input
-from tools.score_net import ScoreNet, open_net
-from training.common import UserError, load_label_png, save_label_png
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.scoring import photo_pipeline
+from dsrg.scoring.multiscale import fuse_scores, input_shapes, to_input
+from dsrg.scoring.score_net import ScoreNet, open_net
+from tools import segment
 
 COLOURS_BGR = [(30, 30, 30), (40, 40, 220), (220, 60, 40)]  # background, class 1 red, class 2 blue
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsrg.io.errors import UserError
+from dsrg.io.voc import MEAN_BGR
 from tools import evaluate, make_lists, make_voc_sample, segment
-from training.common import UserError
 from training.findcaffe import caffe
-from training.voc import MEAN_BGR
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = """

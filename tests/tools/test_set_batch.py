@@ -5,9 +5,9 @@ import shutil
 import pytest
 from google.protobuf import text_format
 
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
 from tools.set_batch import main
-from training.common import UserError
 
 
 @pytest.fixture(scope="module")

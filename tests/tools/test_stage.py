@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from dsrg.io.errors import UserError
 from tools.stage import main, run_stage
-from training.common import UserError
 
 APPEND = "import sys; open(sys.argv[1], 'a').write('x')"
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from localization_cues.format import save_cues
+from dsrg.cuefile.format import save_cues
 
 NET = """
 layer { name: "photos" type: "ImageData" top: "photos" top: "ids"

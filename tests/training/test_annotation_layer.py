@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pylayers.contract import LayerError
 
-from localization_cues.format import save_cues
+from dsrg.cuefile.format import save_cues
 from tests.training.nets import digest, one_layer_net
 
 TOPS = ("labels", "cues", "images")

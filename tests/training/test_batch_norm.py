@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
+from dsrg.io.errors import UserError
 from training import batch_norm
-from training.common import UserError
 
 LEARNING = 'layer { name: "bn1" type: "BatchNorm" } layer { name: "bn2" type: "BatchNorm" }'
 FIXED = 'layer { name: "bn" type: "BatchNorm" batch_norm_param { use_global_stats: true } }'

@@ -26,7 +26,7 @@ def real(tmp_path):
 
 def find(path=(), **variables):
     """Import caffe through findcaffe; (status, file of the module or last line of the error, announcement)."""
-    code = ("from training.common import UserError, run_main\n"
+    code = ("from dsrg.io.errors import UserError, run_main\n"
             "def main(argv):\n    from training.findcaffe import caffe\n    print(caffe.__file__)\n"
             "run_main(main)")
     environment = {k: v for k, v in os.environ.items() if k not in ("ENGINE", "CAFFE_ROOT")}

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from pylayers.contract import LayerError
 
+from dsrg.io.label_png import save_label_png
 from tests.training.nets import digest, one_layer_net
-from training.common import save_label_png
 
 PLAIN = "{'source': 'train.txt', 'root_folder': '.', 'batch_size': 2, 'crop_size': (6, 8), 'mean': (10, 20, 30)"
 SIZES = [(6, 8), (9, 12), (4, 20), (12, 5), (6, 8)]

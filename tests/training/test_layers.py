@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from pylayers.contract import LayerError
 
-from tests.conftest import DATA
-from tests.training.nets import digest, one_layer_net
-from training.supervision import (
+from dsrg.io.voc import MEAN_BGR
+from dsrg.supervision import (
     balanced_seed_loss,
     constrain_loss,
     expand_loss,
@@ -17,7 +16,8 @@ from training.supervision import (
     refinement,
     seed_loss,
 )
-from training.voc import MEAN_BGR
+from tests.conftest import DATA
+from tests.training.nets import digest, one_layer_net
 
 THRESHOLDS = "{'th1': 0.6, 'th2': 0.4}"
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from localization_cues.format import save_cues
+from dsrg.cuefile.format import save_cues
+from dsrg.io.errors import UserError
 from tests.conftest import ROOT
 from tools import make_demo_data, make_lists
-from training.common import UserError
 from training.findcaffe import _folder_of_caffe
 
 ITERATIONS = 20

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 
+from dsrg.io.errors import UserError
 from tests.conftest import PATIENCE, ROOT
 from tests.training.runs import NET, SOLVER, make_run
 from training import train
-from training.common import UserError
 
 
 @pytest.fixture

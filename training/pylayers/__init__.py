@@ -3,7 +3,7 @@
 `python_param { module: "pylayers" layer: "DSRGLayer" ... }` finds this package when the folder `training` and
 the repository's root are on the Python path (`training.findcaffe` sees to it). The layers run under BVLC
 pycaffe and under the embedded engine; they use only what pycaffe offers. Their maths is in
-`training.supervision`.
+`dsrg.supervision`.
 """
 
 from .annotation_layer import AnnotationLayer, AnnotationLayerCOCO

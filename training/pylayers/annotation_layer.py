@@ -6,8 +6,8 @@ from pathlib import Path
 import caffe
 import numpy as np
 
-from localization_cues.format import CueError, load_cues
-from training.supervision.annotation import dense_annotation, mirrored
+from dsrg.cuefile.format import CueError, load_cues
+from dsrg.supervision.annotation import dense_annotation, mirrored
 
 from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
 

@@ -1,6 +1,6 @@
 """BalancedSeedLossLayer: the seed loss of DSRG."""
 
-from training.supervision import balanced_seed_loss
+from dsrg.supervision import balanced_seed_loss
 
 from .seed_loss_layer import SeedLossLayer
 

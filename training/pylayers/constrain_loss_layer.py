@@ -1,6 +1,6 @@
 """ConstrainLossLayer: the boundary loss."""
 
-from training.supervision import constrain_loss
+from dsrg.supervision import constrain_loss
 
 from .contract import expect_probabilities, expect_shape
 from .loss_base import LossLayer

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 
-from training.param_str import parse_param_str
+from dsrg.io.param_str import parse_param_str
 
 
 class LayerError(ValueError):

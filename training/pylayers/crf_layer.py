@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import caffe
 import numpy as np
 
-from training.supervision import refine
-from training.supervision.refinement import ITERATIONS, TRAINING_SCALE
-from training.voc import MEAN_BGR
+from dsrg.io.voc import MEAN_BGR
+from dsrg.supervision import refine
+from dsrg.supervision.refinement import ITERATIONS, TRAINING_SCALE
 
 from .contract import expect_blobs, expect_probabilities, expect_shape, read_params, three_numbers
 

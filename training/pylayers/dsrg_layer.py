@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import caffe
 
-from training.supervision import grow_seeds, refine
+from dsrg.supervision import grow_seeds, refine
 
 from .contract import (
     expect_blobs,

@@ -1,6 +1,6 @@
 """ExpandLossLayer: SEC's expansion loss."""
 
-from training.supervision import expand_loss
+from dsrg.supervision import expand_loss
 
 from .contract import expect_labels, expect_probabilities
 from .loss_base import LossLayer

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 import caffe
 import numpy as np
 
-from training.common import UserError, read_lines
-from training.dataset import read_image_labels
+from dsrg.io.errors import UserError
+from dsrg.io.image_labels import read_image_labels
+from dsrg.io.lists import read_lines
 
 from .contract import LayerError, expect_blobs, read_params, title
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import caffe
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 from .contract import (
     LayerError,

@@ -1,6 +1,6 @@
 """SeedLossLayer: SEC's seed loss."""
 
-from training.supervision import seed_loss
+from dsrg.supervision import seed_loss
 
 from .contract import expect_cues, expect_probabilities
 from .loss_base import LossLayer

@@ -11,7 +11,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from training.common import UserError, available_cpus, load_image_bgr, load_label_png, read_lines
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png
+from dsrg.io.lists import read_lines
+from dsrg.io.photos import load_image_bgr
+from dsrg.io.workers import available_cpus
 
 ORDER, PLACE = 0, 1     # streams of random numbers: order of an epoch, choices for one place
 

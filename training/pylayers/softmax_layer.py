@@ -2,7 +2,7 @@
 
 import caffe
 
-from training.supervision import floored_softmax, floored_softmax_backward
+from dsrg.supervision import floored_softmax, floored_softmax_backward
 
 from .contract import NoParams, expect_blobs, expect_shape, read_params
 

@@ -1,0 +1,1 @@
+"""DSRG as a library: nothing in it parses a command line."""

@@ -1,0 +1,18 @@
+"""The size of the map that a cue file is for."""
+
+import json
+from pathlib import Path
+
+
+def size_of_map(path, cues):
+    """Height and width of the map a cue file is for, as the .json beside it says, which make_cues writes.
+
+    A cue file holds no size: without that .json, or where it says less than the cues need, the map is taken to end with
+    the last row and column that carry a cue.
+    """
+    least = cues.least_size()
+    try:
+        height, width = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["cue_size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return least
+    return (height, width) if height >= least[0] and width >= least[1] else least

@@ -1,0 +1,1 @@
+"""Data roots made from other layouts, and the demo's scenes."""

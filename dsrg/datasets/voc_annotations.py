@@ -1,0 +1,80 @@
+"""Image-level labels from VOC annotations (`Annotations/<id>.xml`, one file an image with its objects)."""
+
+from pathlib import Path
+from xml.parsers import expat
+
+from dsrg.io.errors import UserError
+
+
+def read_object_names(path):
+    """Names of the objects in one VOC annotation file.
+
+    Objects marked difficult count: they are in the photo. Parts of objects (head, hand, foot) do not.
+
+    Returns
+    -------
+    list of str
+        In file order, with repetition.
+
+    Raises
+    ------
+    UserError
+        Missing file, broken XML, or a document type declaration (VOC has none; it is where XML hides entity
+        expansion and references to other files, so such a file is not read further).
+    """
+    names, where, text = [], [], []
+    in_name = ["annotation", "object", "name"]
+
+    def start(tag, _attributes):
+        where.append(tag)
+        text.clear()
+
+    def end(_tag):
+        if where == in_name:
+            names.append("".join(text).strip())
+        where.pop()
+
+    def refuse_doctype(*_declaration):
+        raise UserError(f"annotation {path} declares a document type; VOC annotations have none, remove it")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text.append
+    parser.StartDoctypeDeclHandler = refuse_doctype
+    try:
+        parser.Parse(Path(path).read_bytes(), True)
+    except FileNotFoundError:
+        raise UserError(f"annotation {path} does not exist; add it or write image_labels.txt") from None
+    except expat.ExpatError as error:
+        raise UserError(f"annotation {path} is no well-formed XML ({error}); download it again") from None
+    return names
+
+
+def labels_from_annotations(folder, ids, classes):
+    """Class indices of images from their annotation files.
+
+    Parameters
+    ----------
+    folder : path
+        The folder Annotations.
+    ids : sequence of str
+    classes : sequence of str
+        Names in index order, background first.
+
+    Returns
+    -------
+    dict of str to list of int
+        Sorted indices from 1 up, without repetition; empty where the file names no object.
+    """
+    index = {name: i for i, name in enumerate(classes)}
+    labels = {}
+    for image_id in ids:
+        path = Path(folder) / f"{image_id}.xml"
+        names = set(read_object_names(path))
+        unknown = sorted(name for name in names if index.get(name, 0) == 0)
+        if unknown:
+            raise UserError(f"annotation {path} has an object '{unknown[0]}', none of the {len(classes) - 1} "
+                            "object classes; name the classes of this data in classes.txt")
+        labels[image_id] = sorted(index[name] for name in names)
+    return labels

@@ -1,0 +1,51 @@
+"""Files that are whole or not there: written beside, synced, renamed."""
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from dsrg.io.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Give a temporary path beside `path`; when the block ends well, that file is synced and becomes `path`.
+
+    Readers see the old file or the whole new one. When the block fails the temporary file is removed and
+    `path` stays as it was. Missing folders are made. The temporary name keeps the suffix (np.savez and
+    cv2.imwrite look at it) and is unique per process and thread.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written (disk full, no permission), naming it.
+
+    Examples
+    --------
+    with atomic_write("results/val.txt") as temporary:
+        temporary.write_text("whole")
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write {path}: {reason}; free space or choose another folder") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path, text):
+    """Write `text` (UTF-8) to `path`, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,68 @@
+"""Label maps as index PNGs with palette: indices are read, never colours."""
+
+import numpy as np
+from PIL import Image
+
+from dsrg.io import voc
+from dsrg.io.atomic_files import atomic_write
+from dsrg.io.errors import UserError
+
+
+def save_label_png(path, labels, palette=None):
+    """Write a label map as an index PNG with palette (mode P), whole or not at all.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (H, W)
+        Values 0..255; 255 is 'ignored'.
+    palette : ndarray of uint8, shape (256, 3), optional
+        Colours (R, G, B); the VOC colours by default. They are for the eye only: the indices count.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.dtype.kind not in "iub":
+        raise ValueError(f"labels is {labels.shape} {labels.dtype}, expected (H, W) of integers")
+    if labels.size and not (0 <= labels.min() and labels.max() <= 255):
+        raise ValueError(f"labels go from {labels.min()} to {labels.max()}, expected 0 to 255")
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette((voc.palette() if palette is None else np.asarray(palette, np.uint8)).tobytes())
+    with atomic_write(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def load_label_png(path):
+    """Read a label map as class indices.
+
+    A palette PNG gives its indices, never its colours or their gray values (reading colours as gray changes
+    every class number without a word); an 8-bit gray PNG gives its values.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W)
+
+    Raises
+    ------
+    UserError
+        Missing or unreadable file, no PNG, colours instead of indices, or a depth that is not 8 bits.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.format != "PNG":
+                raise UserError(f"label map {path} is a {image.format} file; expected a PNG of class indices")
+            bits = _png_bit_depth(path)
+            if image.mode in ("RGB", "RGBA", "LA", "PA"):
+                raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices "
+                                "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
+            if image.mode != "P" and not (image.mode == "L" and bits == 8):
+                raise UserError(f"label map {path} has mode {image.mode} with {bits} bits a pixel; "
+                                "expected class indices in mode P or 8-bit gray")
+            return np.array(image, np.uint8)
+    except FileNotFoundError:
+        raise UserError(f"label map {path} does not exist") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"label map {path} cannot be read ({error}); make or download it again") from None
+
+
+def _png_bit_depth(path):
+    """Bits per sample, byte 24 of a PNG (chunk IHDR): PIL stretches gray of fewer than 8 bits to 0..255."""
+    with open(path, "rb") as file:
+        return file.read(25)[24]

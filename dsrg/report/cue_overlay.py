@@ -1,0 +1,72 @@
+"""Cues drawn over their photo, to be looked at."""
+
+import cv2
+import numpy as np
+
+from dsrg.io import voc
+
+LEAST_SIDE = 480   # smaller photos are enlarged, so that cells and names can be told apart
+LINE = 22          # height of a line of the legend
+UNKNOWN_LIFT = 100
+
+
+def pixels_of_cells(label_map, height, width):
+    """The label map (h, w) at the pixels of a photo, (height, width); corner cells on corner pixels."""
+    rows, columns = (np.rint(np.linspace(0, cells - 1, pixels)).astype(int)
+                     for cells, pixels in zip(label_map.shape, (height, width), strict=True))
+    return label_map[np.ix_(rows, columns)]
+
+
+def overlay(image, label_map, palette):
+    """Cues over a photo in gray; cells without a cue show the photo, paler.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 array
+    label_map : (h, w) int array
+        Class of each cell, -1 without a cue.
+    palette : (256, 3) uint8 array
+        Colours of the classes in the channel order of `image`.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+    """
+    classes = pixels_of_cells(label_map, *image.shape[:2])
+    gray = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    known = (classes >= 0)[..., None]
+    return np.where(known, 0.35 * gray + 0.65 * palette[classes], 0.5 * gray + UNKNOWN_LIFT).astype(np.uint8)
+
+
+def cue_picture(image_bgr, label_map, labels, names):
+    """Photo, cues beside it, and the names of the image's classes below in their colours.
+
+    Parameters
+    ----------
+    image_bgr : (H, W, 3) uint8 array
+    label_map : (h, w) int array
+        Class of each cell, -1 without a cue.
+    labels : sequence of int
+        The image's classes.
+    names : sequence of str or None
+        Class names in index order, background first; numbers are written without.
+
+    Returns
+    -------
+    (H', W', 3) uint8 array, BGR
+    """
+    scale = max(1.0, LEAST_SIDE / max(image_bgr.shape[:2]))
+    size = tuple(round(scale * side) for side in image_bgr.shape[1::-1])
+    image_bgr = cv2.resize(image_bgr, size, interpolation=cv2.INTER_LINEAR)
+    palette_bgr = voc.palette()[:, ::-1]
+    drawn = np.hstack([image_bgr, overlay(image_bgr, label_map, palette_bgr)])
+    shown = [0, *sorted({int(c) for c in labels} | {int(c) for c in np.unique(label_map) if c > 0})]
+    legend = np.full((LINE * len(shown), drawn.shape[1], 3), 255, np.uint8)
+    for line, number in enumerate(shown):
+        top = line * LINE
+        legend[top + 3:top + LINE - 3, 6:30] = palette_bgr[number]
+        name = names[number] if names and number < len(names) else "background" if number == 0 else str(number)
+        cells = int((label_map == number).sum())
+        text = f"{name}: {cells} cells" if number in (0, *labels) else f"{name}: {cells} cells, no label of this photo"
+        cv2.putText(legend, text, (38, top + LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([drawn, legend])

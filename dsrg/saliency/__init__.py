@@ -1,0 +1,1 @@
+"""Saliency of photos: the training-free method and DRFI."""

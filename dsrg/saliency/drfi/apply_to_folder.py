@@ -1,0 +1,39 @@
+"""Maps of a folder of photos, as 8-bit PNGs that make_cues --saliency-maps reads."""
+
+from functools import partial
+
+import cv2
+import numpy as np
+
+from dsrg.io.atomic_files import atomic_write
+from dsrg.io.photos import load_image_bgr
+from dsrg.io.progress_bar import progress
+from dsrg.io.workers import in_order
+from dsrg.saliency.drfi.model import load_model
+from dsrg.saliency.drfi.photo_map import saliency_map
+
+_model = None   # of a worker process: read once, used for all its photos
+
+
+def apply(photos, model_path, out, enhance=False, workers=1):
+    """Write `<out>/<id>.png` (gray, 255 = salient, of the photo's size) for each photo (dict of id to Path)."""
+    load_model(model_path)  # what is wrong with it is said here, once
+    jobs = [(path, out / f"{image_id}.png") for image_id, path in photos.items()]
+    done = in_order(partial(write_map, enhance=enhance), jobs, workers, _open, (model_path,))
+    for _ in progress(done, "DRFI", len(jobs)):
+        pass
+
+
+def _open(model_path):
+    global _model
+    cv2.setNumThreads(1)
+    _model = load_model(model_path)
+
+
+def write_map(job, enhance):
+    """Write the map of one photo."""
+    photo, target = job
+    gray = np.rint(255 * saliency_map(load_image_bgr(photo), _model, enhance)).astype(np.uint8)
+    with atomic_write(target) as temporary:
+        if not cv2.imwrite(str(temporary), gray):
+            raise OSError(f"cannot write {temporary}")

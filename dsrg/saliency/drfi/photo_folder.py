@@ -1,0 +1,50 @@
+"""Photos of a folder and their masks of the salient object."""
+
+import cv2
+import numpy as np
+
+from dsrg.io.errors import UserError
+from dsrg.io.lists import read_ids
+from dsrg.io.photos import PHOTO_SUFFIXES, find_image
+
+
+def photos_of(folder, id_list=None):
+    """Photos of a folder by id (name without suffix), sorted, or those of a list in its order; UserError if none."""
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}")
+    if id_list is not None:
+        return {image_id: find_image(folder, image_id) for image_id in read_ids(id_list)}
+    photos = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in PHOTO_SUFFIXES and photos.setdefault(path.stem, path) != path:
+            raise UserError(f"{photos[path.stem]} and {path.name} have the same id; rename one or give a --list")
+    if not photos:
+        raise UserError(f"no photo in {folder} ({', '.join(PHOTO_SUFFIXES[:3])})")
+    return photos
+
+
+def read_mask(path, size):
+    """Mask of the salient object, bool (H, W).
+
+    A gray PNG of the photo's size: 255 on the object, 0 beside it (values from 128 count as object), or 1 and 0.
+
+    Raises
+    ------
+    UserError
+        Missing, no picture, colours, another size than the photo, or class numbers.
+    """
+    if not path.is_file():
+        raise UserError(f"no mask {path}; each photo needs a mask of its name (.png), or take it out of the list")
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if mask is None:
+        raise UserError(f"mask {path} is not a readable picture")
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise UserError(f"mask {path} is {mask.dtype} {mask.shape}, expected 8-bit gray: 255 on the object, 0 beside "
+                        "it")
+    if mask.shape != tuple(size):
+        raise UserError(f"mask {path} is {mask.shape[0]}x{mask.shape[1]}, its photo {size[0]}x{size[1]} "
+                        "(height x width); make it for this photo")
+    highest = mask.max(initial=0)
+    if 1 < highest < 128:
+        raise UserError(f"mask {path} holds values up to {highest}, expected 255 (or 1) on the object and 0 beside it")
+    return mask >= 128 if highest > 1 else mask > 0

@@ -1,0 +1,119 @@
+"""Dense-CRF refinement of the network's probabilities, shared by the boundary loss and by region growing.
+
+The original's CRFLayer and DSRGLayer each refine the same probabilities with the same photo in every
+iteration; here the second one finds the result of the first. The CRF itself is `krahenbuhl2013.CRF_batch`.
+"""
+
+import threading
+from collections import deque
+
+import numpy as np
+from scipy import ndimage
+
+from dsrg.io.voc import MEAN_BGR
+
+MIN_PROBABILITY = 1e-4            # floor before and after the CRF
+TRAINING_SCALE = 12.0             # scale_factor of the CRF at the feature size (1 at test time)
+ITERATIONS = 10                   # mean-field steps
+
+
+def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
+    """Bring network input back to 8-bit photos at the size of the feature maps.
+
+    Parameters
+    ----------
+    images : float array (N, 3, H, W)
+        BGR photos minus `mean_bgr`.
+    height, width : int
+        Size wanted.
+
+    Returns
+    -------
+    uint8 array (N, height, width, 3), BGR, contiguous
+        Bilinear, corner pixels aligned (scipy's zoom of order 1), plus the mean, rounded half to even.
+    """
+    images = np.asarray(images)
+    count, channels, rows, columns = images.shape
+    factors = (1, height / rows, width / columns)
+    # mode nearest only differs from scipy's default where rounding puts the last corner outside the photo
+    small = ndimage.zoom(
+        images.reshape(count * channels, rows, columns), factors, order=1, mode="nearest", output=np.float64
+    )
+    small = small.reshape(count, channels, height, width) + np.reshape(mean_bgr, (1, channels, 1, 1))
+    small = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
+
+
+class Refinement:
+    """Refines batches with the dense CRF and remembers the last few results by the content of their input.
+
+    Remembering by content, not by identity, makes it right under any engine: a blob copied by a split is
+    recognised, and one whose memory holds new values in the next iteration is not mistaken for the old.
+
+    Parameters
+    ----------
+    remember : int
+        Number of results kept; one serves a training net, more serve several nets stepped in turn.
+    """
+
+    def __init__(self, remember=2):
+        self._results = deque(maxlen=remember)      # (settings, probabilities, images_8bit, refined)
+        self._lock = threading.Lock()
+
+    def __call__(self, probabilities, images, mean_bgr=MEAN_BGR, iterations=ITERATIONS,
+                 scale_factor=TRAINING_SCALE, textbook=False):
+        """Probabilities refined by the photo, floored at 1e-4 and normalised.
+
+        Parameters
+        ----------
+        probabilities : float array (N, C, H, W)
+            Values in [0, 1]; read only.
+        images : float array (N, 3, H', W')
+            The network's input, BGR minus `mean_bgr`; read only.
+        iterations, scale_factor
+            Mean-field steps and scale of the CRF.
+        textbook : bool
+            Unary energy -log p. By default it is -p as in the original: CRFLayer hands probabilities to a
+            wrapper made for scores, which gives the network's opinion little weight against the photo.
+
+        Returns
+        -------
+        float32 array (N, C, H, W), not writeable
+            Between 1e-4 / (1 + C 1e-4) and 1; NaN throughout where the probabilities are not all finite.
+        """
+        probabilities = np.asarray(probabilities)
+        if probabilities.ndim != 4 or np.ndim(images) != 4 or len(images) != len(probabilities):
+            raise ValueError(
+                f"refinement: probabilities are {probabilities.shape}, images {np.shape(images)}; "
+                "expected (N, C, H, W) and (N, 3, H', W') with the same N"
+            )
+        if not np.isfinite(probabilities).all():
+            return np.full(probabilities.shape, np.nan, dtype=np.float32)   # the loss shows it, no CRF is needed
+        images_8bit = network_images_to_8bit(images, *probabilities.shape[2:], mean_bgr)
+        settings = (iterations, scale_factor, bool(textbook))
+        with self._lock:                # a second caller with the same input waits for the first one's result
+            for known_settings, known_probabilities, known_images, refined in self._results:
+                if (known_settings == settings and np.array_equal(known_images, images_8bit)
+                        and np.array_equal(known_probabilities, probabilities)):
+                    return refined
+            refined = _refine(probabilities, images_8bit, *settings)
+            self._results.append((settings, probabilities.copy(), images_8bit, refined))
+            return refined
+
+
+def _refine(probabilities, images_8bit, iterations, scale_factor, textbook):
+    """The CRF on a batch, then floor and normalisation."""
+    from krahenbuhl2013 import CRF_batch  # here, so that the losses do without the compiled package
+
+    unary = np.maximum(probabilities, MIN_PROBABILITY).transpose(0, 2, 3, 1)     # (N, H, W, C)
+    if textbook:
+        unary = np.log(unary)
+    unary = np.ascontiguousarray(unary, dtype=np.float32)
+    refined = np.asarray(CRF_batch(images_8bit, unary, maxiter=iterations, scale_factor=scale_factor))
+    refined = np.maximum(refined, np.float32(MIN_PROBABILITY)).transpose(0, 3, 1, 2)
+    refined = np.ascontiguousarray(refined / refined.sum(axis=1, keepdims=True), dtype=np.float32)
+    refined.flags.writeable = False
+    return refined
+
+
+refine = Refinement()

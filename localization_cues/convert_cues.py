@@ -1,0 +1,35 @@
+"""Turn a cue file into one of the other kind.
+
+    python -m localization_cues.convert_cues localization_cues-sal.pickle cues.npz   many photos, little RAM
+    python -m localization_cues.convert_cues cues.npz localization_cues.pickle       for the original's layers
+
+A pickle is read whole for it, once: about 12 KiB an image with a quarter of 41x41 cells marked.
+"""
+
+import argparse
+from pathlib import Path
+
+from dsrg.cuefile.format import CueError, load_cues, save_cues
+from dsrg.io.errors import UserError, run_main
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m localization_cues.convert_cues",
+                                     description=__doc__.split("\n\n")[0])
+    parser.add_argument("source", type=Path, help="cue file to read")
+    parser.add_argument("target", type=Path, help="cue file to write, .pickle, .pkl or .npz")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    try:
+        cues = load_cues(args.source)
+        save_cues(args.target, cues)
+    except CueError as error:
+        raise UserError(str(error)) from None
+    print(f"{args.target}: {len(cues)} images, {args.target.stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,120 @@
+"""Training on several GPUs, one process for each.
+
+The embedded engine does it through torch's launcher, which `relaunch` puts in this process's place. Caffe 1.0 does it
+through the NCCL objects of pycaffe: `relaunch` starts the processes and waits, `announce` and `join` are called in each
+of them. DeepLab-v2's Caffe is older than NCCL in pycaffe, and is refused with what to do instead.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from dsrg.caffe_device import device_numbers
+from dsrg.io.errors import UserError
+
+UID = "DSRG_NCCL_UID"           # what makes the processes of one training find each other, in hexadecimal digits
+SECONDS_TO_STOP = 30            # for an iteration and a snapshot, before a process is killed
+
+
+def is_root():
+    """Whether this process writes snapshots, logs and lines: the first of several, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def relaunch(caffe, device, seed):
+    """For several devices, run this command once for each of them.
+
+    Parameters
+    ----------
+    caffe : module
+    device : str
+        As --device.
+    seed : int
+        All processes must draw alike.
+
+    Returns
+    -------
+    int or None
+        Exit status of the training, or None where this process is to train by itself.
+
+    Raises
+    ------
+    UserError
+        A pycaffe without NCCL.
+    """
+    count = len(device_numbers(device))
+    if count < 2 or "LOCAL_RANK" in os.environ:
+        return None
+    arguments = [*sys.argv[1:], "--seed", str(seed)]
+    if hasattr(caffe, "set_precision"):         # the embedded engine
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        # "--": the launcher would take --log for one of its own options
+        os.execv(sys.executable, [*launcher, "-m", "--", "training.train", *arguments])
+    if not (hasattr(caffe, "has_nccl") and caffe.has_nccl()):
+        raise UserError(f"--device {device}: this pycaffe trains on one GPU; several need Caffe 1.0 built with "
+                        "USE_NCCL := 1, and DeepLab-v2's Caffe is older. Give one GPU, or use --engine embedded")
+    uid = caffe.NCCL.new_uid()
+    shared = {**os.environ, "WORLD_SIZE": str(count), UID: uid.hex()}
+    command = [sys.executable, "-m", "training.train", *arguments]
+    return _wait([subprocess.Popen(command, env={**shared, "RANK": str(k), "LOCAL_RANK": str(k)})
+                  for k in range(count)])
+
+
+def _wait(processes):
+    """Wait for all processes; when one fails, the others, which would wait for it for ever, are ended.
+
+    SIGTERM is passed on, and Ctrl-C reaches them by itself: each ends its iteration, the first takes a snapshot.
+    """
+    def pass_on(number, frame):
+        for process in processes:
+            process.send_signal(number)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        while True:
+            states = [process.poll() for process in processes]
+            failed = next((state for state in states if state), None)
+            if failed is not None:
+                for process in processes:
+                    process.terminate()
+                return failed if failed > 0 else 128 - failed
+            if all(state == 0 for state in states):
+                return 0
+            time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        end = time.monotonic() + SECONDS_TO_STOP
+        for process in processes:
+            try:
+                process.wait(max(0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def announce(caffe):
+    """Tell pycaffe, before a solver is made, which of how many processes this is."""
+    if UID in os.environ:
+        caffe.set_solver_count(int(os.environ["WORLD_SIZE"]))
+        caffe.set_solver_rank(int(os.environ["RANK"]))
+        caffe.set_multiprocess(True)
+
+
+def join(caffe, solver):
+    """Give every process the first one's weights and have gradients averaged from now on.
+
+    Returns
+    -------
+    object or None
+        To be kept as long as the solver works; None where this process trains alone, or the engine sees to it.
+    """
+    if UID not in os.environ:
+        return None
+    nccl = caffe.NCCL(solver, bytes.fromhex(os.environ[UID]))
+    nccl.bcast()
+    solver.add_callback(nccl)
+    if solver.param.layer_wise_reduce:
+        solver.net.after_backward(nccl)
+    return nccl
