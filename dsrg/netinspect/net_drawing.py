@@ -48,7 +48,7 @@ def draw(state, path):
     if path.suffix not in FORMATS:
         raise UserError(f"--draw {path}: expected a name that ends in {', '.join(FORMATS)} or .dot")
     boxes, edges = graph(state.shapes)
-    _paint(boxes, Layout(len(boxes), list(edges), WIDTH, WIDTH / 4), edges, path)
+    _paint(boxes, Layout(len(boxes), list(edges), WIDTH), edges, path)
 
 
 def graph(shapes):
@@ -104,7 +104,7 @@ def _paint(boxes, layout, edges, path):
 
     ranks = max(layout.rank, default=0) + 1
     width = max((x for way in layout.ways.values() for x, _ in way), default=0.0)
-    width = max([width, *(layout.x[k] for k in range(len(boxes)))]) + WIDTH / 2
+    width = max([width, *layout.x]) + WIDTH / 2
     figure = Figure(figsize=(width, ranks * HEIGHT))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(ranks * HEIGHT, 0))

@@ -283,11 +283,12 @@ def test_weights_are_held_against_the_net(tmp_path, capsys):
 
 def test_layout_keeps_boxes_apart_and_has_no_needless_crossing():
     # a diamond with a long edge past it: 0 -> 1, 2 -> 3 and 0 -> 3
-    layout = Layout(4, [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)], node_width=2, way_width=0.5)
+    layout = Layout(4, [(0, 1), (0, 2), (1, 3), (2, 3), (0, 3)], width=2)
     assert layout.rank == [0, 1, 1, 2]
-    row = sorted([(layout.x[1], 2), (layout.x[2], 2), (layout.x[(0, 3), 1], 0.5)])
-    assert all(b - a >= (wa + wb) / 2 - 1e-9 for (a, wa), (b, wb) in zip(row, row[1:], strict=False))
-    assert layout.ways[0, 3] == [(layout.x[0], 0), (layout.x[(0, 3), 1], 1), (layout.x[3], 2)]
+    (start, passing, end) = layout.ways[0, 3]
+    assert start == (layout.x[0], 0) and end == (layout.x[3], 2) and passing[1] == 1
+    row = sorted([layout.x[1], layout.x[2], passing[0]])
+    assert row[0] >= 1 and all(b - a >= 2 - 1e-9 for a, b in zip(row, row[1:], strict=False))
     crossed = Layout(6, [(0, 4), (1, 5), (2, 3), (0, 3)])  # one order of 3, 4, 5 avoids every crossing
     assert (crossed.x[4] - crossed.x[5]) * (crossed.x[0] - crossed.x[1]) > 0
     with pytest.raises(ValueError, match="edge 2 -> 1"):
