@@ -51,7 +51,7 @@ def main(argv=None):
     args = parse_args(argv)
     _find_engine()
     from dsrg.netinspect.checks import State
-    from dsrg.netinspect.cost import rows
+    from dsrg.netinspect.cost import rows, table
     from dsrg.netinspect.prototxt_source import Source
 
     source = Source(args.net)
@@ -98,28 +98,6 @@ def check_inputs(states, inputs):
         if not any(name in state.shapes.inputs_used for state in states):
             raise UserError(f"--input {name}: no Input or data layer makes such a blob; it can be given for "
                             f"{', '.join(sorted(sources)) or 'none'}")
-
-
-def table(rows):
-    """Lines of the table of Rows, with the sums."""
-    from dsrg.netinspect.cost import readable
-    cells = [("line", "layer", "type", "tops", "params", "mult-adds", "memory")]
-    for row in rows:
-        tops = ", ".join(f"{name} {'x'.join(map(str, shape)) or '1'}" for name, shape in row.tops)
-        cells.append((str(row.line), row.name, row.type, tops, f"{row.params:,}" if row.params else "",
-                      readable(row.multiply_adds) if row.multiply_adds else "",
-                      readable(row.bytes, "B") if row.bytes else "in place" if row.tops else ""))
-    params, adds, size = (sum(getattr(row, name) for row in rows) for name in ("params", "multiply_adds", "bytes"))
-    cells.append(("", f"{len(rows)} layers", "", "", f"{params:,}", readable(adds), readable(size, "B")))
-    widths = [max(len(line[k]) for line in cells) for k in range(7)]
-    lines = ["  ".join(cell.rjust(width) if k in (0, 4, 5, 6) else cell.ljust(width)
-                       for k, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in cells]
-    lines.insert(1, "-" * max(map(len, lines)))
-    lines.insert(-1, lines[1])
-    held = size + 4 * params
-    return [*lines, f"parameters {params:,} ({readable(4 * params, 'B')}), multiply-adds of a forward {adds:,}",
-            f"float32 blobs and parameters: {readable(held, 'B')} forward; with their gradients and one solver history "
-            f"{readable(2 * held + 4 * params, 'B')} (workspace of the kernels comes on top)"]
 
 
 def _diff(old, new):

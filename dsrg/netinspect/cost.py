@@ -68,3 +68,24 @@ def readable(count, unit=""):
         value /= step
     text = f"{value:.0f}" if not name or value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
     return f"{text} {name}{unit}".rstrip()
+
+
+def table(rows):
+    """Lines of the table of Rows, with the sums."""
+    cells = [("line", "layer", "type", "tops", "params", "mult-adds", "memory")]
+    for row in rows:
+        tops = ", ".join(f"{name} {'x'.join(map(str, shape)) or '1'}" for name, shape in row.tops)
+        cells.append((str(row.line), row.name, row.type, tops, f"{row.params:,}" if row.params else "",
+                      readable(row.multiply_adds) if row.multiply_adds else "",
+                      readable(row.bytes, "B") if row.bytes else "in place" if row.tops else ""))
+    params, adds, size = (sum(getattr(row, name) for row in rows) for name in ("params", "multiply_adds", "bytes"))
+    cells.append(("", f"{len(rows)} layers", "", "", f"{params:,}", readable(adds), readable(size, "B")))
+    widths = [max(len(line[k]) for line in cells) for k in range(7)]
+    lines = ["  ".join(cell.rjust(width) if k in (0, 4, 5, 6) else cell.ljust(width)
+                       for k, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in cells]
+    lines.insert(1, "-" * max(map(len, lines)))
+    lines.insert(-1, lines[1])
+    held = size + 4 * params
+    return [*lines, f"parameters {params:,} ({readable(4 * params, 'B')}), multiply-adds of a forward {adds:,}",
+            f"float32 blobs and parameters: {readable(held, 'B')} forward; with their gradients and one solver history "
+            f"{readable(2 * held + 4 * params, 'B')} (workspace of the kernels comes on top)"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.datasets import demo_data
 from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
 from dsrg.io.errors import UserError
 from dsrg.io.image_labels import read_image_labels
@@ -88,7 +89,7 @@ def test_an_interrupted_run_leaves_no_half_data_set(tmp_path, monkeypatch):
     def full_disk(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(make_demo_data, "write_photo", full_disk)
+    monkeypatch.setattr(demo_data, "write_photo", full_disk)
     with pytest.raises(UserError, match="No space left"):
         make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS])
     assert not (tmp_path / "data").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.datasets import voc_sample
 from dsrg.io.errors import UserError
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.label_png import load_label_png
@@ -63,9 +64,9 @@ def test_lists_take_labels_from_the_annotations_and_agree_with_the_masks(root, t
 
 
 def test_same_seed_draws_the_same(root):
-    image_bgr, mask, _ = make_voc_sample.draw_sample(3, 60, 80, np.random.default_rng([0, 3]))
+    image_bgr, mask, _ = voc_sample.draw_sample(3, 60, 80, np.random.default_rng([0, 3]))
     np.testing.assert_array_equal(mask, load_label_png(root / "SegmentationClass" / "2012_000003.png"))
-    other, _, _ = make_voc_sample.draw_sample(3, 60, 80, np.random.default_rng([1, 3]))
+    other, _, _ = voc_sample.draw_sample(3, 60, 80, np.random.default_rng([1, 3]))
     assert (image_bgr != other).any()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsrg.datasets import voc_sample
 from dsrg.io.errors import UserError
 from dsrg.io.voc import MEAN_BGR
 from tools import evaluate, make_lists, make_voc_sample, segment
@@ -38,7 +39,7 @@ def run_folder(tmp_path, monkeypatch):
     colours = np.zeros((21, 3))
     colours[0] = 125
     for label in range(1, 21):
-        colours[label] = make_voc_sample.COLOURS_BGR[(label - 1) // 4]
+        colours[label] = voc_sample.COLOURS_BGR[(label - 1) // 4]
     colours -= MEAN_BGR
     net.params["fc8"][0].data[...] = (2 * colours / 500)[:, :, None, None]
     net.params["fc8"][1].data[...] = -(colours ** 2).sum(axis=1) / 500

@@ -1,0 +1,80 @@
+"""The data set of the experiment demo, in the layout of VOC."""
+
+import shutil
+
+import cv2
+import numpy as np
+
+from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
+from dsrg.io.progress_bar import progress
+
+SHAPES = ((128, 160), (160, 128), (120, 160), (144, 144))   # heights and widths of the photos
+SPLITS = ("train", "val")
+MARKER = "Demo data set of DSRG, made by tools.make_demo_data"
+
+
+def make_demo_data(out, train, val, seed):
+    """Make the data root `out`, whole or not at all: it is written beside and renamed.
+
+    Parameters
+    ----------
+    out : Path
+        Replaced if this function made it.
+    train, val : int
+        Number of photos of each split, at least 1.
+    seed : int
+        Of everything drawn; the same seed makes the same bytes.
+
+    Raises
+    ------
+    UserError
+        `out` is something else, or cannot be written.
+    """
+    _check_replaceable(out)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write(partial, dict(zip(SPLITS, (train, val), strict=True)), seed)
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}; choose another --out") from None
+
+
+def _check_replaceable(out):
+    """Refuse to replace a folder this command did not make."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    readme = out / "README.txt"
+    if not (readme.is_file() and readme.read_text(errors="replace").startswith(MARKER)):
+        raise UserError(f"{out} is there and was not made by this command; choose another --out")
+
+
+def _write(root, counts, seed):
+    """Draw all photos of both splits into `root`, with lists, labels and classes; `counts` of each split."""
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    ids = {split: [f"{split}_{k:04d}" for k in range(counts[split])] for split in SPLITS}
+    labels = []
+    todo = [(s, k) for s, split in enumerate(SPLITS) for k in range(counts[split])]
+    for s, k in progress(todo, "photos", len(todo)):
+        rng = np.random.default_rng([seed, s, k])      # a photo depends on its own numbers only
+        image_id = ids[SPLITS[s]][k]
+        image_bgr, mask, _ = draw_scene(rng, *SHAPES[rng.integers(len(SHAPES))])
+        write_photo(root / "JPEGImages" / f"{image_id}.jpg", image_bgr)
+        save_label_png(root / "SegmentationClass" / f"{image_id}.png", mask)
+        labels.append(" ".join([image_id, *(str(c) for c in np.unique(mask) if 0 < c < VOID)]))
+    for split in SPLITS:
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("".join(f"{i}\n" for i in ids[split]))
+    (root / "image_labels.txt").write_text("".join(f"{line}\n" for line in labels))
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))
+    (root / "README.txt").write_text(f"{MARKER} --train {counts['train']} --val {counts['val']} --seed {seed}\n")
+
+
+def write_photo(path, image_bgr):
+    """Write a JPEG of quality 95."""
+    if not cv2.imwrite(str(path), image_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95]):
+        raise UserError(f"cannot write {path}; free space or choose another --out")

@@ -1,0 +1,174 @@
+"""Several runs beside each other: one table of mean IoU, time and the settings that differ, and a drawing of it."""
+
+import json
+import re
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from dsrg.io.atomic_files import atomic_write
+from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
+from dsrg.report.run_results import ROWS, mean_and_spread, read_run
+
+#: flags that say where and when, not how
+PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")
+#: heads of the columns of mIoU, by the names of dsrg.report.run_results
+HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
+
+
+def group_name(folder):
+    """Name of a run's folder without its seed."""
+    return re.sub(r"-seed\d+$", "", Path(folder).resolve().name)
+
+
+def settings(folder, pb):
+    """What the prototxts of a run say.
+
+    Returns
+    -------
+    dict of str to str
+        "train-s.prototxt CRF.param_str.scale" -> "15" and so on; a layer that is there has "... CRF" -> its type; of
+        the commands "stage train-s --max-iter" -> "3", and "stage train-s" -> "run".
+
+    Raises
+    ------
+    UserError
+        A prototxt that cannot be read.
+    """
+    found = {}
+    for path in sorted(Path(folder).glob("*.prototxt")):
+        message = pb.SolverParameter() if path.name.startswith("solver") else pb.NetParameter()
+        try:
+            text_format.Parse(path.read_text(encoding="utf-8"), message)
+        except text_format.ParseError as error:
+            raise UserError(f"{path}:{error}") from None
+        if path.name.startswith("solver"):
+            found |= {f"{path.name} {key}": value for key, value in _flat(message)}
+            continue
+        for layer in message.layer:
+            found[f"{path.name} {layer.name}"] = layer.type
+            found |= {f"{path.name} {layer.name}.{key}": value for key, value in _flat(layer)}
+    for path in sorted(Path(folder, "stamps").glob("*.json")):
+        command = json.loads(path.read_text(encoding="utf-8")).get("command", [])
+        found[f"stage {path.stem}"] = "run"
+        found |= {f"stage {path.stem} {flag}": value for flag, value in _flags(command) if flag not in PLACES}
+    return found
+
+
+def _flags(command):
+    """(flag, values) of a command line; a flag alone has 'set'."""
+    starts = [k for k, word in enumerate(command) if word.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(command)], strict=True):
+        yield command[start], " ".join(command[start + 1:end]) or "set"
+
+
+def _flat(message):
+    """(dotted field, text) of everything set in a message but the names that identify it; param_str by key."""
+    for field, value in message.ListFields():
+        if field.name in ("name", "type"):
+            continue
+        if field.name == "param_str":
+            params = parse_param_str(value)
+            yield from ((f"param_str.{k}", str(v)) for k, v in params.items())
+        elif field.label == field.LABEL_REPEATED:
+            yield field.name, " ".join(" ".join(str(v).split()) for v in value)
+        elif field.type == field.TYPE_MESSAGE:
+            yield from ((f"{field.name}.{k}", v) for k, v in _flat(value))
+        else:
+            yield field.name, f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def differences(base, other):
+    """Lines that say what `other` has otherwise than `base` (from `settings`); a layer added or gone is one line."""
+    changed = {key for key in base.keys() | other.keys() if base.get(key) != other.get(key)}
+    whole = {key for key in changed if key not in base or key not in other if _is_layer(key)}
+    alone = {key for key in changed if key.startswith("stage ") and key.count(" ") == 1}  # stages that one has run
+    lines = []
+    for key in sorted(changed):
+        if " ".join(key.split(" ")[:2]) in alone:
+            continue
+        if key in whole:
+            lines.append(f"{key}: {'added' if key in other else 'removed'}")
+        elif not any(key.startswith(f"{layer}.") for layer in whole):
+            lines.append(f"{key}: {base.get(key, 'default')} → {other.get(key, 'default')}")
+    return lines
+
+
+def _is_layer(key):
+    name, rest = key.split(" ", 1)
+    return name != "stage" and not name.startswith("solver") and "." not in rest
+
+
+def groups(folders, pb):
+    """Runs by name without seed, in the order given.
+
+    Returns
+    -------
+    dict of str to dict
+        "runs": as from dsrg.report.run_results.read_run; "settings": as from `settings`.
+
+    Raises
+    ------
+    UserError
+        A folder given twice, one that is no run, or seeds of one name that differ in their prototxts.
+    """
+    found, seen = {}, set()
+    for folder in folders:
+        if Path(folder).resolve() in seen:
+            raise UserError(f"{folder}: given twice; each run counts once")
+        seen.add(Path(folder).resolve())
+        run, said = read_run(folder), settings(folder, pb)
+        group = found.setdefault(group_name(folder), {"runs": [], "settings": said})
+        for line in differences(group["settings"], said)[:1]:
+            raise UserError(f"{folder}: its settings differ from those of the other seeds ({line}); "
+                            "make it again or compare it under another name")
+        group["runs"].append(run)
+    return found
+
+
+def table(found):
+    """Lines of a Markdown table of what `groups` returns."""
+    columns = [name for name, *_ in ROWS if any(name in run["miou"] for g in found.values() for run in g["runs"])]
+    heads = ["run", "seeds", *(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    base = next(iter(found.values()))["settings"]
+    for name, group in found.items():
+        cells = []
+        for column in columns:
+            values = [run["miou"][column] for run in group["runs"] if column in run["miou"]]
+            of = "" if len(values) in (0, len(group["runs"])) else f" (of {len(values)})"
+            cells.append((mean_and_spread(values) if values else "not run") + of)
+        minutes = [sum(s["seconds"] for s in run["stages"].values()) / 60 for run in group["runs"]]
+        differs = "; ".join(differences(base, group["settings"])) or "–"
+        lines.append(f"| {name} | {len(group['runs'])} | {' | '.join(cells)} | "
+                     f"{sum(minutes) / len(minutes):.1f} | {differs} |")
+    return lines
+
+
+def draw(found, path):
+    """Write a PNG: for each row a bar of stage s (or the last column measured), with its seeds as points."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = [name for name, *_ in ROWS]
+    column = "s" if any("s" in r["miou"] for g in found.values() for r in g["runs"]) else next(
+        (n for n in reversed(names) if any(n in r["miou"] for g in found.values() for r in g["runs"])), None)
+    if column is None:
+        raise UserError("nothing measured in these runs; run the stages segment and evaluate")
+    figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.4 * len(found)))
+    for place, group in enumerate(found.values()):
+        values = [100 * run["miou"][column] for run in group["runs"] if column in run["miou"]]
+        if values:
+            axes.barh(place, sum(values) / len(values), color="0.8")
+            axes.plot(values, [place] * len(values), "k|")
+            axes.annotate(f" {mean_and_spread([v / 100 for v in values])}", (0, place), va="center", fontsize=8)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{HEADS[column]}, mIoU (%)")
+    figure.tight_layout()
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)

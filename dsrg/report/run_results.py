@@ -1,0 +1,82 @@
+"""What a run has measured, and the table of one experiment's runs."""
+
+import json
+import statistics
+from pathlib import Path
+
+from dsrg.io.errors import UserError
+
+#: (name of results/<name>.json, what the row says, on which photos)
+ROWS = (
+    ("cues", "localisation cues", "train"),
+    ("static", "static seeds (growing off)", "val"),
+    ("s", "DSRG, stage s", "val"),
+    ("labels", "pseudo-labels", "train"),
+    ("f", "retrained, stage f", "val"),
+    ("full", "fully supervised", "val"),
+)
+
+
+def read_run(folder):
+    """What a run has measured.
+
+    Returns
+    -------
+    dict
+        "miou": {row name: mean IoU in 0..1}, "stages": {stage: {"seconds", "peak_mib"}}, "commits": set of str.
+
+    Raises
+    ------
+    UserError
+        A folder that is no run, or a result file that cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / "results").is_dir():
+        raise UserError(f"{folder}: has no results/; give the folder of a run, such as work/demo")
+    miou, commits = {}, set()
+    for name, *_ in ROWS:
+        path = folder / "results" / f"{name}.json"
+        if not path.exists():
+            continue
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            miou[name] = float(record["miou"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a result file ({error!r}); delete it and evaluate again") from None
+        commits.add(record.get("commit", "unknown"))
+    stages = {p.stem: json.loads(p.read_text()) for p in sorted((folder / "stamps").glob("*.json"))}
+    return {"miou": miou, "stages": stages, "commits": commits}
+
+
+def mean_and_spread(values):
+    """Text of a list of fractions in percent: '52.6' or '52.6 ± 0.8' (sample standard deviation)."""
+    mean = 100 * statistics.fmean(values)
+    return f"{mean:.1f}" if len(values) == 1 else f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}"
+
+
+def table(runs):
+    """Lines of a Markdown table of the runs' mean IoU, then the ratio and the gain of growing."""
+    lines = ["| | photos | mIoU (%) |", "|---|---|---|"]
+    for name, says, photos in ROWS:
+        values = [run["miou"][name] for run in runs if name in run["miou"]]
+        if values:
+            lines.append(f"| {says} | {photos} | {mean_and_spread(values)} |")
+    both = [r["miou"] for r in runs if {"f", "full"} <= r["miou"].keys()]
+    if both:
+        ratio = statistics.fmean(m["f"] / m["full"] for m in both)
+        lines.append(f"| retrained / fully supervised | val | {ratio:.3f} (ratio) |")
+    both = [r["miou"] for r in runs if {"s", "static"} <= r["miou"].keys()]
+    if both:
+        gain = 100 * statistics.fmean(m["s"] - m["static"] for m in both)
+        lines.append(f"| DSRG − static seeds | val | {gain:+.1f} (points) |")
+    return lines
+
+
+def cost(runs):
+    """One line on time and memory of the slowest run, or None where no stage has a stamp."""
+    costs = [(sum(s["seconds"] for s in run["stages"].values()), max(s["peak_mib"] for s in run["stages"].values()))
+             for run in runs if run["stages"]]
+    if not costs:
+        return None
+    seconds, peak = max(c[0] for c in costs), max(c[1] for c in costs)
+    return f"Stages took {seconds / 60:.1f} min in all, at most {peak} MiB of memory a process."
