@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from . import device
+from . import device, forks
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .blob import Blob, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
@@ -63,6 +63,7 @@ class Graph:
     """Layers and blobs of a net, ready to run; :class:`caffe.Net` adds running and weights."""
 
     def _build(self, net_param, phase, level, stages, source):
+        forks.note_net()
         self._source = source
         self._lines = _read_lines(source)
         try:

@@ -5,6 +5,7 @@ finish: batch t holds the places t B ... t B + B - 1, epoch e the places e L ...
 of a batch and L the length of the list.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -105,6 +106,10 @@ class SegmentationBatches:
         self._params, self._seed, self._stride = params, seed, stride
         self._pairs = read_pairs(params.source, params.root_folder)
         self._order = lru_cache(maxsize=2)(self._order_of)
+        self._start_reading()
+
+    def _start_reading(self):
+        self._process = os.getpid()
         self._pool = ThreadPoolExecutor(max_workers=min(4, available_cpus()), thread_name_prefix="photos")
         self._ahead = {}        # tick -> futures of its examples
 
@@ -113,6 +118,8 @@ class SegmentationBatches:
 
     def batch(self, tick):
         """Examples of batch `tick`, a list of (image (3, h, w), labels (h, w)); starts reading the next."""
+        if self._process != os.getpid():
+            self._start_reading()       # threads do not survive a fork
         futures = self._ahead.pop(tick, None) or self._start(tick)
         for stale in self._ahead:
             for future in self._ahead[stale]:

@@ -55,7 +55,7 @@ class Data(DataLayer):
             blob.reshape(p.batch_size)
 
     def _connect(self, source):
-        path = os.path.realpath(source)
+        path = self.path = os.path.realpath(getattr(self, "path", source))  # after a fork: the same, wherever we are
         try:
             self.database = _open.get(path) or _Database(path)
         except lmdb.Error as error:
@@ -69,6 +69,8 @@ class Data(DataLayer):
 
     def _record(self, place):
         """Key and value of the record at a place, counted from 0 in the order of keys."""
+        if self.database is None:
+            self._connect(self.param.source)
         if self.place is None or place < self.place:
             self.cursor.first()
             self.place = 0
@@ -95,6 +97,12 @@ class Data(DataLayer):
         if values.size != np.prod(shape) or not values.size:
             raise self.error(f"{what} holds {values.size} values for the shape {shape}")
         return values.reshape(shape).transpose(1, 2, 0), datum.label, what
+
+    def after_fork(self):
+        """In a forked child: LMDB's handles belong to the process that opened them; the next record opens anew."""
+        super().after_fork()
+        _open.clear()
+        self.database = self.cursor = None
 
     def jobs(self, tick):
         choices = self.choices(self.transformer, tick, self.param.batch_size)

@@ -6,6 +6,8 @@ import zlib
 import cv2
 import numpy as np
 
+from .. import forks
+
 CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -104,6 +106,7 @@ class PictureCache:
 
     def __init__(self):
         self._pictures, self._bytes = {}, 0
+        forks.reset_in_child(self)
 
     def get(self, key, read):
         """The picture of `key`, from memory, or read by calling `read()`."""
@@ -117,6 +120,10 @@ class PictureCache:
                 self._bytes += picture.nbytes
                 PictureCache._used += picture.nbytes
         return picture
+
+    def after_fork(self):
+        """In a forked child: a thread of the parent may have held the lock."""
+        PictureCache._lock = threading.Lock()
 
     def __del__(self):
         PictureCache._used -= self._bytes

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from .. import device
+from .. import device, forks
 from ..layer import NativeLayer
 from .streams import CHOICES, ORDER, SKIP, generator, shard
 
@@ -52,6 +52,7 @@ class DataLayer(NativeLayer):
     def __init__(self, layer_param):
         super().__init__(layer_param)
         self._pending = {}
+        forks.reset_in_child(self)
 
     def jobs(self, tick):
         """Functions without arguments, one an item of forward `tick`; they run in threads, in any order."""
@@ -71,7 +72,7 @@ class DataLayer(NativeLayer):
     def forward(self, bottom, top):
         for tick in range(self.tick, self.tick + 1 + AHEAD):
             if tick not in self._pending:
-                self._pending[tick] = [_pool().submit(job) for job in self.jobs(tick)]
+                self._pending[tick] = [_threads.submit(job) for job in self.jobs(tick)]
         self.deliver([f.result() for f in self._pending.pop(self.tick)], top)
 
     def seek(self, forwards):
@@ -81,15 +82,28 @@ class DataLayer(NativeLayer):
                 future.cancel()
         self._pending.clear()
 
+    def after_fork(self):
+        """In a forked child: read again what the parent's threads were reading (a batch is a function of its tick)."""
+        self._pending = {}
 
-_threads = None
+
+class _Threads:
+    """The threads that read ahead, of all data layers of a process together."""
+
+    def __init__(self):
+        self.executor = None
+        forks.reset_in_child(self)
+
+    def submit(self, job):
+        if self.executor is None:
+            self.executor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="caffe-data")
+        return self.executor.submit(job)
+
+    def after_fork(self):
+        self.executor = None
 
 
-def _pool():
-    global _threads
-    if _threads is None:
-        _threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="caffe-data")
-    return _threads
+_threads = _Threads()
 
 
 def write_pictures(blob, pictures):
