@@ -56,7 +56,7 @@ def layers_with_weights(path, caffe_pb2):
             file.seek(0)
             if is_hdf5:
                 with h5py.File(file, "r") as archive:
-                    return [name for name, group in archive.get("data", {}).items() if len(group)]
+                    return hdf5_layers(archive.get("data", {}))
             message = caffe_pb2.NetParameter.FromString(file.read())
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist") from None
@@ -67,6 +67,20 @@ def layers_with_weights(path, caffe_pb2):
         inner = old.layer if old.HasField("layer") else old
         layers.append((inner.name, inner.blobs))
     return [name for name, blobs in layers if len(blobs)]
+
+
+def hdf5_layers(data):
+    """Names of the layers with parameters below the group `data`; a name with "/" is a path of groups."""
+    found = []
+
+    def note(path, item):
+        layer, _, index = path.rpartition("/")
+        if index.isdigit() and isinstance(item, h5py.Dataset) and layer not in found:
+            found.append(layer)
+
+    if isinstance(data, h5py.Group):
+        data.visititems(note)
+    return found
 
 
 def _listed(names, most=8):

@@ -5,6 +5,7 @@ layers and bottoms take part in the backward pass (loss, lr_mult, propagate_down
 """
 
 import os
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,6 +89,22 @@ class Graph:
                 raise
         self._find_backward(param.force_backward)
         self._outputs = sorted(available)
+        for name, numbers in self._repeated_names().items():
+            warnings.warn(f"{self._where(name)}{self._who(numbers)} are all named '{name}': net.params shows the last "
+                          "of them only, and their weights can be neither saved nor loaded; name them apart",
+                          stacklevel=4)
+
+    def _repeated_names(self):
+        """Names that several layers with parameters have, with the numbers of these layers."""
+        numbers = {}
+        for k, node in enumerate(self._nodes):
+            if node.layer.blobs:
+                numbers.setdefault(node.param.name, []).append(k)
+        return {name: found for name, found in numbers.items() if len(found) > 1}
+
+    def _who(self, numbers):
+        """'layers 1 (Convolution), 3 (InnerProduct)'."""
+        return "layers " + ", ".join(f"{k} ({self._nodes[k].param.type})" for k in numbers)
 
     def _where(self, layer_name):
         """'file:line: ' of a layer, as much of it as is known."""

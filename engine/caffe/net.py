@@ -268,14 +268,14 @@ class Net(Graph):
         weights.share(self, other)
 
     def copy_from(self, path):
-        """Copy weights from a .caffemodel or .h5 by layer name; layers that only one side has are left alone.
+        """Copy weights from a .caffemodel or .h5 by layer name; layers that only one side has are left alone and named.
 
         Raises
         ------
         RuntimeError, caffe.ModelFileError
-            A file that is missing or damaged.
+            A file that is missing or damaged, or of which no layer fits.
         caffe.LayerError
-            A shape that does not fit. Nothing has been copied then.
+            A shape that does not fit, or a name that several layers have. Nothing has been copied then.
         """
         weights.copy_from(self, path)
 

@@ -27,6 +27,14 @@ class SolverState:
     history: list = field(default_factory=list)
 
 
+class Weights(OrderedDict):
+    """Layer name -> list of float32 arrays. `repeated`: names that several layers with parameters share."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.repeated = set()
+
+
 # ---- weights ------------------------------------------------------------------------------------------
 
 
@@ -39,10 +47,11 @@ def load_weights(path):
 
     Returns
     -------
-    OrderedDict
+    Weights
         Layer name -> list of float32 arrays, in file order (HDF5: sorted by name), layers without parameters
         included. Old four-axis blobs keep four axes, double data is rounded to float32. In HDF5 a parameter
-        that a layer shares with an earlier one is not stored; its place is None.
+        that a layer shares with an earlier one is not stored; its place is None, and a layer name with "/" is a
+        path of groups. Of layers of one name the last one's arrays are given, and the name is in `repeated`.
 
     Raises
     ------
@@ -76,12 +85,14 @@ def load_caffemodel(path):
             upgrade.upgrade_net(net, weights_only=True)
         except upgrade.UpgradeError as error:
             raise ModelFileError(f"{name}: {error}") from None
-        weights = OrderedDict()
+        weights = Weights()
         for layer in net.layer:
             blobs = [
                 _shaped(blob, arrays[int(blob.data[0])], f"{name}: layer '{layer.name}', blob {k}")
                 for k, blob in enumerate(layer.blobs)
             ]
+            if blobs and weights.get(layer.name):
+                weights.repeated.add(layer.name)
             if blobs or layer.name not in weights:
                 weights[layer.name] = blobs
             for blob in layer.blobs:
@@ -119,12 +130,21 @@ def save_caffemodel(path, net_param, blobs=None):
 def save_hdf5(path, weights):
     """Write parameters as Caffe's HDF5: datasets data/<layer>/<index>, an empty group for a layer without.
 
+    A "/" in a layer's name makes a path of groups, as in Caffe.
+
     Parameters
     ----------
     path : str or os.PathLike
     weights : mapping
         Layer name -> list of float32 arrays; None in place of an array leaves its dataset out.
+
+    Raises
+    ------
+    ModelFileError
+        A layer's name that HDF5 has no path for, or the path of another layer's parameter.
     """
+    weights = {name: arrays for name, arrays in weights.items() if arrays or _is_hdf5_path(name)}
+    _check_hdf5_names(path, weights)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for name, arrays in weights.items():
@@ -132,6 +152,24 @@ def save_hdf5(path, weights):
             for k, array in enumerate(arrays):
                 if array is not None:
                     group.create_dataset(str(k), data=np.asarray(array, np.float32))
+
+
+def _is_hdf5_path(name):
+    """Whether HDF5 keeps a name as it is: it drops empty parts and "." of a path."""
+    return not {"", "."}.intersection(name.split("/"))
+
+
+def _check_hdf5_names(path, weights):
+    remedy = "rename the layer, or write a .caffemodel (snapshot_format: BINARYPROTO)"
+    stored = {f"{name}/{k}": name for name, arrays in weights.items() for k in range(len(arrays))}
+    for name in weights:
+        if not _is_hdf5_path(name):
+            raise ModelFileError(f"cannot write {path}: the layer name '{name}' is no path of HDF5; {remedy}")
+        parts = name.split("/")
+        for end in range(1, len(parts) + 1):
+            if (owner := stored.get("/".join(parts[:end]))) is not None:
+                raise ModelFileError(f"cannot write {path}: the layer name '{name}' is where HDF5 keeps a parameter of "
+                                     f"layer '{owner}'; {remedy}")
 
 
 def read_net_binary(path):
@@ -152,13 +190,26 @@ def _load_weights_hdf5(path):
         if "data" not in file:
             kind = "it is a solver state" if "history" in file else f"it has {', '.join(file) or 'nothing'}"
             raise ModelFileError(f"{path}: HDF5 without the group 'data', no weights of Caffe; {kind}")
-        weights = OrderedDict()
-        for name, group in file["data"].items():
-            indices = sorted(int(key) for key in group if key.isdigit())
-            weights[name] = [None] * (indices[-1] + 1 if indices else 0)
-            for k in indices:
-                weights[name][k] = np.asarray(group[str(k)][()], np.float32)
+        if not isinstance(file["data"], h5py.Group):
+            raise ModelFileError(f"{path}: its 'data' is an array, so these are data (HDF5Data reads them), no weights")
+        weights = Weights()
+        _read_groups(file["data"], (), weights, path)
         return weights
+
+
+def _read_groups(parent, above, weights, path):
+    """Add the layers in the groups of `parent`; those of a name with "/" lie deeper."""
+    for key, group in parent.items():
+        name = "/".join((*above, key))
+        if not isinstance(group, h5py.Group):
+            raise ModelFileError(f"{path}: 'data/{name}' is no parameter of Caffe (data/<layer>/<index>); these are "
+                                 "weights of another program")
+        arrays = {k: item for k, item in group.items() if isinstance(item, h5py.Dataset) and k.isdigit()}
+        if arrays or not len(group):
+            weights[name] = [None] * (max(map(int, arrays), default=-1) + 1)
+            for k, item in arrays.items():
+                weights[name][int(k)] = np.asarray(item[()], np.float32)
+        _read_groups({k: item for k, item in group.items() if k not in arrays}, (*above, key), weights, path)
 
 
 # ---- solver states ------------------------------------------------------------------------------------

@@ -47,13 +47,16 @@ def read(solver, state_file):
     state = serialization.load_solverstate(state_file)
     _check_history(solver, state_file, state.history)
     if state.learned_net:
-        solver.net.copy_from(_learned_net(state_file, state.learned_net))
+        weights.copy_from(solver.net, _learned_net(state_file, state.learned_net), whole=True)
     learnable, where = solver.net._learnable, device.current()
     for k, slots in enumerate(solver.history() if state.history else ()):
         for s, slot in enumerate(slots):
             array = np.asarray(state.history[s * len(learnable) + k], np.float32)
             slot.copy_(torch.tensor(array, device=where).reshape(slot.shape))
     solver.iter, solver.current_step = state.iter, state.current_step
+    glog.info("sgd_solver.cpp", f"Restored iteration {state.iter} from {state_file}: "
+              + (f"{len(state.history)} history blobs" if state.history else "no history, the rule starts afresh")
+              + ("" if state.learned_net else "; it names no weights, those of the net stay"))
     for layer in solver.net.layers:
         if layer.type != "Python":
             layer.seek(state.iter * solver.param.iter_size)

@@ -96,7 +96,8 @@ def test_test_prints_scores_and_their_means(folder, capsys):
     main(["test", "--model", "net.prototxt", "--weights", "a.caffemodel", "--iterations", "2"])
     lines = [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     number = r"[-+.e\d]+"
-    patterns = ["Running for 2 iterations.", f"Batch 0, acc = {number}", f"Batch 0, loss = {number}",
+    patterns = ["Copied 1 of 1 layers with parameters from a.caffemodel",
+                "Running for 2 iterations.", f"Batch 0, acc = {number}", f"Batch 0, loss = {number}",
                 f"Batch 1, acc = {number}", f"Batch 1, loss = {number}", f"Loss: {number}", f"acc = {number}",
                 rf"loss = {number} \(\* 1 = {number} loss\)"]
     assert len(lines) == len(patterns)

@@ -1,4 +1,4 @@
-"""Nets in forked processes: multiprocessing's Pool after a forward must compute what the parent computes, and not hang."""
+"""Nets in forked processes: multiprocessing's Pool after a forward must compute what the parent computes."""
 
 import subprocess
 import sys
