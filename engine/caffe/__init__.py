@@ -4,7 +4,7 @@ Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 u
 here are pycaffe's; `set_precision` and the exception classes are the engine's own.
 """
 
-from . import classifier, detector, draw, io, net_spec, proto, pycaffe  # noqa: F401
+from . import _caffe, classifier, coord_map, detector, draw, io, net_spec, proto, pycaffe  # noqa: F401
 from .classifier import Classifier
 from .detector import Detector
 from .device import (
@@ -39,8 +39,7 @@ from .solver import (
     get_solver,
 )
 from .timer import Timer
-
-__version__ = "1.0.0"
+from .version import __version__  # noqa: F401
 
 __all__ = [
     "AdaDeltaSolver",

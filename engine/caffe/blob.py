@@ -267,6 +267,14 @@ class RawBlobVec(_Vec):
     """Bottoms or tops handed to a layer."""
 
 
+class StringVec(_Vec):
+    """Names of blobs or layers."""
+
+
+class DtypeVec(_Vec):
+    """Numbers, one a blob."""
+
+
 class LayerVec(_Vec):
     """Layers of a net in order."""
 

@@ -9,8 +9,8 @@ from .proto import caffe_pb2
 from .prototxt import layer_included
 from .serialization import write_atomic
 
-LAYER_STYLE = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
-NEURON_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
+LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
+NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
 BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
 COLORS = {
     "Convolution": "#FF5050",
@@ -87,10 +87,15 @@ def get_layer_label(layer, rankdir, display_lrm=False):
     return '"' + separator.join([layer.name, f"({kind})", *parts]) + '"'
 
 
+def choose_color_by_layertype(layertype):
+    """Fill colour of a layer's node, '#RRGGBB'."""
+    return COLORS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
+
+
 def _style(layer):
     if len(layer.bottom) == 1 and list(layer.bottom) == list(layer.top):
-        return NEURON_STYLE  # in place
-    return {**LAYER_STYLE, "fillcolor": COLORS.get(layer.type, LAYER_STYLE["fillcolor"])}
+        return NEURON_LAYER_STYLE  # in place
+    return {**LAYER_STYLE_DEFAULT, "fillcolor": choose_color_by_layertype(layer.type)}
 
 
 def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lrm=False):

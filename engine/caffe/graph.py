@@ -15,7 +15,7 @@ import torch
 
 from . import device, forks
 from . import layers as _layers  # noqa: F401  (fills the registry)
-from .blob import Blob, LayerVec, RawBlobVec
+from .blob import Blob, BlobVec, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
@@ -73,10 +73,10 @@ class Graph:
             raise PrototxtError(f"{self._where(error.layer)}{error}", layer=error.layer) from error
         self.name = param.name
         self._debug_info = param.debug_info
-        self._blobs = OrderedDict()
+        self._named_blobs = OrderedDict()
         self._nodes = []
         self._learnable = []
-        self._inputs = []
+        self._input_names = []
         self._seed = device.next_seed()
         needs, owners, available = {}, {}, set()
         for index, layer_param in enumerate(param.layer):
@@ -88,7 +88,7 @@ class Graph:
                 self._locate(error, layer_param, "setup")
                 raise
         self._find_backward(param.force_backward)
-        self._outputs = sorted(available)
+        self._output_names = sorted(available)
         for name, numbers in self._repeated_names().items():
             warnings.warn(f"{self._where(name)}{self._who(numbers)} are all named '{name}': net.params shows the last "
                           "of them only, and their weights can be neither saved nor loaded; name them apart",
@@ -152,25 +152,25 @@ class Graph:
                              "bottoms; give one for each bottom or none")
         for k, name in enumerate(param.bottom):
             available.discard(name)
-            node.bottoms.append(self._blobs[name])
+            node.bottoms.append(self._named_blobs[name])
             node.bottom_needs.append(param.propagate_down[k] if param.propagate_down else needs[name])
         for k, name in enumerate(param.top):
             if name not in param.bottom[k : k + 1]:
-                if name in self._blobs:
+                if name in self._named_blobs:
                     raise LayerError(f"{node.title}: top blob '{name}' is already made by another layer; each blob has "
                                      "one producer (only an in-place layer repeats the name of its bottom)")
-                self._blobs[name] = Blob(0)
+                self._named_blobs[name] = Blob(0)
             elif isinstance(layer, NativeLayer) and not layer.inplace:
                 raise LayerError(f"{node.title} cannot work in place: top[{k}] '{name}' is its bottom; give the top "
                                  "another name")
-            node.tops.append(self._blobs[name])
+            node.tops.append(self._named_blobs[name])
             available.add(name)
         if param.type == "Input":
-            self._inputs += node.top_names
+            self._input_names += node.top_names
         if isinstance(layer, NativeLayer) and layer.auto_tops:
             while len(node.tops) < layer.tops[0]:
-                self._blobs[AUTOMATIC] = Blob(0)
-                node.tops.append(self._blobs[AUTOMATIC])
+                self._named_blobs[AUTOMATIC] = Blob(0)
+                node.tops.append(self._named_blobs[AUTOMATIC])
                 node.top_names.append(AUTOMATIC)
 
     def _reshape(self, node):
@@ -246,7 +246,7 @@ class Graph:
     @property
     def blobs(self):
         """OrderedDict: blob name -> Blob, in order of creation, with those of automatic splits."""
-        return self._blobs
+        return self._named_blobs
 
     @cached_property
     def layers(self):
@@ -279,7 +279,27 @@ class Graph:
 
     @property
     def _blob_names(self):
-        return list(self._blobs)
+        return list(self._named_blobs)
+
+    @property
+    def _blobs(self):
+        """All blobs by place, as pycaffe's: ``net._blobs[net._top_ids(i)[0]]``."""
+        return BlobVec(self._named_blobs.values())
+
+    @property
+    def _inputs(self):
+        """Places in `_blobs` of the inputs."""
+        return self._ids(self._input_names)
+
+    @property
+    def _outputs(self):
+        """Places in `_blobs` of the outputs."""
+        return self._ids(self._output_names)
+
+    @property
+    def _blob_loss_weights(self):
+        """Weights in the loss, by place in `_blobs`."""
+        return list(self.blob_loss_weights.values())
 
     def _top_ids(self, layer_index):
         """Places in `blobs` of a layer's tops; programs that draw or count nets ask for them."""
@@ -289,23 +309,23 @@ class Graph:
         return self._ids(self._nodes[layer_index].bottom_names)
 
     def _ids(self, names):
-        places = {name: k for k, name in enumerate(self._blobs)}
+        places = {name: k for k, name in enumerate(self._named_blobs)}
         return [places[name] for name in names]
 
     @property
     def inputs(self):
         """Names of the tops of Input layers."""
-        return list(self._inputs)
+        return list(self._input_names)
 
     @property
     def outputs(self):
         """Names of the blobs that no layer reads, sorted as Caffe sorts them."""
-        return list(self._outputs)
+        return list(self._output_names)
 
     @property
     def blob_loss_weights(self):
         """OrderedDict: blob name -> its weight in the loss."""
-        weights = OrderedDict.fromkeys(self._blobs, 0.0)
+        weights = OrderedDict.fromkeys(self._named_blobs, 0.0)
         for node in self._nodes:
             weights.update(zip(node.top_names, node.loss_weights, strict=True))
         return weights

@@ -10,6 +10,22 @@ import numpy as np
 from .proto import caffe_pb2
 from .serialization import array_to_blob, blob_to_array
 
+
+def __getattr__(name):
+    """`resize`, `zoom` and `skimage`, which pycaffe's module lets through to its users; imported at the first use."""
+    if name == "resize":
+        from skimage.transform import resize as value
+    elif name == "zoom":
+        from scipy.ndimage import zoom as value
+    elif name == "skimage":
+        import skimage as value
+        import skimage.io
+        import skimage.transform
+    else:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return value
+
+
 # ---- arrays and messages ------------------------------------------------------------------------------
 
 

@@ -161,10 +161,10 @@ class Net(Graph):
         """
         first = 0 if start is None else self._layer_index(start)
         last = len(self._nodes) - 1 if end is None else self._layer_index(end)
-        wanted = {*(self._outputs if end is None else self.top_names[end]), *(blobs or ())}
-        shown = {name: self._blobs[name] for name in wanted}  # an unknown blob is a KeyError before anything runs
+        wanted = {*(self._output_names if end is None else self.top_names[end]), *(blobs or ())}
+        shown = {name: self._named_blobs[name] for name in wanted}  # an unknown blob is a KeyError before anything runs
         if kwargs:
-            if set(kwargs) != set(self._inputs):
+            if set(kwargs) != set(self._input_names):
                 raise Exception("Input blob arguments do not match net inputs.")
             self._set(kwargs, "data", "Input is not batch sized")
         self._forward(first, last)
@@ -178,10 +178,10 @@ class Net(Graph):
         """
         first = len(self._nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
-        wanted = {*(self._inputs if end is None else self.bottom_names[end]), *(diffs or ())}
-        shown = {name: self._blobs[name] for name in wanted}
+        wanted = {*(self._input_names if end is None else self.bottom_names[end]), *(diffs or ())}
+        shown = {name: self._named_blobs[name] for name in wanted}
         if kwargs:
-            if set(kwargs) != set(self._outputs):
+            if set(kwargs) != set(self._output_names):
                 raise Exception("Top diff arguments do not match net outputs.")
             self._set(kwargs, "diff", "Diff is not batch sized")
         self._backward(first, last)
@@ -194,7 +194,7 @@ class Net(Graph):
 
     def _set(self, arrays, what, mismatch):
         for name, values in arrays.items():
-            blob = self._blobs[name]
+            blob = self._named_blobs[name]
             if np.shape(values)[:1] != blob.dims[:1]:
                 raise Exception(mismatch)
             getattr(blob, what)[...] = values
@@ -208,33 +208,42 @@ class Net(Graph):
             Blob name -> float32 array with one row for each item, for the outputs and `blobs`.
         """
         if not kwargs:
-            raise RuntimeError("forward_all() needs a value for every input: " + ", ".join(self._inputs))
+            raise RuntimeError("forward_all() needs a value for every input: " + ", ".join(self._input_names))
         collected = {}
-        for batch in self._batches(kwargs):
+        for batch in self._batch(kwargs):
             _collect(collected, self.forward(blobs=blobs, **batch))
         return _joined(collected, len(next(iter(kwargs.values()))))
 
     def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
         """Forward and backward over any number of items, in batches; (outputs, diffs) as two dicts."""
-        inputs = {k: v for k, v in kwargs.items() if k in self._inputs}
-        tops = {k: v for k, v in kwargs.items() if k in self._outputs}
+        inputs = {k: v for k, v in kwargs.items() if k in self._input_names}
+        tops = {k: v for k, v in kwargs.items() if k in self._output_names}
         if not inputs:
-            raise RuntimeError("forward_backward_all() needs a value for every input: " + ", ".join(self._inputs))
+            raise RuntimeError("forward_backward_all() needs a value for every input: " + ", ".join(self._input_names))
         outs, grads = {}, {}
-        for fwd, bwd in zip_longest(self._batches(inputs), self._batches(tops), fillvalue={}):
+        for fwd, bwd in zip_longest(self._batch(inputs), self._batch(tops), fillvalue={}):
             _collect(outs, self.forward(blobs=blobs, **fwd))
             _collect(grads, self.backward(diffs=diffs, **bwd))
         total = len(next(iter(inputs.values())))
         return _joined(outs, total), _joined(grads, total)
 
-    def _batches(self, arrays):
-        if not arrays:
+    def _batch(self, blobs):
+        """Arrays by blob name, cut into batches of the net's size, the last one padded with zeros.
+
+        Yields
+        ------
+        dict
+            Blob name -> float32 array of one batch.
+        """
+        if not blobs:
             return
-        size = self._blobs[next(iter(arrays))].dims[0]
-        for first in range(0, len(next(iter(arrays.values()))), size):
+        first = next(iter(blobs))
+        blob = self._named_blobs.get(first) or next(iter(self._named_blobs.values()))
+        size = blob.dims[0]
+        for begin in range(0, len(blobs[first]), size):
             batch = {}
-            for name, values in arrays.items():
-                part = np.asarray(values[first : first + size], np.float32)
+            for name, values in blobs.items():
+                part = np.asarray(values[begin : begin + size], np.float32)
                 batch[name] = np.zeros((size, *part.shape[1:]), np.float32)
                 batch[name][: len(part)] = part
             yield batch
@@ -244,6 +253,8 @@ class Net(Graph):
         if self._nodes[0].param.type != "MemoryData":
             raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryDataLayer")
         self._nodes[0].layer.set_arrays(data, labels)
+
+    _set_input_arrays = set_input_arrays  # pycaffe's compiled half
 
     # -- callbacks ---------------------------------------------------------------------------------------------
     def before_forward(self, callback):

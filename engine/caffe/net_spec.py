@@ -21,7 +21,7 @@ def param_name_dict():
     }
 
 
-_PARAM_NAMES = param_name_dict()
+_param_names = param_name_dict()
 
 
 def assign_proto(proto, name, val):
@@ -95,15 +95,15 @@ class Function:
         autonames[self.type_name] += 1
         return f"{self.type_name}{autonames[self.type_name]}"
 
-    def _top_name(self, top, names, autonames):
+    def _get_top_name(self, top, names, autonames):
         if top not in names:
             names[top] = top.fn._autoname(autonames)
         return names[top]
 
-    def _name(self, names, autonames):
+    def _get_name(self, names, autonames):
         if self not in names:
             names[self] = (
-                self._top_name(self.tops[0], names, autonames) if self.tops else self._autoname(autonames)
+                self._get_top_name(self.tops[0], names, autonames) if self.tops else self._autoname(autonames)
             )
         return names[self]
 
@@ -117,10 +117,10 @@ class Function:
             bottoms.append(layers[item.fn].top[item.n])
         layer = caffe_pb2.LayerParameter(type=self.type_name, bottom=bottoms)
         layer.top.extend(
-            bottoms if self.in_place else [self._top_name(top, names, autonames) for top in self.tops]
+            bottoms if self.in_place else [self._get_top_name(top, names, autonames) for top in self.tops]
         )
-        layer.name = self._name(names, autonames)
-        own = _PARAM_NAMES.get(self.type_name)
+        layer.name = self._get_name(names, autonames)
+        own = _param_names.get(self.type_name)
         own_fields = getattr(layer, f"{own}_param").DESCRIPTOR.fields_by_name if own else {}
         for key, value in self.params.items():
             in_own = key in own_fields and not key.endswith("param")
@@ -216,7 +216,7 @@ class Parameters:
     def __getattr__(self, name):
         message = getattr(caffe_pb2, f"{name}Parameter", None)
         if message is None:
-            raise AttributeError(f"no message {name}Parameter; try one of {', '.join(sorted(_PARAM_NAMES))}")
+            raise AttributeError(f"no message {name}Parameter; try one of {', '.join(sorted(_param_names))}")
         return message
 
 

@@ -68,5 +68,10 @@ class NCCL:
     """pycaffe's multi-GPU helper, refused with what to use instead."""
 
     def __init__(self, *_args):
+        self.new_uid()
+
+    @staticmethod
+    def new_uid():
+        """pycaffe's first step in training on several GPUs; refused as the rest."""
         raise RuntimeError("caffe.NCCL: the engine trains on several GPUs under torchrun "
                            "(torchrun --nproc-per-node N -m training.train ...), without NCCL objects")

@@ -44,7 +44,7 @@ class ShapeNet(Graph):
     def __init__(self, net_param, phase, level=0, stages=(), inputs=None):
         self._given = dict(inputs or {})
         self.problems, self.unknown, self.inputs_used = [], {}, set()
-        self._blobs, self._nodes, self._learnable, self._inputs = {}, [], [], []
+        self._named_blobs, self._nodes, self._learnable, self._input_names = {}, [], [], []
         self._seed = np.random.SeedSequence(0)  # nothing is drawn
         needs, owners, available = {}, {}, set()
         for param in filter_net(net_param, phase, level, tuple(stages)).layer:
@@ -57,9 +57,9 @@ class ShapeNet(Graph):
         return self._nodes
 
     def _try_layer(self, param, needs, owners, available):
-        before, count = set(self._blobs), len(self._nodes)
+        before, count = set(self._named_blobs), len(self._nodes)
         why = next((f"layer '{param.name}' reads '{name}'" for name in param.bottom
-                    if name not in self._blobs or name in self.unknown), None)
+                    if name not in self._named_blobs or name in self.unknown), None)
         try:
             if why is None:
                 self._add_layer(0, param, needs, owners, available)
@@ -72,7 +72,7 @@ class ShapeNet(Graph):
             self.problems.append((param, _text_of(error, param)))
         known = len(self._nodes) > count  # whatever is wrong with its parameters then
         for name in param.top:
-            self._blobs.setdefault(name, Blob(0))
+            self._named_blobs.setdefault(name, Blob(0))
             needs.setdefault(name, False)
             if not known and name not in before:
                 self.unknown[name] = why
@@ -83,14 +83,14 @@ class ShapeNet(Graph):
         """Give the tops of a source the shapes of `inputs`."""
         given = {name: self._given[name] for name in param.top if name in self._given}
         for name, shape in given.items():
-            batch = None if name in self.unknown else self._blobs[name].dims[:1]
-            self._blobs[name].reshape(*shape)
+            batch = None if name in self.unknown else self._named_blobs[name].dims[:1]
+            self._named_blobs[name].reshape(*shape)
             self.inputs_used.add(name)
             self.unknown.pop(name, None)
             for other in set(param.top) - given.keys() - self.unknown.keys():
-                dims = self._blobs[other].dims
+                dims = self._named_blobs[other].dims
                 if batch and dims[:1] == batch:
-                    self._blobs[other].reshape(shape[0], *dims[1:])
+                    self._named_blobs[other].reshape(shape[0], *dims[1:])
 
     # -- layers without memory and files -----------------------------------------------------------------------
     def _make_layer(self, param, index):

@@ -117,6 +117,27 @@ def test_names_of_bottoms_and_tops(net):
         ("ip", ["conv_relu_0_split_0"]), ("sig", ["conv_relu_0_split_1"])])
 
 
+def test_blobs_inputs_and_outputs_by_place(tmp_path, net):
+    """Programs that count or draw nets go by places: net._blobs[net._top_ids(i)[0]]."""
+    assert [net._blob_names[i] for i in net._inputs] == ["data"]
+    assert [net._blob_names[i] for i in net._outputs] == ["ip", "sig"]
+    assert list(net._blobs) == list(net.blobs.values()) and len(net._blobs) == len(net._blob_names)
+    for k, name in enumerate(net._layer_names):
+        assert [net._blobs[i] for i in net._top_ids(k)] == [net.blobs[top] for top in net.top_names[name]]
+        assert [net._blobs[i] for i in net._bottom_ids(k)] == [net.blobs[b] for b in net.bottom_names[name]]
+    assert net._blob_loss_weights == [0.0] * len(net._blobs)
+    train = build(tmp_path, CLASSIFIER, caffe.TRAIN)
+    assert train._inputs == [] and train._blob_loss_weights[train._outputs[0]] == 1.0
+
+
+def test_batches_are_padded_with_zeros(net, rng):
+    items = rng.standard_normal((5, 3, 6, 5)).astype(np.float32)
+    batches = list(net._batch({"data": items}))
+    assert [list(batch) for batch in batches] == [["data"]] * 3
+    joined = np.concatenate([batch["data"] for batch in batches])
+    assert np.array_equal(joined[:5], items) and not joined[5:].any() and len(joined) == 6
+
+
 def test_loss_weights_by_blob(tmp_path, net):
     assert net.blob_loss_weights == OrderedDict.fromkeys(net.blobs, 0.0)
     assert build(tmp_path, CLASSIFIER, caffe.TRAIN).blob_loss_weights["loss"] == 1.0

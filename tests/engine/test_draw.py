@@ -59,6 +59,13 @@ def test_labels():
         draw.get_layer_lr_mult(caffe_pb2.LayerParameter(name="i", type="Convolution", param=[{}, {}, {}]))
 
 
+def test_colours_by_type():
+    assert draw.choose_color_by_layertype("Convolution") == draw.choose_color_by_layertype("Deconvolution") == "#FF5050"
+    assert draw.choose_color_by_layertype("Pooling") == "#FF9900"
+    assert draw.choose_color_by_layertype("InnerProduct") == "#CC33FF"
+    assert draw.choose_color_by_layertype("ReLU") == draw.LAYER_STYLE_DEFAULT["fillcolor"] == "#6495ED"
+
+
 def test_dot_text_is_written_to_a_file(tmp_path):
     path = tmp_path / "net.dot"
     draw.draw_net_to_file(parse_net(NET), str(path))

@@ -1,5 +1,7 @@
 """The names of the module caffe, its log, timer, seeds and devices."""
 
+import importlib
+
 import caffe
 import numpy as np
 import pytest
@@ -16,6 +18,56 @@ def test_names_of_the_module():
     assert (caffe.TRAIN, caffe.TEST) == (0, 1)
     assert caffe.pycaffe.Net is caffe.Net and caffe.layers.ReLU and caffe.params.Pooling.MAX == 0
     assert {"Convolution", "Python", "SoftmaxWithLoss"} <= set(caffe.layer_type_list())
+
+
+#: what programs import from the modules of pycaffe (BVLC Caffe 1.0, python/caffe)
+PYCAFFES_NAMES = {
+    "caffe._caffe": """AdaDeltaSolver AdaGradSolver AdamSolver Blob BlobVec BoolVec DtypeVec IntVec Layer LayerParameter
+        LayerVec NCCL NesterovSolver Net NetVec RMSPropSolver RawBlobVec SGDSolver Solver SolverParameter StringVec
+        Timer __version__ get_solver has_nccl init_log layer_type_list log set_device set_mode_cpu set_mode_gpu
+        set_multiprocess set_random_seed set_solver_count set_solver_rank solver_count solver_rank""",
+    "caffe.pycaffe": """AdaDeltaSolver AdaGradSolver AdamSolver NCCL NesterovSolver Net RMSPropSolver SGDSolver Timer
+        _Net_backward _Net_batch _Net_blob_loss_weights _Net_blobs _Net_forward _Net_forward_all
+        _Net_forward_backward_all _Net_inputs _Net_layer_dict _Net_outputs _Net_params _Net_set_input_arrays""",
+    "caffe.coord_map": """AxisMismatchException PASS_THROUGH_LAYERS UndefinedMapException compose conv_params coord_map
+        coord_map_from_to crop crop_params inverse""",
+    "caffe.io": """Transformer array_to_blobproto array_to_datum arraylist_to_blobprotovector_str blobproto_to_array
+        blobprotovector_str_to_arraylist caffe_pb2 datum_to_array load_image np oversample resize resize_image skimage
+        zoom""",
+    "caffe.net_spec": """Function Layers NetSpec Parameters Top _param_names assign_proto caffe_pb2 layers
+        param_name_dict params to_proto""",
+    "caffe.draw": """BLOB_STYLE LAYER_STYLE_DEFAULT NEURON_LAYER_STYLE caffe_pb2 choose_color_by_layertype draw_net
+        draw_net_to_file get_edge_label get_layer_label get_layer_lr_mult get_pooling_types_dict get_pydot_graph""",
+    "caffe.classifier": "Classifier",
+    "caffe.detector": "Detector",
+    "caffe.proto.caffe_pb2": "BlobProto Datum NetParameter SolverParameter TEST TRAIN",
+}
+
+
+@pytest.mark.parametrize("module", PYCAFFES_NAMES)
+def test_names_of_pycaffes_modules(module):
+    found = importlib.import_module(module)
+    assert [name for name in PYCAFFES_NAMES[module].split() if not hasattr(found, name)] == []
+
+
+def test_names_of_the_compiled_module_are_the_classes_in_use(tmp_path):
+    net = build(tmp_path, TWO_HEADS)
+    compiled = importlib.import_module("caffe._caffe")
+    assert isinstance(net, compiled.Net) and type(net.params["conv"]) is compiled.BlobVec
+    assert type(net.layers) is compiled.LayerVec and issubclass(caffe.Layer, compiled.Layer)
+    assert isinstance(net.layers[1], compiled.Layer) and isinstance(net.blobs["data"], compiled.Blob)
+    vector = compiled.RawBlobVec()
+    vector.append(net.blobs["data"])
+    assert len(vector) == 1 and vector[0] is net.blobs["data"]
+    assert issubclass(caffe.SGDSolver, compiled.Solver) and compiled.__version__ == caffe.__version__ == "1.0.0"
+
+
+def test_names_that_pycaffes_io_lets_through_work():
+    image = np.arange(12.0).reshape(3, 4)
+    assert caffe.io.resize(image, (6, 8)).shape == caffe.io.zoom(image, 2).shape == (6, 8)
+    assert caffe.io.skimage.io.imread and caffe.io.skimage.transform.resize
+    with pytest.raises(AttributeError, match="has no attribute 'nosuch'"):
+        caffe.io.nosuch  # noqa: B018
 
 
 def test_timer_counts_milliseconds():
@@ -60,5 +112,6 @@ def test_gpu_without_a_gpu_and_nccl_say_what_to_do(monkeypatch):
     with pytest.raises(RuntimeError, match=r"set_device\(0\): .* no CUDA device"):
         caffe.set_device(0)
     assert caffe.has_nccl() is False
-    with pytest.raises(RuntimeError, match="torchrun"):
-        caffe.NCCL(None, "uid")
+    for call in (lambda: caffe.NCCL(None, "uid"), caffe.NCCL.new_uid):
+        with pytest.raises(RuntimeError, match="torchrun"):
+            call()
