@@ -1,15 +1,17 @@
-"""``python -m caffe``: Caffe's command line (train, test, time, device_query) and its upgrade tools."""
+"""``python -m caffe``: Caffe's command line (train, test, time, device_query) and its other tools.
+
+Flags are written as Caffe's users write them (gflags): -solver x, --solver=x, before or after the command.
+"""
 
 import argparse
 import os
-import re
 import signal
 import sys
 
 import torch
 
 import caffe
-from caffe import device, glog, upgrade
+from caffe import device, gflags, glog, upgrade
 from caffe.timer import Timer
 
 
@@ -124,14 +126,47 @@ def _net(args, phase):
 
 def device_query(args):
     """Show what the engine computes on."""
+    wanted = range(torch.cuda.device_count())
+    if args.gpu not in (None, "all"):
+        wanted = [int(index) for index in args.gpu.split(",")]
+    if missing := [index for index in wanted if index >= torch.cuda.device_count()]:
+        raise SystemExit(f"error: --gpu {missing[0]}: torch {torch.__version__} finds {torch.cuda.device_count()} CUDA "
+                         "device(s), numbered from 0")
     print(f"torch {torch.__version__}, CPU threads {torch.get_num_threads()}, bf16 native on the CPU: "
           f"{'yes' if device.native_bf16() else 'no'}")
     if not torch.cuda.is_available():
         print("CUDA devices: none")
-    for index in range(torch.cuda.device_count()):
+    for index in wanted:
         p = torch.cuda.get_device_properties(index)
         print(f"Device id: {index}\n  Name: {p.name}\n  Compute capability: {p.major}.{p.minor}\n"
               f"  Total global memory: {p.total_memory}\n  Multiprocessors: {p.multi_processor_count}")
+
+
+def convert_imageset(args):
+    """Make an LMDB of the pictures of a list ("name label" lines)."""
+    from caffe import databases
+
+    if bool(args.resize_width) != bool(args.resize_height):
+        raise SystemExit("error: give --resize_height and --resize_width, or neither")
+    size = (args.resize_height, args.resize_width) if args.resize_height else None
+    databases.convert_imageset(args.root, args.list, args.database, args.gray, args.shuffle, size, args.check_size,
+                               args.encoded, args.encode_type)
+
+
+def compute_image_mean(args):
+    """Mean of an LMDB's pictures, as a binaryproto for mean_file and as numbers for mean_value."""
+    from caffe import databases
+
+    databases.compute_image_mean(args.database, args.output)
+
+
+def extract_features(args):
+    """Store blobs of a net that feeds itself in LMDBs."""
+    from caffe import databases
+
+    databases.use_device(args.mode, int(args.device_id.removeprefix("DEVICE_ID=")))
+    databases.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","),
+                               args.batches)
 
 
 def _positive(text):
@@ -141,54 +176,92 @@ def _positive(text):
     return value
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog="python -m caffe", description=__doc__)
-    sub = parser.add_subparsers(dest="command", required=True)
+def _commands(sub):
+    """Add the commands to the subparsers; returns their parsers."""
+    parsers, log = [], gflags.log_flags()
 
-    def command(name, run):
-        p = sub.add_parser(name, help=run.__doc__, description=run.__doc__)
+    def command(name, run, help):
+        p = sub.add_parser(name, help=help, description=help, parents=[log])
         p.set_defaults(run=run)
+        parsers.append(p)
         return p
 
-    def state(p):
-        p.add_argument("--level", type=int, default=0, help="network level")
-        p.add_argument("--stage", default="", help="network stages, separated by commas")
-
-    p = command("train", train)
-    p.add_argument("--solver", required=True, help="solver prototxt")
-    p.add_argument("--weights", help="caffemodel(s) to start from, separated by commas")
-    p.add_argument("--snapshot", help=".solverstate to resume from")
-    p.add_argument("--gpu", help="CUDA device; default: as solver_mode says, else the CPU")
-    state(p)
-    for number, effect in (("sigint", "stop"), ("sighup", "snapshot")):
-        p.add_argument(f"--{number}_effect", choices=("snapshot", "stop", "none"), default=effect,
-                       help=f"what {number.upper()} does after the iteration under way (default: {effect})")
+    _add_train(command("train", train, train.__doc__))
     for name, run in (("test", test), ("time", time_)):
-        p = command(name, run)
+        p = command(name, run, run.__doc__)
         p.add_argument("--model", required=True, help="net prototxt")
         p.add_argument("--weights", required=name == "test", help="caffemodel")
         p.add_argument("--iterations", type=_positive, default=50, help="passes to run")
         p.add_argument("--gpu", help="CUDA device; default: the CPU")
-        state(p)
+        _add_state(p)
         if name == "time":
             p.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="phase of the net")
-    command("device_query", device_query)
+    p = command("device_query", device_query, device_query.__doc__)
+    p.add_argument("--gpu", help="CUDA devices, separated by commas; default: all")
+    _add_database_tools(command)
     for name, main in (("upgrade_net_proto_text", upgrade.main_net_text),
                        ("upgrade_net_proto_binary", upgrade.main_net_binary),
                        ("upgrade_solver_proto_text", upgrade.main_solver_text)):
-        p = sub.add_parser(name, help=main.__doc__.splitlines()[0])
+        p = command(name, lambda args, main=main: main(args.source, args.target), main.__doc__.splitlines()[0])
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")
-        p.set_defaults(run=lambda args, main=main: main(args.source, args.target))
-    return parser
+    return parsers
+
+
+def _add_state(p):
+    p.add_argument("--level", type=int, default=0, help="network level")
+    p.add_argument("--stage", default="", help="network stages, separated by commas")
+
+
+def _add_train(p):
+    p.add_argument("--solver", required=True, help="solver prototxt")
+    p.add_argument("--weights", help="caffemodel(s) to start from, separated by commas")
+    p.add_argument("--snapshot", help=".solverstate to resume from")
+    p.add_argument("--gpu", help="CUDA device; default: as solver_mode says, else the CPU")
+    _add_state(p)
+    for number, effect in (("sigint", "stop"), ("sighup", "snapshot")):
+        p.add_argument(f"--{number}_effect", choices=("snapshot", "stop", "none"), default=effect,
+                       help=f"what {number.upper()} does after the iteration under way (default: {effect})")
+
+
+def _add_database_tools(command):
+    backend = dict(type=str.lower, choices=("lmdb",), default="lmdb", help="kind of database")
+    p = command("convert_imageset", convert_imageset, convert_imageset.__doc__)
+    p.add_argument("root", metavar="ROOTFOLDER/", help="put before each name as it is")
+    p.add_argument("list", metavar="LISTFILE", help='lines "name label"')
+    p.add_argument("database", metavar="DB_NAME", help="LMDB to make")
+    gflags.add_switch(p, "gray", help="one channel instead of three")
+    gflags.add_switch(p, "shuffle", help="another order than the list's, the same one every time")
+    p.add_argument("--backend", **backend)
+    p.add_argument("--resize_width", type=int, default=0, help="width to resize to")
+    p.add_argument("--resize_height", type=int, default=0, help="height to resize to")
+    gflags.add_switch(p, "check_size", help="refuse pictures of several sizes")
+    gflags.add_switch(p, "encoded", help="store the pictures compressed")
+    p.add_argument("--encode_type", default="", help="compression: png, jpg ...; default: that of each file")
+    p = command("compute_image_mean", compute_image_mean, compute_image_mean.__doc__)
+    p.add_argument("database", metavar="INPUT_DB", help="LMDB to read")
+    p.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help="binaryproto to write")
+    p.add_argument("--backend", **backend)
+    p = command("extract_features", extract_features, extract_features.__doc__)
+    p.add_argument("weights", help="caffemodel")
+    p.add_argument("model", help="net prototxt with a data layer, phase TEST")
+    p.add_argument("blobs", metavar="blob[,blob...]", help="names of blobs")
+    p.add_argument("databases", metavar="database[,database...]", help="LMDB to make for each blob")
+    p.add_argument("batches", type=_positive, metavar="num_mini_batches", help="forwards to run")
+    p.add_argument("backend", metavar="db_type", type=str.lower, choices=("lmdb",), help="lmdb")
+    p.add_argument("mode", nargs="?", choices=("CPU", "GPU"), default="CPU", help="CPU or GPU")
+    p.add_argument("device_id", nargs="?", default="0", help="CUDA device")
 
 
 def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m caffe", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"caffe version {caffe.__version__}")
+    parsers = _commands(parser.add_subparsers(dest="command", required=True))
     words = sys.argv[1:] if argv is None else argv
-    words = [re.sub(r"^-(?=[a-z]\w)", "--", word) for word in words]  # gflags, Caffe's, takes -solver as well
-    args = _parser().parse_args(words)
+    args = parser.parse_args(gflags.to_argparse(words, gflags.switches_of(*parsers)))
     try:
-        args.run(args)
+        with gflags.logging(args):
+            args.run(args)
     except (ValueError, RuntimeError, OSError) as error:  # the engine's own errors are of these kinds
         sys.exit("error: " + "; ".join([str(error), *getattr(error, "__notes__", ())]))  # a note says in which layer
 

@@ -8,6 +8,7 @@ import sys
 
 import caffe
 import pytest
+from caffe import gflags
 from caffe.__main__ import main
 
 from tests.conftest import ROOT
@@ -119,6 +120,17 @@ def test_time_measures_every_layer(folder, capsys):
     assert re.search(r"Average Forward-Backward: [\d.]+ ms\.$", err, re.MULTILINE)
 
 
+def test_device_query_of_a_device_that_is_not_there(capsys):
+    with pytest.raises(SystemExit, match=r"error: --gpu 99: torch .* finds \d+ CUDA device\(s\), numbered from 0"):
+        main(["device_query", "-gpu", "99"])
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["-version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"caffe version {caffe.__version__}\n"
+
+
 def test_device_query(capsys):
     main(["device_query"])
     assert re.search(r"^torch \d+\.\d+.*, CPU threads \d+, bf16 native on the CPU: (yes|no)$", capsys.readouterr().out,
@@ -138,6 +150,57 @@ def test_upgrade_tools(folder, data_files, capsys):
     write(folder, "base_lr: 1 solver_type: ADAM", "old.solver")
     main(["upgrade_solver_proto_text", "old.solver", "new.solver"])
     assert 'type: "Adam"' in (folder / "new.solver").read_text()
+
+
+@pytest.mark.parametrize("words", [
+    ["-solver", "solver.prototxt", "train"],
+    ["--solver=solver.prototxt", "train", "-alsologtostderr"],
+    ["train", "-solver=solver.prototxt", "--logtostderr=1", "-v", "2", "-stderrthreshold=0", "-nolog_prefix"],
+    ["-logtostderr", "-minloglevel=0", "train", "-level", "-1", "--solver", "solver.prototxt"],
+])
+def test_flags_in_the_forms_of_gflags(folder, capsys, words):
+    main(words)
+    assert "Optimization Done." in capsys.readouterr().err and (folder / "snap_iter_3.caffemodel").exists()
+
+
+def test_minloglevel_silences_one_command(folder, capsys, monkeypatch):
+    main(["train", "-solver", "solver.prototxt", "--minloglevel=2"])
+    assert capsys.readouterr().err == "" and "GLOG_minloglevel" not in os.environ
+
+
+@pytest.mark.parametrize("flags, in_file, on_stderr", [
+    (["-log_dir", "logs"], True, True), (["-log_dir=logs", "-noalsologtostderr"], True, False),
+    (["-log_dir=logs", "-logtostderr"], False, True), ([], False, True)])
+def test_log_dir_keeps_the_lines_in_a_file(folder, capsys, flags, in_file, on_stderr):
+    (folder / "logs").mkdir()
+    main(["train", "-solver", "solver.prototxt", *flags])
+    err = capsys.readouterr().err
+    assert ("Optimization Done." in err) == on_stderr
+    files = sorted(path.name for path in (folder / "logs").iterdir())
+    assert bool(files) == in_file
+    if in_file:
+        text = (folder / "logs" / "caffe.INFO").read_text()
+        assert re.fullmatch(r"caffe\..*\.log\.INFO\.\d{8}-\d{6}\.\d+", files[1]) and len(files) == 2
+        assert text.startswith("Log file created at: ") and "Optimization Done." in text
+        assert re.search(r"^I\d{4} .* solver.cpp\] Iteration 2 \(.*\), loss = ", text, re.MULTILINE)
+    with pytest.raises(SystemExit, match="error: .*No such file or directory: 'nosuch/caffe"):
+        main(["train", "-solver", "solver.prototxt", "-log_dir", "nosuch"])
+
+
+def test_flags_become_argparses():
+    switches = {"shuffle", "check_size"}
+    for words, expected in (
+            (["a", "b"], ["a", "b"]),
+            (["-x", "1", "cmd", "--y=2", "p", "q"], ["cmd", "--x=1", "--y=2", "p", "q"]),
+            (["cmd", "-shuffle", "p", "-nocheck_size"], ["cmd", "--shuffle=true", "--check_size=false", "p"]),
+            (["cmd", "--shuffle=false", "--", "-p"], ["cmd", "--shuffle=false", "-p"]),
+            (["cmd", "--level", "-1", "-5", "-"], ["cmd", "--level=-1", "-5", "-"]),
+            (["cmd", "--value"], ["cmd", "--value"]), (["-h"], ["--help"]), (["cmd", "--help"], ["cmd", "--help"]),
+            (["--node", "x", "cmd"], ["cmd", "--node=x"])):
+        assert gflags.to_argparse(words, switches) == expected
+    assert gflags.switch("T") and gflags.switch("yes") and not gflags.switch("0")
+    with pytest.raises(SystemExit):
+        main(["convert_imageset", "-shuffle=maybe", "a", "b", "c"])
 
 
 @pytest.mark.parametrize("words", [[], ["train"], ["test", "--model", "a"], ["nosuch"],
