@@ -52,7 +52,7 @@ def find_caffe(engine="auto", caffe_root=None):
     embedded = _is_embedded(caffe.__file__)
     if embedded and engine == "caffe" or not embedded and engine == "embedded":
         raise UserError(f"ENGINE={engine}, but the module caffe is already loaded from {caffe.__file__}")
-    if hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
+    if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
         raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
                         "or set ENGINE=embedded")
     what = "embedded engine" if embedded else "pycaffe"

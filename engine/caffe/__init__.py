@@ -2,86 +2,66 @@
 
 Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 unchanged, on CPU or CUDA. The names
 here are pycaffe's; `set_precision` and the exception classes are the engine's own.
+
+Names and modules are imported at their first use: what only reads messages and prototxts (caffe.proto, caffe.prototxt,
+caffe.net_spec) does without torch and starts fast.
 """
 
-from . import _caffe, classifier, coord_map, detector, draw, io, net_spec, proto, pycaffe  # noqa: F401
-from .classifier import Classifier
-from .detector import Detector
-from .device import (
-    native_bf16,
-    precision,
-    set_device,
-    set_mode_cpu,
-    set_mode_gpu,
-    set_multiprocess,
-    set_precision,
-    set_random_seed,
-    set_solver_count,
-    set_solver_rank,
-    solver_count,
-    solver_rank,
-)
-from .glog import init_log, log
-from .layer import Layer, LayerError, layer_type_list
-from .net import TEST, TRAIN, Net
-from .net_spec import NetSpec, layers, params, to_proto
-from .parallel import NCCL, has_nccl
-from .prototxt import PrototxtError
-from .serialization import ModelFileError
-from .solver import (
-    AdaDeltaSolver,
-    AdaGradSolver,
-    AdamSolver,
-    NesterovSolver,
-    RMSPropSolver,
-    SGDSolver,
-    SolverError,
-    get_solver,
-)
-from .timer import Timer
-from .version import __version__  # noqa: F401
+import importlib
+import importlib.util
+import sys
+import types
 
-__all__ = [
-    "AdaDeltaSolver",
-    "AdaGradSolver",
-    "AdamSolver",
-    "Classifier",
-    "Detector",
-    "Layer",
-    "LayerError",
-    "ModelFileError",
-    "NCCL",
-    "NesterovSolver",
-    "Net",
-    "NetSpec",
-    "PrototxtError",
-    "RMSPropSolver",
-    "SGDSolver",
-    "SolverError",
-    "TEST",
-    "TRAIN",
-    "Timer",
-    "get_solver",
-    "has_nccl",
-    "init_log",
-    "io",
-    "layer_type_list",
-    "layers",
-    "log",
-    "native_bf16",
-    "net_spec",
-    "params",
-    "precision",
-    "proto",
-    "set_device",
-    "set_mode_cpu",
-    "set_mode_gpu",
-    "set_multiprocess",
-    "set_precision",
-    "set_random_seed",
-    "set_solver_count",
-    "set_solver_rank",
-    "solver_count",
-    "solver_rank",
-    "to_proto",
-]
+from .errors import CaffeError, DeviceError, LayerError, ModelFileError, OpenError, PrototxtError, SolverError
+from .proto.caffe_pb2 import TEST, TRAIN
+from .version import __version__
+
+#: module -> names that stand here too
+_NAMES = {
+    "classifier": ("Classifier",),
+    "detector": ("Detector",),
+    "device": ("native_bf16", "precision", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess",
+               "set_precision", "set_random_seed", "set_solver_count", "set_solver_rank", "solver_count",
+               "solver_rank"),
+    "glog": ("init_log", "log"),
+    "layer": ("Layer", "layer_type_list"),
+    "net": ("Net",),
+    "net_spec": ("NetSpec", "params", "to_proto"),
+    "parallel": ("NCCL", "has_nccl"),
+    "solver": ("AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver", "SGDSolver",
+               "get_solver"),
+    "timer": ("Timer",),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = ["CaffeError", "DeviceError", "LayerError", "ModelFileError", "OpenError", "PrototxtError", "SolverError",
+           "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto", *sorted(_HOMES)]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("__") and importlib.util.find_spec(f"{__name__}.{name}"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_NAMES, "coord_map", "draw", "pycaffe"})
+
+
+class _Package(types.ModuleType):
+    """`caffe.layers` is pycaffe's L (net_spec.layers); the package of that name is reached by import statements."""
+
+    @property
+    def layers(self):
+        return importlib.import_module(f"{__name__}.net_spec").layers
+
+    @layers.setter
+    def layers(self, package):
+        """The import system would put the package here."""
+
+
+sys.modules[__name__].__class__ = _Package

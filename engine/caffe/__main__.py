@@ -11,7 +11,7 @@ import sys
 import torch
 
 import caffe
-from caffe import device, gflags, glog, upgrade
+from caffe import device, gflags, glog, upgrade_tools
 from caffe.timer import Timer
 
 
@@ -199,9 +199,9 @@ def _commands(sub):
     p = command("device_query", device_query, device_query.__doc__)
     p.add_argument("--gpu", help="CUDA devices, separated by commas; default: all")
     _add_database_tools(command)
-    for name, main in (("upgrade_net_proto_text", upgrade.main_net_text),
-                       ("upgrade_net_proto_binary", upgrade.main_net_binary),
-                       ("upgrade_solver_proto_text", upgrade.main_solver_text)):
+    for name, main in (("upgrade_net_proto_text", upgrade_tools.net_text),
+                       ("upgrade_net_proto_binary", upgrade_tools.net_binary),
+                       ("upgrade_solver_proto_text", upgrade_tools.solver_text)):
         p = command(name, lambda args, main=main: main(args.source, args.target), main.__doc__.splitlines()[0])
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")

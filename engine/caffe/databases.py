@@ -14,6 +14,7 @@ import lmdb
 import numpy as np
 
 from . import device, glog
+from .errors import DatabaseError
 from .layers.pictures import decode_picture, read_picture
 from .layers.reading import read_source
 from .net import TEST, Net
@@ -21,10 +22,6 @@ from .proto import caffe_pb2
 from .serialization import write_atomic
 
 COMMIT = 1000  # records a transaction, and lines of progress
-
-
-class DatabaseError(ValueError):
-    """A database, or a list of pictures for one, that cannot be read or written."""
 
 
 class _Tool:

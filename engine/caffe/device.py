@@ -13,6 +13,8 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
+from .errors import DeviceError
+
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 _state = {
@@ -37,7 +39,7 @@ def set_mode_gpu():
 
     Raises
     ------
-    RuntimeError
+    DeviceError
         Where torch sees no CUDA device (Caffe aborts the process there).
     """
     _require_cuda("set_mode_gpu()")
@@ -49,14 +51,14 @@ def set_device(device_id):
     _require_cuda(f"set_device({device_id})")
     count = torch.cuda.device_count()
     if not 0 <= int(device_id) < count:
-        raise RuntimeError(f"set_device({device_id}): this machine has {count} CUDA device(s), numbered from 0")
+        raise DeviceError(f"set_device({device_id}): this machine has {count} CUDA device(s), numbered from 0")
     _state["device_id"] = int(device_id)
     torch.cuda.set_device(int(device_id))
 
 
 def _require_cuda(who):
     if not torch.cuda.is_available():
-        raise RuntimeError(
+        raise DeviceError(
             f"{who}: torch {torch.__version__} finds no CUDA device; use caffe.set_mode_cpu(), "
             "or install a CUDA build of torch on a machine with a GPU"
         )

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from . import device, forks
-from . import layers as _layers  # noqa: F401  (fills the registry)
 from .blob import Blob, BlobVec, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
+from .layers import __name__ as _  # noqa: F401  (fills the registry)
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
 from .python_layer import make_python_layer

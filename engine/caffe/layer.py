@@ -15,13 +15,10 @@ import torch
 
 from . import device
 from .blob import Blob, BlobVec
+from .errors import LayerError
 from .fillers import fill
 
 REGISTRY = {}
-
-
-class LayerError(ValueError):
-    """A layer that cannot be what its prototxt says: who, expected, got, what next."""
 
 
 def register(*names):

@@ -13,13 +13,10 @@ import h5py
 from google.protobuf.message import DecodeError
 
 from . import wire
+from .errors import ModelFileError, OpenError
 from .proto import caffe_pb2
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-
-
-class ModelFileError(RuntimeError):
-    """A weights or state file that cannot be read or written."""
 
 
 # ---- reading ------------------------------------------------------------------------------------------
@@ -32,7 +29,7 @@ def mapped(path):
         file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
     except OSError as error:
         reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
-        raise RuntimeError(f"Could not open file {path}{reason}") from None
+        raise OpenError(f"Could not open file {path}{reason}") from None
     with file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ModelFileError(f"{path}: is empty; get or write it again")

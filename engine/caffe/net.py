@@ -7,6 +7,7 @@ import numpy as np
 
 from . import debug, device, weights
 from .blob import BoolVec
+from .errors import OpenError
 from .graph import Graph
 from .layer import NativeLayer
 from .proto import caffe_pb2
@@ -49,7 +50,7 @@ class Net(Graph):
             raise TypeError(f"Net({path!r}): give phase=caffe.TRAIN or phase=caffe.TEST, got {phase!r}")
         for file in (path, weights):
             if file is not None and not os.path.isfile(file):
-                raise RuntimeError(f"Could not open file {file}")
+                raise OpenError(f"Could not open file {file}")
         self._init(read_net(path), phase, level, stages or (), path)
         if weights is not None:
             self.copy_from(weights)

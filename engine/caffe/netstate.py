@@ -2,8 +2,8 @@
 
 import difflib
 
+from .errors import PrototxtError
 from .proto import caffe_pb2
-from .prototxt_errors import PrototxtError
 
 # ---- phase, level, stage ------------------------------------------------------------------------------
 

@@ -12,10 +12,11 @@ from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
 from . import upgrade
+from .errors import OpenError, PrototxtError
 from .glog import info
 from .netstate import filter_net, insert_splits, layer_included, state_meets_rule
 from .proto import caffe_pb2, is_repeated
-from .prototxt_errors import PrototxtError, explain, layer_lines
+from .prototxt_errors import explain, layer_lines
 
 __all__ = [
     "PrototxtError",
@@ -38,12 +39,12 @@ TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
 
 def read_bytes(path):
-    """Content of a file; RuntimeError "Could not open file X" like pycaffe's when it cannot be opened."""
+    """Content of a file; OpenError (a RuntimeError) "Could not open file X" like pycaffe's when it cannot be opened."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
         reason = "" if isinstance(error, FileNotFoundError) else f" ({error.strerror or error})"
-        raise RuntimeError(f"Could not open file {path}{reason}") from None
+        raise OpenError(f"Could not open file {path}{reason}") from None
 
 
 def read_text(path):

@@ -1,4 +1,4 @@
-"""What is wrong with a prototxt, said so that a person understands: PrototxtError, explain, layer_lines."""
+"""What is wrong with a prototxt, said so that a person understands: explain, layer_lines."""
 
 import bisect
 import difflib
@@ -6,21 +6,6 @@ import re
 
 from .proto import caffe_pb2
 from .upgrade import V1_TYPES
-
-
-class PrototxtError(ValueError):
-    """A net or solver file that cannot be used: ``file:line:col: message``.
-
-    Attributes
-    ----------
-    layer : str or None
-        Name of the layer the message is about, where it is about one.
-    """
-
-    def __init__(self, message, layer=None):
-        super().__init__(message)
-        self.layer = layer
-
 
 # ---- errors a person understands ----------------------------------------------------------------------
 

@@ -6,10 +6,7 @@ import numpy as np
 import torch
 
 from . import device, glog, parallel, serialization, weights
-
-
-class SolverError(ValueError):
-    """A solver file or state that cannot be used: who, expected, got, what next."""
+from .errors import OpenError, SolverError
 
 
 def check_folder(source, param):
@@ -81,4 +78,4 @@ def _learned_net(state_file, learned_net):
     for path in (learned_net, beside):
         if os.path.isfile(path):
             return path
-    raise RuntimeError(f"'{state_file}' names the weights '{learned_net}', which do not exist; neither does '{beside}'")
+    raise OpenError(f"'{state_file}' names the weights '{learned_net}', which do not exist; neither does '{beside}'")

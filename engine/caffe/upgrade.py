@@ -1,11 +1,8 @@
 """Old files made new: V0 and V1 `layers`, legacy inputs, old data transformations, BatchNorm, solver_type.
 
 The order is Caffe's UpgradeNetAsNeeded: V0 -> V1 -> data transformation -> V2 -> inputs -> BatchNorm. The
-upgrades work in place on the messages. The functions main_* are Caffe's upgrade tools
-(``python -m caffe upgrade_net_proto_text`` and its like).
+upgrades work in place on the messages.
 """
-
-import os
 
 from .proto import caffe_pb2, is_repeated
 from .upgrade_v0 import UpgradeError, upgrade_v0
@@ -174,29 +171,3 @@ def upgrade_solver(solver):
     for net in solver.test_net_param:
         upgrade_net(net)
     return solver
-
-
-# ---- Caffe's upgrade tools ----------------------------------------------------------------------------
-
-
-def main_net_text(source, target):
-    """upgrade_net_proto_text: write the prototxt `source` in today's form to `target`."""
-    from . import prototxt, serialization  # here: prototxt needs this module's upgrades
-
-    net = prototxt.parse_net(prototxt.read_text(source), os.fspath(source))
-    serialization.write_atomic(target, prototxt.to_text(net).encode())
-
-
-def main_net_binary(source, target):
-    """upgrade_net_proto_binary: write the caffemodel `source` in today's form to `target`."""
-    from . import serialization  # here: serialization needs this module's upgrades
-
-    serialization.write_atomic(target, serialization.read_net_binary(source).SerializeToString())
-
-
-def main_solver_text(source, target):
-    """upgrade_solver_proto_text: write the solver prototxt `source` in today's form to `target`."""
-    from . import prototxt, serialization  # here: prototxt needs this module's upgrades
-
-    solver = prototxt.parse_solver(prototxt.read_text(source), os.fspath(source))
-    serialization.write_atomic(target, prototxt.to_text(solver).encode())

@@ -1,5 +1,6 @@
 """Nets of Caffe's first format (V0, ``layers { layer { ... } }``) made V1 (``layers { ... }``)."""
 
+from .errors import UpgradeError
 from .proto import caffe_pb2, is_repeated
 
 V1 = caffe_pb2.V1LayerParameter
@@ -60,14 +61,6 @@ V0_FIELDS = {
     "det_crop_mode": {"window_data": "window_data_param.crop_mode"},
     "hdf5_output_param": {"hdf5_output": "hdf5_output_param"},
 }  # fmt: skip
-
-
-class UpgradeError(ValueError):
-    """An old file that has no equal in today's format; `layer` names the layer, where it is one."""
-
-    def __init__(self, message, layer=None):
-        super().__init__(message)
-        self.layer = layer
 
 
 def upgrade_v0(net, weights_only=False):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from caffe import prototxt, serialization, upgrade, upgrade_v0
+from caffe import prototxt, serialization, upgrade, upgrade_tools, upgrade_v0
 from caffe.proto import caffe_pb2
 from caffe.prototxt import PrototxtError, parse_net, parse_solver, to_text
 
@@ -242,13 +242,13 @@ def test_nets_inside_a_solver_are_upgraded():
 def test_upgrade_tools_write_todays_form(tmp_path, data_files):
     old, new = tmp_path / "old.prototxt", tmp_path / "new.prototxt"
     old.write_text(V0_NET)
-    upgrade.main_net_text(old, new)
+    upgrade_tools.net_text(old, new)
     assert new.read_text() == to_text(parse_net(V0_NET))
     old.write_text("solver_type: ADAM")
-    upgrade.main_solver_text(old, new)
+    upgrade_tools.solver_text(old, new)
     assert new.read_text() == 'type: "Adam"\n'
     model = tmp_path / "new.caffemodel"
-    upgrade.main_net_binary(data_files / "v1_net.caffemodel", model)
+    upgrade_tools.net_binary(data_files / "v1_net.caffemodel", model)
     net = caffe_pb2.NetParameter.FromString(model.read_bytes())
     assert not upgrade.needs_v1_upgrade(net)
     assert [layer.type for layer in net.layer] == [
@@ -269,5 +269,5 @@ def test_upgrade_tool_keeps_the_target_when_the_source_is_bad(tmp_path):
     source.write_text("layer {")
     target.write_text("kept")
     with pytest.raises(PrototxtError):
-        upgrade.main_net_text(source, target)
+        upgrade_tools.net_text(source, target)
     assert target.read_text() == "kept"

@@ -80,3 +80,14 @@ def test_a_caffe_that_does_not_load_is_named(real, text, remedy):
     (real / "python/caffe/__init__.py").write_text(text + "\n")
     status, _, error = find(CAFFE_ROOT=real)
     assert status == 1 and f"the module caffe of {real / 'python'} does not load" in error and remedy in error
+
+
+@pytest.mark.parametrize("tool", ["final_model", "compare", "inspect_net"])
+def test_tools_that_compute_nothing_start_without_torch(tool):
+    code = f"import runpy, sys\nsys.argv = ['{tool}', '--help']\n" \
+           f"try:\n    runpy.run_module('tools.{tool}', run_name='__main__')\n" \
+           "except SystemExit:\n    pass\nprint('torch' in sys.modules, file=sys.stderr)"
+    path = os.pathsep.join(map(str, [ROOT / "engine", ROOT / "training", ROOT]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": path, "ENGINE": "embedded"})
+    assert done.stderr.splitlines()[-1] == "False" and "usage:" in done.stdout

@@ -1,0 +1,60 @@
+"""The engine's own errors. ``except caffe.CaffeError`` takes them all: their texts are for the user, one line each.
+
+Each is also what pycaffe's programs expect in its place, a ValueError or a RuntimeError.
+"""
+
+
+class CaffeError(Exception):
+    """Something that the user gave and that cannot be used: who, expected, got, what next."""
+
+
+class PrototxtError(CaffeError, ValueError):
+    """A net or solver file that cannot be used: ``file:line:col: message``.
+
+    Attributes
+    ----------
+    layer : str or None
+        Name of the layer the message is about, where it is about one.
+    """
+
+    def __init__(self, message, layer=None):
+        super().__init__(message)
+        self.layer = layer
+
+
+class UpgradeError(CaffeError, ValueError):
+    """A net that cannot be brought to today's form; its reader adds the place.
+
+    Attributes
+    ----------
+    layer : str or None
+        Name of the layer the message is about, where it is about one.
+    """
+
+    def __init__(self, message, layer=None):
+        super().__init__(message)
+        self.layer = layer
+
+
+class LayerError(CaffeError, ValueError):
+    """A layer that cannot be what its prototxt says."""
+
+
+class SolverError(CaffeError, ValueError):
+    """A solver file or state that cannot be used."""
+
+
+class ModelFileError(CaffeError, RuntimeError):
+    """A weights or state file that cannot be read or written."""
+
+
+class OpenError(CaffeError, RuntimeError):
+    """A file that cannot be opened: "Could not open file X", as pycaffe says it."""
+
+
+class DatabaseError(CaffeError, ValueError):
+    """A database, or a list of pictures for one, that cannot be read or written."""
+
+
+class DeviceError(CaffeError, RuntimeError):
+    """A device that this machine does not have."""

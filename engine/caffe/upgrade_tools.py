@@ -1,0 +1,22 @@
+"""Caffe's upgrade tools: ``python -m caffe upgrade_net_proto_text SOURCE TARGET`` and its like."""
+
+import os
+
+from . import prototxt, serialization
+
+
+def net_text(source, target):
+    """Write the net prototxt `source` in today's form to `target`."""
+    net = prototxt.parse_net(prototxt.read_text(source), os.fspath(source))
+    serialization.write_atomic(target, prototxt.to_text(net).encode())
+
+
+def net_binary(source, target):
+    """Write the caffemodel `source` in today's form to `target`."""
+    serialization.write_atomic(target, serialization.read_net_binary(source).SerializeToString())
+
+
+def solver_text(source, target):
+    """Write the solver prototxt `source` in today's form to `target`."""
+    solver = prototxt.parse_solver(prototxt.read_text(source), os.fspath(source))
+    serialization.write_atomic(target, prototxt.to_text(solver).encode())
