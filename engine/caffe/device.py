@@ -87,7 +87,19 @@ def current():
 
 
 def set_precision(name):
-    """Arithmetic of convolutions and inner products: 'fp32', 'tf32' or 'bf16'."""
+    """Choose the arithmetic of convolutions and inner products.
+
+    Parameters
+    ----------
+    name : {'fp32', 'tf32', 'bf16'}
+        fp32: 24 bits of mantissa. tf32: products of 11 bits, sums of 24, on CUDA (NVIDIA A100 white paper, 2020);
+        elsewhere as fp32. bf16: inputs and outputs of 8 bits, sums of 24 (torch.autocast).
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
     if name not in PRECISIONS:
         raise ValueError(f"precision {name!r}: expected one of {', '.join(PRECISIONS)}")
     _state["precision"] = name
@@ -135,20 +147,25 @@ def next_seed():
 
 
 def set_solver_count(count):
+    """Say how many processes train together (pycaffe's; under torchrun the engine sets it): they share the items."""
     _state["solver_count"] = int(count)
 
 
 def solver_count():
+    """Number of processes that train together, 1 or more."""
     return _state["solver_count"]
 
 
 def set_solver_rank(rank):
+    """Say which of the processes this one is, from 0: of n, rank r reads the items r, r + n, r + 2 n ..."""
     _state["solver_rank"] = int(rank)
 
 
 def solver_rank():
+    """Number of this process among those that train together, from 0."""
     return _state["solver_rank"]
 
 
 def set_multiprocess(flag):
+    """pycaffe's switch between threads and processes; kept without effect, for there are processes only."""
     _state["multiprocess"] = bool(flag)

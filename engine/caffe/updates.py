@@ -3,6 +3,9 @@
 An update rule is ``rule(gradient, history, rate, param, iteration) -> update`` for one parameter blob; the weights
 become ``weights - update``. All tensors are float32; history is a tuple of tensors of the blob's shape, which the rule
 changes in place (the update may be one of them).
+
+In the equations of the rules, g is the gradient with its weight decay, a the rate (learning rate times lr_mult), t the
+update's number from 1, d the solver's `delta`; products, quotients and roots are element by element.
 """
 
 import math
@@ -11,7 +14,11 @@ import torch
 
 
 def learning_rate(param, iteration, step_index):
-    """Learning rate of a SolverParameter at `iteration`.
+    """Learning rate of a SolverParameter at `iteration` (sgd_solver.cpp, GetLearningRate).
+
+    With i the iteration and k the steps passed: fixed base_lr; step and multistep base_lr gamma^k; exp
+    base_lr gamma^i; inv base_lr (1 + gamma i)^-power; poly base_lr (1 - i / max_iter)^power; sigmoid
+    base_lr / (1 + exp(-gamma (i - stepsize))).
 
     Parameters
     ----------
@@ -64,11 +71,20 @@ def regularize(gradient, weights, decay, kind):
 
 
 def sgd(gradient, history, rate, param, iteration):
+    """Stochastic gradient descent with momentum m: v <- m v + a g; update v.
+
+    Caffe's form (sgd_solver.cpp): the rate is inside the velocity. Bottou, "Stochastic gradient tricks", 2012.
+    """
     (v,) = history
     return v.mul_(param.momentum).add_(gradient, alpha=rate)
 
 
 def nesterov(gradient, history, rate, param, iteration):
+    """Nesterov's accelerated gradient: v' = m v + a g; update (1 + m) v' - m v; v <- v'.
+
+    Nesterov 1983, in the form of Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", 2013 (nesterov_solver.cpp).
+    """
     (v,) = history
     before = v * -param.momentum
     v.mul_(param.momentum).add_(gradient, alpha=rate)
@@ -76,18 +92,31 @@ def nesterov(gradient, history, rate, param, iteration):
 
 
 def adagrad(gradient, history, rate, param, iteration):
+    """AdaGrad: h <- h + g g; update a g / (sqrt(h) + d).
+
+    Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning", 2011 (adagrad_solver.cpp).
+    """
     (h,) = history
     h.addcmul_(gradient, gradient)
     return gradient.div(h.sqrt().add_(param.delta)).mul_(rate)
 
 
 def rmsprop(gradient, history, rate, param, iteration):
+    """RMSProp with r = rms_decay: h <- r h + (1 - r) g g; update a g / (sqrt(h) + d).
+
+    Tieleman and Hinton, "Neural networks for machine learning", lecture 6.5, 2012 (rmsprop_solver.cpp).
+    """
     (h,) = history
     h.mul_(param.rms_decay).addcmul_(gradient, gradient, value=1 - param.rms_decay)
     return gradient.div(h.sqrt().add_(param.delta)).mul_(rate)
 
 
 def adadelta(gradient, history, rate, param, iteration):
+    """AdaDelta with m = momentum: h <- m h + (1 - m) g g; s = g sqrt((u + d) / (h + d)); u <- m u + (1 - m) s s;
+    update a s.
+
+    Zeiler, "ADADELTA: an adaptive learning rate method", 2012 (adadelta_solver.cpp, which has the rate besides).
+    """
     squares, updates = history
     keep = param.momentum
     squares.mul_(keep).addcmul_(gradient, gradient, value=1 - keep)
@@ -97,6 +126,12 @@ def adadelta(gradient, history, rate, param, iteration):
 
 
 def adam(gradient, history, rate, param, iteration):
+    """Adam with b1 = momentum, b2 = momentum2: m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g g;
+    update a sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + d).
+
+    Kingma and Ba, "Adam: a method for stochastic optimization", 2015, with the second form of its section 2: d is
+    added to the root before the correction (adam_solver.cpp).
+    """
     m, v = history
     t = iteration + 1
     beta1, beta2 = param.momentum, param.momentum2

@@ -1,10 +1,11 @@
 """Learning rate policies and update rules against their formulas, written out for one number."""
 
+import inspect
 import math
 
 import pytest
 import torch
-from caffe import updates
+from caffe import device, updates
 from caffe.proto import caffe_pb2
 
 
@@ -82,3 +83,16 @@ def test_update_rules(kind):
     history = tuple(torch.zeros(1) for _ in range(slots))
     ours = [float(rule(torch.tensor([g]), history, 0.1, param, t)) for t, g in enumerate(gradients)]
     assert ours == pytest.approx(list(by_hand(kind, gradients, 0.1, param)), rel=1e-5)
+
+
+def test_rules_and_policies_state_their_equation_and_source():
+    for rule in {rule for rule, _ in updates.RULES.values()}:
+        text = " ".join(rule.__doc__.split())
+        assert "update " in text and "solver.cpp" in text and any(year in text for year in map(str, range(1980, 2016)))
+    policies = "fixed step multistep exp inv poly sigmoid".split()
+    assert all(policy in updates.learning_rate.__doc__ for policy in policies)
+
+
+def test_settings_of_the_device_say_what_they_do():
+    functions = [value for value in vars(device).values() if inspect.isfunction(value) and value.__name__[0] != "_"]
+    assert [f.__name__ for f in functions if f.__module__ == "caffe.device" and not f.__doc__] == []

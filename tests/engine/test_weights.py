@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
-from training.initial_weights import layers_with_weights
 
 from tests.engine.nets import TINY, TWO_HEADS, build, input_layer
+from training.initial_weights import layers_with_weights
 
 
 @pytest.fixture
