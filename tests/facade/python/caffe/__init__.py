@@ -1,5 +1,6 @@
 """pycaffe to the letter in front of the embedded engine (see README.md two folders up)."""
 
+import importlib
 import os
 import sys
 
@@ -10,7 +11,7 @@ __version__ = {"1.0": "1.0.0", "2016": "1.0.0-rc3"}[VERSION]
 TRAIN, TEST = engine.TRAIN, engine.TEST
 
 for _name in ("proto", "proto.caffe_pb2", "io", "net_spec"):
-    sys.modules[f"caffe.{_name}"] = sys.modules[f"embedded_engine.{_name}"]
+    sys.modules[f"caffe.{_name}"] = importlib.import_module(f"embedded_engine.{_name}")
 proto, io, net_spec = engine.proto, engine.io, engine.net_spec
 NetSpec, layers, params, to_proto = engine.NetSpec, engine.layers, engine.params, engine.to_proto
 
