@@ -143,8 +143,8 @@ def save_hdf5(path, weights):
     ModelFileError
         A layer's name that HDF5 has no path for, or the path of another layer's parameter.
     """
-    weights = {name: arrays for name, arrays in weights.items() if arrays or _is_hdf5_path(name)}
-    _check_hdf5_names(path, weights)
+    check_hdf5_names(path, weights)
+    weights = {name: arrays for name, arrays in weights.items() if arrays or not _obstacle(name, weights)}
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         data = file.create_group("data")
         for name, arrays in weights.items():
@@ -154,22 +154,24 @@ def save_hdf5(path, weights):
                     group.create_dataset(str(k), data=np.asarray(array, np.float32))
 
 
-def _is_hdf5_path(name):
-    """Whether HDF5 keeps a name as it is: it drops empty parts and "." of a path."""
-    return not {"", "."}.intersection(name.split("/"))
+def check_hdf5_names(path, weights):
+    """Refuse to write layers with parameters (a mapping from their names) where HDF5 cannot keep a name."""
+    for name, arrays in weights.items():
+        if arrays and (why := _obstacle(name, weights)):
+            raise ModelFileError(f"cannot write {path}: the layer name '{name}' {why}; rename the layer, or write a "
+                                 ".caffemodel (snapshot_format: BINARYPROTO)")
 
 
-def _check_hdf5_names(path, weights):
-    remedy = "rename the layer, or write a .caffemodel (snapshot_format: BINARYPROTO)"
-    stored = {f"{name}/{k}": name for name, arrays in weights.items() for k in range(len(arrays))}
-    for name in weights:
-        if not _is_hdf5_path(name):
-            raise ModelFileError(f"cannot write {path}: the layer name '{name}' is no path of HDF5; {remedy}")
-        parts = name.split("/")
-        for end in range(1, len(parts) + 1):
-            if (owner := stored.get("/".join(parts[:end]))) is not None:
-                raise ModelFileError(f"cannot write {path}: the layer name '{name}' is where HDF5 keeps a parameter of "
-                                     f"layer '{owner}'; {remedy}")
+def _obstacle(name, weights):
+    """Why a layer's name cannot be a path of groups in HDF5, or None."""
+    parts = name.split("/")
+    if "" in parts or "." in parts:  # which HDF5 drops from a path
+        return "is no path of HDF5"
+    for end in range(1, len(parts)):
+        owner, index = "/".join(parts[:end]), parts[end]
+        if index.isdigit() and int(index) < len(weights.get(owner, ())):
+            return f"is where HDF5 keeps a parameter of layer '{owner}'"
+    return None
 
 
 def read_net_binary(path):

@@ -19,6 +19,15 @@ def check_folder(source, param):
         raise SolverError(f"{source}: snapshot_diff is written with snapshot_format: BINARYPROTO only")
 
 
+def check_names(solver):
+    """Refuse layer names that a snapshot cannot keep, before any work is done."""
+    net, p = solver.net, solver.param
+    path = f"{p.snapshot_prefix}_iter_<n>.caffemodel"
+    weights.check_distinct(net, path)
+    if p.snapshot_format == p.HDF5:
+        serialization.check_hdf5_names(f"{path}.h5", net.params)
+
+
 def write(solver):
     """Write <prefix>_iter_<n>.caffemodel, then .solverstate (.h5 for snapshot_format HDF5)."""
     if not parallel.is_root():

@@ -72,7 +72,7 @@ class Solver:
         self._losses = deque(maxlen=self.param.average_loss)
         self.net = self._train_net()
         if self.param.snapshot:
-            weights.check_distinct(self.net, f"{self.param.snapshot_prefix}_iter_*")
+            snapshots.check_names(self)
         self.test_nets = NetVec(self._test_nets())
         parallel.share_weights(self.net)
 
@@ -170,7 +170,7 @@ class Solver:
         glog.info("solver.cpp", f"Solving {self.net.name}")
         glog.info("solver.cpp", f"Learning Rate Policy: {p.lr_policy}")
         if p.snapshot_after_train:
-            weights.check_distinct(self.net, f"{p.snapshot_prefix}_iter_{p.max_iter}")
+            snapshots.check_names(self)
         if resume_file:
             glog.info("solver.cpp", f"Restoring previous solver status from {resume_file}")
             self.restore(resume_file)

@@ -135,6 +135,9 @@ def test_a_name_in_the_place_of_a_parameter_is_refused(tmp_path):
     net = build(tmp_path, TWO_HEADS.replace('name: "ip"', 'name: "conv/0"'))
     with pytest.raises(caffe.ModelFileError, match="'conv/0' is where HDF5 keeps a parameter of layer 'conv'"):
         net.save_hdf5(str(tmp_path / "a.h5"))
+    fine = build(tmp_path, TWO_HEADS.replace('name: "relu"', 'name: "conv/0"'))  # which has no parameters
+    fine.save_hdf5(str(tmp_path / "a.h5"))
+    assert same_weights(fine, build(tmp_path, TWO_HEADS, weights=str(tmp_path / "a.h5")))
 
 
 def test_hdf5_that_is_no_weights_is_refused(tmp_path, net):
@@ -245,6 +248,14 @@ def test_a_solver_that_could_not_snapshot_says_so_before_it_trains(tiny, extra):
     with (pytest.warns(UserWarning, match="are all named 'conv1'"),
           pytest.raises(caffe.LayerError, match="cannot write")):
         tiny(extra + " max_iter: 3", net=text).solve()
+
+
+@pytest.mark.parametrize("extra", ["snapshot: 2", "snapshot: 0"])
+def test_a_solver_whose_names_hdf5_cannot_keep_says_so_before_it_trains(tiny, extra):
+    text = TINY.replace('name: "ip"', 'name: "conv1/0"')
+    with pytest.raises(caffe.ModelFileError, match=r"snap_iter_<n>.caffemodel.h5: .* 'conv1/0' is where HDF5 keeps"):
+        tiny(extra + " snapshot_format: HDF5 max_iter: 3", net=text).solve()
+    tiny(extra + " max_iter: 1", net=text).solve()
 
 
 def test_a_layer_without_parameters_may_have_the_name_of_one_with(tmp_path):
