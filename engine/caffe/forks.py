@@ -5,7 +5,8 @@ layers do not exist in the child, and whoever waits for them waits for ever (mul
 manner of DataLoader). Once a net has been built in a process, its forked children compute with one thread each, as
 torch's own DataLoader workers do, and objects given to :func:`reset_in_child` start afresh.
 
-Not put right: CUDA, which torch refuses in a forked child (start the process with "spawn" there).
+Not put right: CUDA, and backward passes where torch sees a GPU and the parent has run one; torch refuses both in a
+forked child with an error (start the process with "spawn" there, or hide the GPU: CUDA_VISIBLE_DEVICES=).
 """
 
 import os
