@@ -10,6 +10,8 @@ A new layer is one class and one registry line (see engine/README.md):
             return x.abs()
 """
 
+import importlib
+
 import numpy as np
 import torch
 
@@ -35,6 +37,7 @@ def register(*names):
 
 def layer_type_list():
     """Names of all layer types, sorted."""
+    importlib.import_module(f"{__package__}.layers")  # the engine's own, which register themselves
     return sorted([*REGISTRY, "Python"])
 
 
