@@ -16,7 +16,6 @@ import torch
 from . import device, forks
 from .blob import Blob, BlobVec, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
-from .layers import __name__ as _  # noqa: F401  (fills the registry)
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
 from .python_layer import make_python_layer

@@ -20,7 +20,15 @@ from .blob import Blob, BlobVec
 from .errors import LayerError
 from .fillers import fill
 
-REGISTRY = {}
+_registry = {}
+
+
+def __getattr__(name):
+    """REGISTRY: layer type -> class. The engine's own layers register themselves when it is first asked for."""
+    if name == "REGISTRY":
+        importlib.import_module(f"{__package__}.layers")
+        return _registry
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def register(*names):
@@ -28,7 +36,7 @@ def register(*names):
 
     def add(cls):
         for name in names:
-            REGISTRY[name] = cls
+            _registry[name] = cls
         cls.type_name = names[0]
         return cls
 
@@ -37,8 +45,7 @@ def register(*names):
 
 def layer_type_list():
     """Names of all layer types, sorted."""
-    importlib.import_module(f"{__package__}.layers")  # the engine's own, which register themselves
-    return sorted([*REGISTRY, "Python"])
+    return sorted([*__getattr__("REGISTRY"), "Python"])
 
 
 class Layer:
