@@ -75,7 +75,7 @@ class Graph:
         self._nodes = []
         self._learnable = []
         self._inputs = []
-        self._seed = device.next_seed()
+        self._seed, self._seedings = device.next_seed(), device.seedings()
         needs, owners, available = {}, {}, set()
         for index, layer_param in enumerate(param.layer):
             if not layer_param.HasField("phase"):
@@ -124,8 +124,19 @@ class Graph:
             raise LayerError(f"layer '{param.name}': unknown layer type '{param.type}'; known types: "
                              + ", ".join(layer_type_list()))
         layer = REGISTRY[param.type](param)
-        layer.seed = np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, index))
+        layer.seed = self._layer_seed(index)
         return layer
+
+    def _layer_seed(self, index):
+        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, index))
+
+    def _follow_seed(self):
+        """Draw from the seed in force if caffe.set_random_seed was called since this net last drew."""
+        if self._seedings != device.seedings():
+            self._seed, self._seedings = device.next_seed(), device.seedings()
+            for index, node in enumerate(self._nodes):
+                if isinstance(node.layer, NativeLayer):
+                    node.layer.reseed(self._layer_seed(index))
 
     def _wire(self, node, needs, available):
         param, layer = node.param, node.layer
@@ -326,6 +337,6 @@ def _read_loss_weights(node):
         is_loss = isinstance(node.layer, NativeLayer) and node.layer.loss
         weights = [float(is_loss)] + [0.0] * (len(node.tops) - 1)
         if is_loss:
-            node.param.loss_weight.append(1.0)  # Caffe's loss layers write it into their parameter, and so into files
+            node.param.loss_weight.extend(weights)  # Caffe's loss layers write it into their parameter, and files
     node.loss_weights = weights
     node.loss_shapes = [None] * len(weights)

@@ -75,6 +75,7 @@ class Net(Graph):
         end = len(self._nodes) - 1 if end is None else end
         if not (0 <= start and end < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")
+        self._follow_seed()
         loss = 0.0
         for index in range(start, end + 1):
             for callback in self._callbacks["before_forward"]:
