@@ -9,7 +9,7 @@ import sys
 import torch
 
 import caffe
-from caffe import device, glog, upgrade
+from caffe import device, families, glog, upgrade
 from caffe.timer import Timer
 
 
@@ -180,6 +180,11 @@ def _parser():
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")
         p.set_defaults(run=lambda args, main=main: main(args.source, args.target))
+        if name == "upgrade_net_proto_binary":
+            p.add_argument("--family", choices=families.FAMILIES, default=families.MERGED,
+                           help="whose field numbers DeepLab-v2's parameters get: those of the forks merged with BVLC "
+                                "Caffe (default) or those of its authors")
+            p.set_defaults(run=lambda args: upgrade.main_net_binary(args.source, args.target, args.family))
     return parser
 
 

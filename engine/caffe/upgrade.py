@@ -187,11 +187,14 @@ def main_net_text(source, target):
     serialization.write_atomic(target, prototxt.to_text(net).encode())
 
 
-def main_net_binary(source, target):
-    """upgrade_net_proto_binary: write the caffemodel `source` in today's form to `target`."""
+def main_net_binary(source, target, family="merged"):
+    """upgrade_net_proto_binary: write the caffemodel `source` in today's form to `target`.
+
+    `family` says whose numbers DeepLab-v2's parameters get, see serialization.save_caffemodel.
+    """
     from . import serialization  # here: serialization needs this module's upgrades
 
-    serialization.write_atomic(target, serialization.read_net_binary(source).SerializeToString())
+    serialization.save_caffemodel(target, serialization.read_net_binary(source), family=family)
 
 
 def main_solver_text(source, target):
