@@ -226,6 +226,11 @@ class Im2col(_WindowLayer):
     bottoms = (1, 1)
     tops = (1, 1)
 
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        if not self.windows.kernel:
+            raise self.error(f"the bottom is {bottom[0].dims}; expected at least one axis behind the channels")
+
     def infer(self, shape):
         rows = shape[self.channel_axis] * math.prod(self.windows.kernel)
         return (*shape[: self.channel_axis], rows, *self.out_extents(shape))
