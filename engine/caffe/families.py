@@ -16,9 +16,11 @@ Only nets are concerned. Weights are copied by layer name, and every Caffe takes
 """
 
 from . import wire
+from .proto import caffe_pb2
 
 MERGED, DEEPLAB_V2 = FAMILIES = ("merged", "deeplab-v2")
 LAYER, TYPE = 100, 2  # of NetParameter, of LayerParameter
+DEEPLAB_TYPES = {"ImageSegData", "Interp", "SegAccuracy"}
 PARKED = 10000  # added to the numbers of parameters that would be read as BVLC's
 
 #: layer type -> number in DeepLab-v2 of its authors, in the merged forks, in the engine's messages
@@ -30,6 +32,22 @@ NUMBERS = {
     "DomainTransform": (147, 147, PARKED + 147),
     "AdaptiveBiasChannel": (148, 148, PARKED + 148),
 }
+
+
+def ambiguous_statistics(layers):
+    """BatchNorm layers of a net with layers of DeepLab-v2 that do not say whether they learn their statistics.
+
+    update_global_stats is false there unless given, and BVLC Caffe, which has no such field, always learns.
+    """
+    if not any(layer.type in DEEPLAB_TYPES for layer in layers):
+        return []
+    return [layer for layer in layers if layer.type == "BatchNorm"
+            and not layer.batch_norm_param.HasField("update_global_stats") and not _uses_global_statistics(layer)]
+
+
+def _uses_global_statistics(layer):
+    p = layer.batch_norm_param
+    return p.use_global_stats if p.HasField("use_global_stats") else layer.phase == caffe_pb2.TEST
 
 
 def check(family):

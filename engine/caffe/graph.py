@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from . import device
+from . import device, families
 from . import layers as _layers  # noqa: F401  (fills the registry)
 from .blob import Blob, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
@@ -21,7 +21,6 @@ from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
 from .python_layer import make_python_layer
 
-DEEPLAB_TYPES = {"ImageSegData", "Interp", "SegAccuracy"}
 AUTOMATIC = "(automatic)"  # Caffe's name for the tops that a prototxt leaves out
 
 
@@ -93,15 +92,11 @@ class Graph:
 
     def _warn_of_statistics(self):
         """Say which of two meanings a BatchNorm layer has that DeepLab-v2 reads otherwise than BVLC Caffe does."""
-        if not any(node.param.type in DEEPLAB_TYPES for node in self._nodes):
-            return
-        for node in self._nodes:
-            p = node.param.batch_norm_param
-            if node.param.type == "BatchNorm" and not (node.layer.use_global or p.HasField("update_global_stats")):
-                warnings.warn(
-                    f"{self._where(node.param.name)}{node.title}: its statistics are learned, as in BVLC Caffe; "
-                    "DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
-                    "update_global_stats: true or false", stacklevel=4)
+        for param in families.ambiguous_statistics([node.param for node in self._nodes]):
+            warnings.warn(
+                f"{self._where(param.name)}layer '{param.name}' (BatchNorm): its statistics are learned, as in BVLC "
+                "Caffe; DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
+                "update_global_stats: true or false", stacklevel=4)
 
     def _where(self, layer_name):
         """'file:line: ' of a layer, as much of it as is known."""

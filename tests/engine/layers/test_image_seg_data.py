@@ -130,6 +130,18 @@ def test_scale_factors_resize_picture_and_labels_alike(factors, phase, labelled)
     assert len(drawn) == 40 and set(drawn) == set(factors)
 
 
+def test_a_rectangular_crop_of_a_scaled_picture(labelled):
+    folder, lines = labelled
+    net = seg_net(folder, lines[:1], "label_type: PIXEL batch_size: 1",
+                  "crop_height: 5 crop_width: 9 scale_factors: 2 mean_value: 0", "TEST")
+    net.forward()
+    picture = cv2.imread(str(folder / "0.png"))
+    big = cv2.resize(picture, (16, 12), interpolation=cv2.INTER_LINEAR)[3:8, 3:12]  # the middle
+    labels = cv2.resize(picture[:, :, 0], (16, 12), interpolation=cv2.INTER_NEAREST)[3:8, 3:12]
+    assert np.array_equal(net.blobs["data"].data[0], big.transpose(2, 0, 1))
+    assert np.array_equal(net.blobs["label"].data[0, 0], labels)
+
+
 @pytest.mark.parametrize(("factor", "why"), [(-1, "expected numbers above 0"), (0.01, "0.png' is 6 x 8; the scale fa")])
 def test_scale_factors_that_cannot_be(factor, why, labelled):
     with pytest.raises(caffe.LayerError, match=why):
