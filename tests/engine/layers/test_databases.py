@@ -122,14 +122,17 @@ def test_fields_that_only_old_data_layers_read_are_refused(tmp_path):
 
 
 def test_a_damaged_database_names_the_record(database):
-    """The page of a leaf is overwritten with a number of another page."""
+    """lmdb may also end the process over a damaged page, so that the damage is played by the cursor."""
     folder, _ = database
-    path = folder / "db" / "data.mdb"
-    pages = path.read_bytes()
-    page = next(p for p in range(2, len(pages) // 4096) if b"00000000" in pages[4096 * p : 4096 * (p + 1)])
-    path.write_bytes(pages[: 4096 * page + 10] + b"\xff" * 4 + pages[4096 * page + 14 :])
-    with pytest.raises(caffe.LayerError, match="record 0 of '.*db', counted from 0, cannot be read: .*; the database"):
-        data_net(folder, "batch_size: 1")
+    net = data_net(folder, "batch_size: 1")
+
+    class Damaged:
+        def next(self):
+            raise lmdb.CorruptedError("MDB_CORRUPTED: Located page was wrong type")
+
+    net.layers[0].cursor = Damaged()
+    with pytest.raises(caffe.LayerError, match=r"record 1 of '.*db', counted from 0, cannot be read: .*CORRUPTED"):
+        net.layers[0]._record(1)
 
 
 def test_missing_database(tmp_path):
