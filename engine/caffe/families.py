@@ -20,6 +20,12 @@ from .proto import caffe_pb2
 
 MERGED, DEEPLAB_V2 = FAMILIES = ("merged", "deeplab-v2")
 LAYER, TYPE = 100, 2  # of NetParameter, of LayerParameter
+#: layer types of DeepLab-v2 that the engine does not run, and what to use
+REFUSED = {
+    "MatRead": "MATLAB files are not read; convert them to HDF5 and use HDF5Data",
+    "MatWrite": "MATLAB files are not written; use HDF5Output",
+    "DenseCRF": "use the Python layer CRFLayer of module pylayers",
+}
 DEEPLAB_TYPES = {"ImageSegData", "Interp", "SegAccuracy"}
 PARKED = 10000  # added to the numbers of parameters that would be read as BVLC's
 

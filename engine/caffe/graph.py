@@ -130,6 +130,9 @@ class Graph:
     def _make_layer(self, param, index):
         if param.type == "Python":
             return make_python_layer(param)
+        if param.type in families.REFUSED:
+            raise LayerError(f"layer '{param.name}': type '{param.type}' of DeepLab-v2 is not supported: "
+                             f"{families.REFUSED[param.type]}")
         if param.type not in REGISTRY:
             raise LayerError(f"layer '{param.name}': unknown layer type '{param.type}'; known types: "
                              + ", ".join(layer_type_list()))

@@ -170,6 +170,16 @@ def test_a_saved_net_has_the_numbers_of_its_family(tmp_path):
     assert (tmp_path / "m").read_bytes() == data, "the file of before stays"
 
 
+@pytest.mark.parametrize(("kind", "remedy"), [
+    ("MatWrite", "use HDF5Output"), ("MatRead", "use HDF5Data"), ("DenseCRF", "use the Python layer CRFLayer"),
+])
+def test_layers_of_deeplab_that_are_not_run_say_what_to_use(kind, remedy, tmp_path):
+    """In a binary file no field's name is there to be refused: the type says it."""
+    (tmp_path / "m").write_bytes(NAME + INPUT + layer("l", kind, field(145, b""), bottom="data"))
+    with pytest.raises(caffe.LayerError, match=f"layer 'l': type '{kind}' of DeepLab-v2 is not supported: .*{remedy}"):
+        caffe.Net(str(tmp_path / "m"), caffe.TEST)
+
+
 @pytest.mark.parametrize(("more", "bn", "warned"), [
     ("Interp", "", True), ("", "", False), ("Interp", "update_global_stats: false", False),
     ("Interp", "use_global_stats: true", False),
