@@ -11,7 +11,7 @@ import sys
 import torch
 
 import caffe
-from caffe import device, gflags, glog, upgrade_tools
+from caffe import device, families, gflags, glog, upgrade_tools
 from caffe.timer import Timer
 
 
@@ -205,6 +205,11 @@ def _commands(sub):
         p = command(name, lambda args, main=main: main(args.source, args.target), main.__doc__.splitlines()[0])
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")
+        if name == "upgrade_net_proto_binary":
+            p.add_argument("--family", choices=families.FAMILIES, default=families.MERGED,
+                           help="whose field numbers DeepLab-v2's parameters get: those of the forks merged with BVLC "
+                                "Caffe (default) or those of its authors")
+            p.set_defaults(run=lambda args: upgrade_tools.net_binary(args.source, args.target, args.family))
     return parsers
 
 

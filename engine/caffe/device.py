@@ -16,6 +16,7 @@ import torch
 from .errors import DeviceError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
+SEED_OF_MANY = 0
 
 _state = {
     "gpu": False,
@@ -23,6 +24,8 @@ _state = {
     "mode_chosen": False,
     "precision": "fp32",
     "seeds": np.random.SeedSequence(),
+    "seeded": False,  # by set_random_seed
+    "seedings": 0,  # calls of set_random_seed
     "solver_count": 1,
     "solver_rank": 0,
     "multiprocess": False,
@@ -137,13 +140,35 @@ def autocast():
 
 
 def set_random_seed(seed):
-    """Seed everything random that is made after this call (fillers, dropout, shuffles)."""
-    _state["seeds"] = np.random.SeedSequence(int(seed))
+    """Seed everything random that is drawn after this call.
+
+    Nets made later follow it in all they draw. Of nets that stand, the next forward draws anew what each forward draws
+    (dropout, random DummyData, stochastic pooling); data layers keep the order and the crops that they were made with.
+    """
+    _state.update(seeds=np.random.SeedSequence(int(seed)), seeded=True, seedings=_state["seedings"] + 1)
+
+
+def seedings():
+    """How often set_random_seed was called."""
+    return _state["seedings"]
 
 
 def next_seed():
     """A fresh seed for one net, drawn from the seed in force."""
+    if _state["solver_count"] > 1 and not _state["seeded"]:
+        # processes that nobody seeded and nothing joins (parallel.share_seeds) must still agree on one order
+        _state.update(seeds=np.random.SeedSequence(SEED_OF_MANY), seeded=True)
     return _state["seeds"].spawn(1)[0]
+
+
+def seeds():
+    """The seed in force, as numpy.random.SeedSequence; nets are given its children."""
+    return _state["seeds"]
+
+
+def adopt_seeds(sequence):
+    """Go on with the seeds of another process."""
+    _state.update(seeds=sequence, seeded=True)
 
 
 def set_solver_count(count):

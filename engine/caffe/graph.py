@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from . import device, forks
+from . import device, families, forks
 from .blob import Blob, BlobVec, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
 from .proto import caffe_pb2
@@ -76,7 +76,7 @@ class Graph:
         self._nodes = []
         self._learnable = []
         self._input_names = []
-        self._seed = device.next_seed()
+        self._seed, self._seedings = device.next_seed(), device.seedings()
         needs, owners, available = {}, {}, set()
         for index, layer_param in enumerate(param.layer):
             if not layer_param.HasField("phase"):
@@ -88,6 +88,7 @@ class Graph:
                 raise
         self._find_backward(param.force_backward)
         self._output_names = sorted(available)
+        self._warn_of_statistics()
         for name, numbers in self._repeated_names().items():
             warnings.warn(f"{self._where(name)}{self._who(numbers)} are all named '{name}': net.params shows the last "
                           "of them only, and their weights can be neither saved nor loaded; name them apart",
@@ -104,6 +105,14 @@ class Graph:
     def _who(self, numbers):
         """'layers 1 (Convolution), 3 (InnerProduct)'."""
         return "layers " + ", ".join(f"{k} ({self._nodes[k].param.type})" for k in numbers)
+
+    def _warn_of_statistics(self):
+        """Say which of two meanings a BatchNorm layer has that DeepLab-v2 reads otherwise than BVLC Caffe does."""
+        for param in families.ambiguous_statistics([node.param for node in self._nodes]):
+            warnings.warn(
+                f"{self._where(param.name)}layer '{param.name}' (BatchNorm): its statistics are learned, as in BVLC "
+                "Caffe; DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
+                "update_global_stats: true or false", stacklevel=4)
 
     def _where(self, layer_name):
         """'file:line: ' of a layer, as much of it as is known."""
@@ -137,12 +146,26 @@ class Graph:
     def _make_layer(self, param, index):
         if param.type == "Python":
             return make_python_layer(param)
+        if param.type in families.REFUSED:
+            raise LayerError(f"layer '{param.name}': type '{param.type}' of DeepLab-v2 is not supported: "
+                             f"{families.REFUSED[param.type]}")
         if param.type not in REGISTRY:
             raise LayerError(f"layer '{param.name}': unknown layer type '{param.type}'; known types: "
                              + ", ".join(layer_type_list()))
         layer = REGISTRY[param.type](param)
-        layer.seed = np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, index))
+        layer.seed = self._layer_seed(index)
         return layer
+
+    def _layer_seed(self, index):
+        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, index))
+
+    def _follow_seed(self):
+        """Draw from the seed in force if caffe.set_random_seed was called since this net last drew."""
+        if self._seedings != device.seedings():
+            self._seed, self._seedings = device.next_seed(), device.seedings()
+            for index, node in enumerate(self._nodes):
+                if isinstance(node.layer, NativeLayer):
+                    node.layer.reseed(self._layer_seed(index))
 
     def _wire(self, node, needs, available):
         param, layer = node.param, node.layer
@@ -363,6 +386,6 @@ def _read_loss_weights(node):
         is_loss = isinstance(node.layer, NativeLayer) and node.layer.loss
         weights = [float(is_loss)] + [0.0] * (len(node.tops) - 1)
         if is_loss:
-            node.param.loss_weight.append(1.0)  # Caffe's loss layers write it into their parameter, and so into files
+            node.param.loss_weight.extend(weights)  # Caffe's loss layers write it into their parameter, and files
     node.loss_weights = weights
     node.loss_shapes = [None] * len(weights)

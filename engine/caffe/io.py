@@ -5,10 +5,12 @@ a net's input of them. What pycaffe changes in its argument (preprocess scales a
 unchanged here.
 """
 
+import math
+
 import numpy as np
 
 from .proto import caffe_pb2
-from .serialization import array_to_blob, blob_to_array
+from .serialization import ModelFileError, array_to_blob, blob_shape, blob_to_array
 
 
 def __getattr__(name):
@@ -30,8 +32,13 @@ def __getattr__(name):
 
 
 def blobproto_to_array(blob, return_diff=False):
-    """Numbers of a BlobProto, or its diff, as array in its shape (old blobs: four axes)."""
-    return blob_to_array(blob, return_diff)
+    """Numbers of a BlobProto, or its diff, as array in its shape (old blobs: four axes); ValueError if they differ."""
+    try:
+        return blob_to_array(blob, return_diff)
+    except ModelFileError:
+        shape = blob_shape(blob)
+        held = len(blob.diff if return_diff else blob.data)
+        raise ValueError(f"the BlobProto's shape {shape} needs {math.prod(shape)} numbers, it holds {held}") from None
 
 
 def array_to_blobproto(arr, diff=None):
@@ -54,7 +61,7 @@ def arraylist_to_blobprotovector_str(arraylist):
 
 def blobprotovector_str_to_arraylist(str):
     """List of arrays of a serialized BlobProtoVector."""
-    return [blob_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
+    return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
 
 
 def array_to_datum(arr, label=None):
@@ -93,7 +100,7 @@ def load_image(filename, color=True):
     ----------
     filename : str
     color : bool
-        True: (H, W, 3), gray pictures repeated. False: (H, W, 1), luminance.
+        True: (H, W, 3), gray pictures repeated. False: (H, W, 1), luminance (skimage's weights).
 
     Returns
     -------
@@ -101,13 +108,19 @@ def load_image(filename, color=True):
         RGB in [0, 1]; an alpha channel is dropped.
     """
     import skimage  # slow to import, and only pictures need it
+    import skimage.color
     import skimage.io
 
-    image = skimage.img_as_float(skimage.io.imread(filename, as_gray=not color)).astype(np.float32)
+    image = skimage.img_as_float(skimage.io.imread(filename))
+    if image.ndim == 3 and image.shape[2] in (2, 4):  # gray or colour, and alpha
+        image = image[:, :, :-1]
     if image.ndim == 2:
         image = image[:, :, np.newaxis]
-        return np.tile(image, (1, 1, 3)) if color else image
-    return image[:, :, :3] if image.shape[2] == 4 else image
+    if color and image.shape[2] == 1:
+        image = np.tile(image, (1, 1, 3))
+    elif not color and image.shape[2] == 3:
+        image = skimage.color.rgb2gray(image)[:, :, np.newaxis]
+    return image.astype(np.float32)
 
 
 def resize_image(im, new_dims, interp_order=1):

@@ -84,6 +84,8 @@ class NativeLayer(Layer):
     labels : tuple of int
         Bottoms that no gradient can reach (labels, indices): force_backward passes them by, and a net whose loss asks
         for their gradient is refused in backward.
+    reads_data : bool
+        Whether the layer keeps the seed it was made with when caffe.set_random_seed is called, as data layers do.
     """
 
     type_name = "?"
@@ -94,6 +96,7 @@ class NativeLayer(Layer):
     loss = False
     auto_tops = False
     labels = ()
+    reads_data = False
 
     def __init__(self, layer_param):
         super().__init__(layer_param)
@@ -101,7 +104,8 @@ class NativeLayer(Layer):
         self.propagate_down = []  # per bottom, set by the net
         self.param_propagate_down = []  # per parameter blob, set by the net
         self.seed = np.random.SeedSequence(0)  # set by the net: its seed and the layer's place
-        self.tick = 0  # forwards so far: everything random is a function of (seed, tick)
+        self.tick = 0  # forwards so far: everything random is a function of (seed, tick - seeded_at)
+        self.seeded_at = 0  # the tick at which the seed was last set
 
     # -- what a layer fills in ------------------------------------------------------------------------------
     def setup(self, bottom, top):
@@ -123,7 +127,12 @@ class NativeLayer(Layer):
 
     def seek(self, forwards):
         """Continue as if `forwards` forwards had been run (a restored solver calls this)."""
-        self.tick = int(forwards)
+        self.tick, self.seeded_at = int(forwards), 0
+
+    def reseed(self, seed):
+        """Draw from another seed (numpy.random.SeedSequence) from the next forward on."""
+        if not self.reads_data:
+            self.seed, self.seeded_at = seed, self.tick
 
     # -- helpers -----------------------------------------------------------------------------------------------
     def error(self, message):
@@ -132,7 +141,12 @@ class NativeLayer(Layer):
 
     def rng(self):
         """numpy Generator for this forward, a function of the net's seed, the layer and the tick."""
-        return np.random.Generator(np.random.SFC64([*self.seed.generate_state(4).tolist(), self.tick]))
+        return np.random.Generator(np.random.SFC64([*self.seed.generate_state(4).tolist(), self.draws]))
+
+    @property
+    def draws(self):
+        """Forwards since the seed was set."""
+        return self.tick - self.seeded_at
 
     def add_param(self, shape, filler):
         """Append a parameter blob filled by a FillerParameter."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 from google.protobuf.message import DecodeError
 
-from . import wire
+from . import families, wire
 from .errors import ModelFileError, OpenError
 from .proto import caffe_pb2
 
@@ -59,6 +59,15 @@ def decode(data, message, view, name, kind):
     return message
 
 
+def decode_net(data, view, name):
+    """Parse bytes of a NetParameter of any family of Caffe, failures told as in strip."""
+    try:
+        data = bytes(families.to_engine(data))
+    except wire.WireError as error:
+        raise ModelFileError(f"{name}: truncated or not a caffemodel: {error}; {looks_like(view)}") from None
+    return decode(data, caffe_pb2.NetParameter(), view, name, "a caffemodel")
+
+
 UNKNOWN = "get it again and compare its size or checksum"
 
 
@@ -86,7 +95,7 @@ def looks_like(view):
             return f"it is a solver state, its weights are in '{state.learned_net}'"
     net = caffe_pb2.NetParameter()
     with contextlib.suppress(DecodeError, wire.WireError):
-        net.ParseFromString(wire.strip(view, "NetParameter")[0])
+        net.ParseFromString(bytes(families.to_engine(wire.strip(view, "NetParameter")[0])))
         if len(net.layer) or len(net.layers):
             return f"it is a caffemodel (net '{net.name}')"
     return UNKNOWN

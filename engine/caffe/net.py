@@ -76,6 +76,7 @@ class Net(Graph):
         end = len(self._nodes) - 1 if end is None else end
         if not (0 <= start and end < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")
+        self._follow_seed()
         loss = 0.0
         for index in range(start, end + 1):
             for callback in self._callbacks["before_forward"]:
@@ -295,9 +296,14 @@ class Net(Graph):
         """Copy weights from an HDF5 file."""
         weights.copy_from(self, path)
 
-    def save(self, path):
-        """Write the net and its weights as a .caffemodel (atomically)."""
-        weights.save(self, path)
+    def save(self, path, family="merged"):
+        """Write the net and its weights as a .caffemodel (atomically).
+
+        `family` chooses the field numbers of Interp and SegAccuracy: "merged", those of the forks of DeepLab-v2 that
+        were merged with BVLC Caffe, or "deeplab-v2", those of its authors. They matter to programs that take the net,
+        and not the weights alone, from the file.
+        """
+        weights.save(self, path, family=family)
 
     def save_hdf5(self, path):
         """Write the weights as HDF5: data/<layer>/<index> (atomically)."""

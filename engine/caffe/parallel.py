@@ -8,6 +8,7 @@ so that weights stay equal everywhere. Without torchrun every function here does
 import atexit
 import os
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -22,6 +23,18 @@ def start():
     atexit.register(dist.destroy_process_group)
     device.set_solver_count(dist.get_world_size())
     device.set_solver_rank(dist.get_rank())
+
+
+def share_seeds():
+    """Give every process rank 0's seed, so that all draw one order, of which each takes its share."""
+    if not dist.is_initialized():
+        return
+    mine = device.seeds()
+    words = [mine.entropy, mine.spawn_key, mine.pool_size, mine.n_children_spawned]
+    dist.broadcast_object_list(words, 0)
+    entropy, spawn_key, pool_size, spawned = words
+    device.adopt_seeds(np.random.SeedSequence(entropy, spawn_key=spawn_key, pool_size=pool_size,
+                                              n_children_spawned=spawned))
 
 
 def is_root():

@@ -11,12 +11,13 @@ from pathlib import Path
 from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
-from . import upgrade
+from . import families, upgrade
 from .errors import OpenError, PrototxtError
 from .glog import info
 from .netstate import filter_net, insert_splits, layer_included, state_meets_rule
 from .proto import caffe_pb2, is_repeated
 from .prototxt_errors import explain, layer_lines
+from .wire import WireError
 
 __all__ = [
     "PrototxtError",
@@ -156,8 +157,8 @@ def _decode(data, name):
     """NetParameter of binary data that stands where a prototxt is expected."""
     net = caffe_pb2.NetParameter()
     try:
-        net.ParseFromString(data)
-    except DecodeError:
+        net.ParseFromString(bytes(families.to_engine(data)))
+    except (DecodeError, WireError):
         raise PrototxtError(f"{name}: neither a prototxt nor a binary NetParameter") from None
     return _upgraded(upgrade.upgrade_net, net, None, name)
 

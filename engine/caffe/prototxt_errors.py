@@ -4,6 +4,7 @@ import bisect
 import difflib
 import re
 
+from .families import REFUSED
 from .proto import caffe_pb2
 from .upgrade import V1_TYPES
 
@@ -14,9 +15,9 @@ REMEDIES = {
     "hole": "DeepLab-v1's `hole` is `dilation` today (same meaning: hole: 2 -> dilation: 2)",
     "hole_h": "DeepLab-v1's `hole_h`/`hole_w` are two `dilation` values today, height first",
     "hole_w": "DeepLab-v1's `hole_h`/`hole_w` are two `dilation` values today, height first",
-    "mat_read_param": "MATLAB files are not read; convert them to HDF5 and use HDF5Data",
-    "mat_write_param": "MATLAB files are not written; use HDF5Output",
-    "dense_crf_param": "there is no DenseCRF layer; use the Python layer CRFLayer of module pylayers",
+    "mat_read_param": REFUSED["MatRead"],
+    "mat_write_param": REFUSED["MatWrite"],
+    "dense_crf_param": f"there is no DenseCRF layer; {REFUSED['DenseCRF']}",
     "bn_param": "the BN layer of other forks is BatchNorm (batch_norm_param), then Scale (scale_param)",
     "freeze": "to keep a layer's parameters fixed, use param { lr_mult: 0 decay_mult: 0 }",
     "solver_count": "the number of processes is set when starting them, not in the solver",

@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 
-from . import upgrade, wire
-from .modelfile import ModelFileError, atomic_path, decode, hdf5, is_hdf5, looks_like, mapped, strip, write_atomic
+from . import families, upgrade, wire
+from .modelfile import (
+    ModelFileError,
+    atomic_path,
+    decode,
+    decode_net,
+    hdf5,
+    is_hdf5,
+    looks_like,
+    mapped,
+    strip,
+    write_atomic,
+)
 from .proto import caffe_pb2
 
 
@@ -78,7 +89,7 @@ def load_caffemodel(path):
     name = os.fspath(path)
     with mapped(path) as view:
         skeleton, arrays = strip(view, "NetParameter", name, "a caffemodel")
-        net = decode(skeleton, caffe_pb2.NetParameter(), view, name, "a caffemodel")
+        net = decode_net(skeleton, view, name)
         if not len(net.layer) and not len(net.layers):
             raise ModelFileError(f"{name}: holds no layers; {looks_like(view)}")
         try:
@@ -101,7 +112,7 @@ def load_caffemodel(path):
     return net, weights
 
 
-def save_caffemodel(path, net_param, blobs=None):
+def save_caffemodel(path, net_param, blobs=None, family=families.MERGED):
     """Write a binary .caffemodel.
 
     Parameters
@@ -112,9 +123,13 @@ def save_caffemodel(path, net_param, blobs=None):
     blobs : sequence of sequences of numpy.ndarray, optional
         The parameters of each of net_param.layer, which hold none themselves then. Large weights are written
         straight from these arrays; inside messages they cost a few copies and seconds.
+    family : str
+        Field numbers of DeepLab-v2's parameters: "merged", which the forks merged with BVLC Caffe read and BVLC Caffe
+        passes over, or "deeplab-v2", which the DeepLab-v2 of its authors reads. For weights it makes no difference.
     """
+    families.check(family)
     if blobs is None:
-        write_atomic(path, net_param.SerializeToString())
+        write_atomic(path, families.from_engine(net_param.SerializeToString(), family))
         return
     head = caffe_pb2.NetParameter()
     head.CopyFrom(net_param)
@@ -123,7 +138,7 @@ def save_caffemodel(path, net_param, blobs=None):
     for layer, arrays in zip(net_param.layer, blobs, strict=True):
         if len(layer.blobs):
             raise ValueError(f"layer '{layer.name}' holds blobs itself; give them in one place")
-        chunks += wire.layer_chunks(layer.SerializeToString(), arrays)
+        chunks += wire.layer_chunks(families.layer_from_engine(layer.SerializeToString(), family), arrays)
     write_atomic(path, chunks)
 
 
@@ -178,7 +193,7 @@ def read_net_binary(path):
     """A binary NetParameter whole, numbers included, upgraded: for the upgrade tools."""
     name = os.fspath(path)
     with mapped(path) as view:
-        net = decode(bytes(view), caffe_pb2.NetParameter(), view, name, "a caffemodel")
+        net = decode_net(view, view, name)
         if not len(net.layer) and not len(net.layers) and not len(net.input):
             raise ModelFileError(f"{name}: holds no layers; {looks_like(view)}")
     try:

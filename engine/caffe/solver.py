@@ -64,6 +64,7 @@ class Solver:
         parallel.start()
         if self.param.random_seed >= 0:
             device.set_random_seed(self.param.random_seed)
+        parallel.share_seeds()
         self.iter = self.current_step = 0
         self.request, self._stopped = None, False
         self._rule, self.slots = updates.RULES[self.type]

@@ -44,7 +44,8 @@ def learning_rate(param, iteration, step_index):
     if policy == "inv":
         return base * (1.0 + gamma * iteration) ** -power
     if policy == "poly":
-        return base * max(0.0, 1.0 - iteration / param.max_iter) ** power
+        left = 1.0 - iteration / param.max_iter  # below 0 beyond max_iter, where only a whole power has a value
+        return base * (left if float(power).is_integer() else max(0.0, left)) ** power
     if policy == "sigmoid":
         return base / (1.0 + math.exp(-gamma * (iteration - param.stepsize)))
     raise ValueError(f"lr_policy {policy!r}: expected fixed, step, exp, inv, multistep, poly or sigmoid")
@@ -160,6 +161,8 @@ def check(param, type_name):
         raise ValueError(f"RMSProp solver: rms_decay {param.rms_decay:g}, expected 0 <= rms_decay < 1")
     if type_name == "Adam" and not (0 <= param.momentum < 1 and 0 <= param.momentum2 < 1):
         raise ValueError(f"Adam solver: momentum {param.momentum:g} and momentum2 {param.momentum2:g}, expected [0, 1)")
+    if param.lr_policy in ("step", "exp", "inv", "multistep", "sigmoid") and param.gamma < 0:
+        raise ValueError(f"lr_policy '{param.lr_policy}': gamma {param.gamma:g}, expected 0 or more")
     if param.lr_policy in ("step", "sigmoid") and param.stepsize <= 0:
         raise ValueError(f"lr_policy '{param.lr_policy}': stepsize {param.stepsize}, expected a positive number")
     if param.lr_policy == "poly" and param.max_iter <= 0:

@@ -11,9 +11,12 @@ def net_text(source, target):
     serialization.write_atomic(target, prototxt.to_text(net).encode())
 
 
-def net_binary(source, target):
-    """Write the caffemodel `source` in today's form to `target`."""
-    serialization.write_atomic(target, serialization.read_net_binary(source).SerializeToString())
+def net_binary(source, target, family="merged"):
+    """Write the caffemodel `source` in today's form to `target`.
+
+    `family` says whose numbers DeepLab-v2's parameters get, see serialization.save_caffemodel.
+    """
+    serialization.save_caffemodel(target, serialization.read_net_binary(source), family=family)
 
 
 def solver_text(source, target):

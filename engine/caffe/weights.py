@@ -155,8 +155,8 @@ def check_distinct(net, path):
                          f"'{name}'; give each a name of its own")
 
 
-def save(net, path, diffs=False):
-    """Write the net as wired, with its weights (and diffs), as a .caffemodel."""
+def save(net, path, diffs=False, family="merged"):
+    """Write the net as wired, with its weights (and diffs), as a .caffemodel; `family` as in save_caffemodel."""
     check_distinct(net, path)
     message = caffe_pb2.NetParameter(name=net.name)
     message.layer.extend(node.param for node in net._nodes)
@@ -164,13 +164,13 @@ def save(net, path, diffs=False):
         del layer.blobs[:]
     if not diffs:
         arrays = [[b.data_memory.array() for b in node.layer.blobs] for node in net._nodes]
-        serialization.save_caffemodel(path, message, arrays)
+        serialization.save_caffemodel(path, message, arrays, family)
         return
     for node, layer in zip(net._nodes, message.layer, strict=True):
         for blob in node.layer.blobs:
             stored = serialization.array_to_blob(blob.data_memory.array(), layer.blobs.add())
             stored.diff.extend(blob.diff_memory.array().ravel())
-    serialization.save_caffemodel(path, message)
+    serialization.save_caffemodel(path, message, family=family)
 
 
 def save_hdf5(net, path):

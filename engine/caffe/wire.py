@@ -137,8 +137,8 @@ def blob_chunks(array):
     """An array as the buffers of a BlobProto; numbers that are contiguous float32 are not copied."""
     array = np.ascontiguousarray(array, "<f4").reshape(np.shape(array))
     dims = b"".join(varint(dim) for dim in array.shape)
-    shape = tag(1, BYTES) + varint(len(dims)) + dims if dims else b""
-    tail = tag(SHAPE, BYTES) + varint(len(shape)) + shape
+    shape = tag(1, BYTES) + varint(len(dims)) + dims
+    tail = tag(SHAPE, BYTES) + varint(len(shape)) + shape if dims else b""  # a scalar has none in Caffe's files
     head = tag(DATA, BYTES) + varint(array.nbytes) if array.size else b""
     return [head, array.reshape(-1).view(np.uint8).data, tail]
 

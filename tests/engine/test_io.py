@@ -4,6 +4,7 @@ import caffe.io
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from PIL import Image
 
 SHAPE = (1, 3, 6, 5)
 
@@ -87,6 +88,22 @@ def test_load_image(data_files):
     assert np.array_equal(gray[..., 0], gray[..., 2])
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1"])
+def test_load_image_of_every_kind_of_png(mode, tmp_path, rng):
+    """Alpha is dropped, gray is repeated, and gray of a colour picture is its luminance (ITU-R BT.709)."""
+    pixels = rng.integers(0, 256, (6, 5, 4)).astype(np.uint8)
+    picture = Image.fromarray(pixels)
+    picture = picture.convert("RGB").quantize(8) if mode == "P" else picture.convert(mode)
+    picture.save(tmp_path / "p.png")
+    rgb = np.asarray(picture.convert("RGB") if mode in "P1" else picture, np.float64) / 255
+    rgb = rgb[..., None] if rgb.ndim == 2 else rgb[..., :1] if mode == "LA" else rgb[..., :3]
+    gray = rgb @ [[0.2125], [0.7154], [0.0721]] if rgb.shape[2] == 3 else rgb
+    for color, expected in ((True, np.broadcast_to(rgb, (6, 5, 3))), (False, gray)):
+        found = caffe.io.load_image(str(tmp_path / "p.png"), color)
+        assert found.shape == expected.shape and found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_resize_image(channels, rng):
     image = rng.random((4, 5, channels)).astype(np.float32)
@@ -118,6 +135,19 @@ def test_blobproto_round_trip(rng):
     assert caffe.io.blobproto_to_array(old).tolist() == [[[[1, 2]], [[3, 4]]]]
     with pytest.raises(ValueError, match=r"diff is \(2,\), expected \(3,\)"):
         caffe.io.array_to_blobproto(np.zeros(3), np.zeros(2))
+
+
+def test_a_blobproto_whose_shape_and_numbers_differ_is_a_value_error():
+    """The class that numpy's reshape raises in pycaffe."""
+    for blob, why in ((caffe_pb2.BlobProto(data=[0] * 100), r"shape \(\) needs 1 numbers, it holds 100"),
+                      (caffe_pb2.BlobProto(num=1, channels=2, height=1, width=3, data=[0] * 5),
+                       r"shape \(1, 2, 1, 3\) needs 6 numbers, it holds 5")):
+        with pytest.raises(ValueError, match=why):
+            caffe.io.blobproto_to_array(blob)
+        with pytest.raises(ValueError, match=why):
+            caffe.io.blobprotovector_str_to_arraylist(caffe_pb2.BlobProtoVector(blobs=[blob]).SerializeToString())
+    with pytest.raises(ValueError, match=r"needs 1 numbers, it holds 0"):
+        caffe.io.blobproto_to_array(caffe_pb2.BlobProto(data=[1]), return_diff=True)
 
 
 def test_blobprotovector_round_trip(rng):

@@ -69,6 +69,18 @@ def test_rewritten_caffemodel_is_the_same_file(data_files, tmp_path):
     assert path.read_bytes() == (data_files / "a.caffemodel").read_bytes()
 
 
+def test_a_scalar_parameter_has_no_shape_in_the_file(tmp_path):
+    """Caffe's ToProto sets the shape's axes one by one, and so does not set it for none."""
+    net, arrays = small_net()
+    serialization.save_caffemodel(tmp_path / "m", net, arrays)
+    layers = {layer.name: layer for layer in caffe_pb2.NetParameter.FromString((tmp_path / "m").read_bytes()).layer}
+    assert not layers["scale"].blobs[0].HasField("shape") and layers["ip"].blobs[1].shape.dim == [2]
+    assert wire.blob_chunks(np.float32(5))[2] == b""
+    assert load_weights(tmp_path / "m")["scale"][0].shape == ()
+    serialization.save_solverstate(tmp_path / "s", 1, "m", [np.float32(2)])
+    assert not caffe_pb2.SolverState.FromString((tmp_path / "s").read_bytes()).history[0].HasField("shape")
+
+
 def describe(path):
     """Everything h5py says about a file: names, shapes, types, string padding, values."""
     found = {}

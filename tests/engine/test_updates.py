@@ -27,8 +27,21 @@ def test_policies_at_0_9_10_and_30(policy, expected):
     assert rates == pytest.approx(expected)
 
 
-def test_poly_stays_at_zero_after_max_iter():
-    assert updates.learning_rate(solver(lr_policy="poly"), 101, 0) == 0
+@pytest.mark.parametrize(("power", "expected"), [(1, -0.5 * 0.5), (2, 0.5 * 0.25), (0.9, 0)])
+def test_poly_goes_on_after_max_iter_where_its_power_is_whole(power, expected):
+    param = solver(lr_policy="poly")
+    param.power = power
+    assert updates.learning_rate(param, 150, 0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("policy", ["step", "exp", "inv", "multistep", "sigmoid"])
+def test_gamma_below_0_is_refused_by_the_policies_that_read_it(policy):
+    param = solver(lr_policy=policy)
+    param.gamma = -0.5
+    with pytest.raises(ValueError, match=f"lr_policy '{policy}': gamma -0.5, expected 0 or more"):
+        updates.check(param, "SGD")
+    param.lr_policy = "poly"
+    updates.check(param, "SGD")
 
 
 def test_multistep_passes_one_stepvalue_an_iteration():

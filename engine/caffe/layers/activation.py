@@ -93,7 +93,7 @@ class BNLL(_Elementwise):
 
 @register("Clip")
 class Clip(_Elementwise):
-    """x held within [min, max]; the gradient passes on the closed interval."""
+    """x held within [min, max]; the gradient passes on the closed interval. NaN becomes min, as in Caffe."""
 
     def setup(self, bottom, top):
         p = self._layer_param.clip_param
@@ -102,7 +102,7 @@ class Clip(_Elementwise):
 
     def compute(self, x):
         p = self._layer_param.clip_param
-        return x.clamp(p.min, p.max)
+        return torch.where(x.isnan(), p.min, x.clamp(p.min, p.max))
 
 
 @register("Swish")
@@ -151,10 +151,12 @@ def _log_base(layer, base):
 
 @register("Power")
 class Power(_Elementwise):
-    """(shift + scale x) ^ power."""
+    """(shift + scale x) ^ power; where scale or power is 0 the bottom is not looked at and gets gradient 0."""
 
     def compute(self, x):
         p = self._layer_param.power_param
+        if p.power * p.scale == 0:
+            return torch.full_like(x, p.shift) ** p.power
         y = x * p.scale if p.scale != 1 else x
         y = y + p.shift if p.shift else y
         if p.power != 1:
@@ -174,25 +176,28 @@ class Threshold(_Elementwise):
 
 @register("Dropout")
 class Dropout(_Elementwise):
-    """TRAIN: x mask / (1 - ratio), the mask 1 with probability 1 - ratio; TEST: x.
+    """TRAIN: x mask / (1 - ratio), the mask 1 with probability 1 - ratio; TEST: x. Ratio 0 copies in both.
 
-    The mask is a function of seed, tick and rank. It is drawn in channels_last order whatever the bottom's layout,
-    so that looking at a blob never changes it.
+    The mask is a function of the seed, the forwards since it was set, and the rank. It is drawn in channels_last order
+    whatever the bottom's layout, so that looking at a blob never changes it.
     """
 
     def setup(self, bottom, top):
         self.ratio = self._layer_param.dropout_param.dropout_ratio
-        if not 0 < self.ratio < 1:
-            raise self.error(f"dropout_ratio is {self.ratio}; expected more than 0 and less than 1")
+        if not 0 <= self.ratio <= 1:
+            raise self.error(f"dropout_ratio is {self.ratio:g}; expected 0 to 1")
+        if self.ratio == 1 and self.phase == caffe_pb2.TRAIN:
+            raise self.error("dropout_ratio is 1: in phase TRAIN nothing is left to scale up (Caffe gives NaN); lower "
+                             "it, or include the layer in phase TEST only")
         self.in_place = bottom[0] is top[0]
 
     def compute(self, x):
-        if self.phase == caffe_pb2.TEST:
+        if self.phase == caffe_pb2.TEST or self.ratio == 0:
             return x if self.in_place else x.clone()
         return x * self._mask(x)
 
     def _mask(self, x):
-        random = generator(self, MASK, self.tick, shard(self)[0])
+        random = generator(self, MASK, self.draws, shard(self)[0])
         shape = x.shape if x.ndim != 4 else (x.shape[0], *x.shape[2:], x.shape[1])
         if x.device.type == "cpu":
             # 16 random bits a value: bernoulli_ takes several times longer

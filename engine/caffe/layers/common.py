@@ -11,6 +11,13 @@ from ..proto import caffe_pb2
 from ..serialization import load_binaryproto
 
 
+def legacy_shape(layer, shape, which="the bottom"):
+    """`shape` with ones behind up to four axes: what Caffe's num, channels, height and width say; more are refused."""
+    if len(shape) > 4:
+        raise layer.error(f"{which} is {shape}; expected at most 4 axes (N, C, H, W)")
+    return (*shape, *[1] * (4 - len(shape)))
+
+
 @register("InnerProduct")
 class InnerProduct(TorchLayer):
     """All axes from `axis` on are one vector of length K: (..., K) -> (..., num_output).
@@ -153,7 +160,8 @@ class ArgMax(TorchLayer):
     """Places of the top_k largest values, along `axis`, or of all values of an item where no axis is given.
 
     With an axis: the axis becomes top_k long and holds indices, or values with out_max_val. Without: (N, 1, top_k),
-    or (N, 2, top_k) with out_max_val, indices then values. Of equal values the largest index comes first.
+    or (N, 2, top_k) with out_max_val, indices then values; an item of a 1-D bottom is one value. Of equal values the
+    largest index comes first.
     """
 
     labels = (0,)
@@ -161,6 +169,8 @@ class ArgMax(TorchLayer):
     def infer(self, shape):
         p = self._layer_param.argmax_param
         self.at = self.axis(p.axis, len(shape)) if p.HasField("axis") else None
+        if not shape:
+            raise self.error("the bottom is a scalar; expected at least 1 axis")
         choices = math.prod(shape[1:]) if self.at is None else shape[self.at]
         if not 1 <= p.top_k <= choices:
             raise self.error(f"top_k is {p.top_k}; expected 1 to {choices} (the bottom is {shape})")
@@ -173,7 +183,7 @@ class ArgMax(TorchLayer):
         at = 1 if self.at is None else self.at
         shape = self.infer(tuple(x.shape))
         if self.at is None:
-            x = x.flatten(1)
+            x = x.reshape(x.shape[0], math.prod(x.shape[1:]))
         n = x.shape[at]
         values, index = x.flip(at).sort(dim=at, descending=True, stable=True)
         values = values.narrow(at, 0, p.top_k)

@@ -3,6 +3,7 @@
 Pictures are (H, W, C) arrays, channels in the order of cv2 (B, G, R). With x the cropped picture the result is
 (x - mean) scale as float32, mirrored left to right or not. In TRAIN the crop's place is random and `mirror` mirrors
 every second picture at random; in TEST the crop is the middle, and mirroring is random as well, as in Caffe.
+scale_factors, of DeepLab-v2's ImageSegData, resize a picture before all this, by one of them drawn at random.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ class Choice:
     mirror: bool
     y: float  # place of the crop in its range, 0..1
     x: float
+    factor: float = 1.0  # one of scale_factors
 
 
 class Transformer:
@@ -28,9 +30,12 @@ class Transformer:
     def __init__(self, layer):
         p = layer._layer_param.transform_param
         self.layer, self.scale, self.mirror = layer, p.scale, p.mirror
+        self.factors = list(p.scale_factors)
         self.random_crop = layer.phase == caffe_pb2.TRAIN
-        if p.scale_factors:
-            raise layer.error("transform_param.scale_factors is not supported; resize the pictures beforehand")
+        if self.factors and layer.type != "ImageSegData":
+            raise layer.error("transform_param.scale_factors is read by ImageSegData only; take it out")
+        if any(not 0 < f < np.inf for f in self.factors):
+            raise layer.error(f"scale_factors {self.factors}: expected numbers above 0")
         if p.crop_size and (p.crop_height or p.crop_width):
             raise layer.error("either crop_size, or crop_height and crop_width, not both")
         if bool(p.crop_height) != bool(p.crop_width):
@@ -42,9 +47,10 @@ class Transformer:
         self.mean = read_mean(layer, p.mean_file) if p.mean_file else None
 
     def draw(self, rng, count):
-        """Choices for `count` pictures; the generator moves by the same amount whatever the settings are."""
+        """Choices for `count` pictures; crops and mirrors are the same whatever the other settings are."""
         mirror, place = rng.integers(0, 2, count), rng.random((count, 2))
-        return [Choice(bool(m) and self.mirror, *p) for m, p in zip(mirror, place, strict=True)]
+        factors = rng.choice(self.factors, count) if self.factors else np.ones(count)
+        return [Choice(bool(m) and self.mirror, *p, f) for m, p, f in zip(mirror, place, factors, strict=True)]
 
     def extents(self, height, width):
         """Height and width of the result."""

@@ -71,13 +71,17 @@ class Data(DataLayer):
         """Key and value of the record at a place, counted from 0 in the order of keys."""
         if self.database is None:
             self._connect(self.param.source)
-        if self.place is None or place < self.place:
-            self.cursor.first()
-            self.place = 0
-        while self.place < place:
-            self.cursor.next()
-            self.place += 1
-        return self.cursor.item()
+        try:
+            if self.place is None or place < self.place:
+                self.cursor.first()
+                self.place = 0
+            while self.place < place:
+                self.cursor.next()
+                self.place += 1
+            return self.cursor.item()
+        except lmdb.Error as error:
+            raise self.error(f"record {place} of '{self.param.source}', counted from 0, cannot be read: {error}; the "
+                             "database is damaged, make it again") from error
 
     def picture(self, key, value):
         """A record's picture (H, W, C) and label."""

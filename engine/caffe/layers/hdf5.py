@@ -5,6 +5,7 @@ import numpy as np
 
 from .. import device
 from ..layer import NativeLayer, register
+from .common import legacy_shape
 from .reading import Order, read_source, write_array
 from .streams import ORDER, generator
 
@@ -19,6 +20,7 @@ class HDF5Data(NativeLayer):
 
     bottoms = (0, 0)
     tops = (1, None)
+    reads_data = True
 
     def setup(self, bottom, top):
         p = self.param = self._layer_param.hdf5_data_param
@@ -27,12 +29,13 @@ class HDF5Data(NativeLayer):
         if self._layer_param.HasField("transform_param"):
             raise self.error("HDF5Data does not transform its data: take out transform_param")
         self.names = list(self._layer_param.top)
-        self.files = [path for path, _ in read_source(self, p.source, str)]
-        shapes = [self._shapes(path) for path in self.files]
-        for path, found in zip(self.files, shapes, strict=True):
+        self.files = read_source(self, p.source, str)  # (path, file:line)
+        shapes = [self._shapes(*file) for file in self.files]
+        for (path, place), found in zip(self.files, shapes, strict=True):
             for name, a, b in zip(self.names, found, shapes[0], strict=True):
                 if a[1:] != b[1:]:
-                    raise self.error(f"dataset '{name}' has rows of {a[1:]} in '{path}', {b[1:]} in '{self.files[0]}'")
+                    raise self.error(f"{place}: dataset '{name}' has rows of {a[1:]} in '{path}', {b[1:]} in "
+                                     f"'{self.files[0][0]}'")
         self.rows = np.array([found[0][0] for found in shapes])
         if not self.rows.sum():
             raise self.error(f"the files of '{p.source}' have no rows")
@@ -41,20 +44,23 @@ class HDF5Data(NativeLayer):
         for blob, shape in zip(top, shapes[0], strict=True):
             blob.reshape(p.batch_size, *shape[1:])
 
-    def _file(self, path):
+    def _file(self, path, place):
         try:
             return h5py.File(path, "r")
         except OSError as error:
-            raise self.error(f"cannot read the HDF5 file '{path}': {error}") from error
+            raise self.error(f"{place}: cannot read the HDF5 file '{path}': {error}") from error
 
-    def _shapes(self, path):
-        with self._file(path) as f:
+    def _shapes(self, path, place):
+        with self._file(path, place) as f:
             for name in self.names:
                 if not isinstance(f.get(name), h5py.Dataset):
-                    raise self.error(f"'{path}' has no dataset '{name}' (a top's name); it has: {', '.join(f)}")
+                    raise self.error(f"{place}: '{path}' has no dataset '{name}' (a top's name); it has: "
+                                     f"{', '.join(f) or 'none'}")
+                if f[name].dtype.kind not in "fiub":
+                    raise self.error(f"{place}: dataset '{name}' of '{path}' holds {f[name].dtype}; expected numbers")
             shapes = [f[name].shape for name in self.names]
         if any(not s or s[0] != shapes[0][0] for s in shapes):
-            raise self.error(f"'{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in rows")
+            raise self.error(f"{place}: '{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in rows")
         return shapes
 
     def _sequence(self, epoch):
@@ -70,8 +76,12 @@ class HDF5Data(NativeLayer):
         """The datasets of a file, as float32, in the epoch's order of rows."""
         key = (epoch if self.param.shuffle else 0, file)
         if key not in self._loaded:
-            with self._file(self.files[file]) as f:
-                arrays = [np.asarray(f[name], np.float32) for name in self.names]
+            path, place = self.files[file]
+            with self._file(path, place) as f:
+                try:
+                    arrays = [np.asarray(f[name], np.float32) for name in self.names]
+                except (KeyError, OSError) as error:
+                    raise self.error(f"{place}: '{path}' has changed or is damaged: {error}") from error
             if self.param.shuffle:
                 rows = generator(self, ORDER, epoch, file).permutation(self.rows[file])
                 arrays = [a[rows] for a in arrays]
@@ -99,7 +109,7 @@ class HDF5Data(NativeLayer):
 
 @register("HDF5Output")
 class HDF5Output(NativeLayer):
-    """Writes its two bottoms as datasets "data" and "label"; every forward adds rows (axis 0)."""
+    """Writes its two bottoms as datasets "data" and "label", of four axes; every forward adds rows (axis 0)."""
 
     bottoms = (2, 2)
     tops = (0, 0)
@@ -114,13 +124,14 @@ class HDF5Output(NativeLayer):
             raise self.error(f"cannot write the HDF5 file '{self.path}': {error}") from error
 
     def reshape(self, bottom, top):
-        if not (bottom[0].dims and bottom[1].dims) or bottom[0].dims[0] != bottom[1].dims[0]:
+        self.shapes = [legacy_shape(self, blob.dims, f"bottom {k}") for k, blob in enumerate(bottom)]
+        if self.shapes[0][0] != self.shapes[1][0]:
             raise self.error(f"bottom 0 is {bottom[0].dims}, bottom 1 {bottom[1].dims}: they differ in rows")
 
     def forward(self, bottom, top):
         with h5py.File(self.path, "a") as f:
-            for name, blob in zip(("data", "label"), bottom, strict=True):
-                rows = blob.data_memory.read(device.current()).float().cpu().numpy()
+            for name, blob, shape in zip(("data", "label"), bottom, self.shapes, strict=True):
+                rows = blob.data_memory.read(device.current()).float().cpu().numpy().reshape(shape)
                 if name not in f:
                     f.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]), chunks=True)
                 elif f[name].shape[1:] != rows.shape[1:]:

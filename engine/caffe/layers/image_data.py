@@ -1,5 +1,9 @@
 """Pictures listed in a text file: ImageData, and ImageSegData of DeepLab-v2 with a label for every pixel."""
 
+import os
+import re
+
+import cv2
 import numpy as np
 
 from ..layer import register
@@ -59,11 +63,12 @@ class ImageData(_PictureList):
 
     @staticmethod
     def parse(line):
-        path, _, label = line.rpartition(" ")
-        if not path.strip():
+        path, *label = line.rsplit(None, 1)  # the path may hold blanks
+        if not label:
             raise ValueError("expected 'path label'; the label is missing")
+        label = label[0]
         try:
-            return path.strip(), int(label)
+            return path, int(label)
         except ValueError:
             raise ValueError(f"expected 'path label'; the label '{label}' is not an integer") from None
 
@@ -84,9 +89,12 @@ class ImageSegData(_PictureList):
     """Pictures (N, C, H, W), labels (N, 1, H, W), and optionally sizes (N, 1, 1, 2), from lines "picture labels".
 
     label_type PIXEL: the second name is a gray or palette picture of labels, which gets the crop and the mirroring of
-    its picture; IMAGE: it is one number for all pixels; NONE: all pixels are ignore_label. A picture smaller than the
-    crop is padded at the bottom and right, with the mean value and with ignore_label. The third top is height and
-    width before the padding, no larger than the crop. Label pictures are resized without blending (nearest).
+    its picture; IMAGE: it is one number for all pixels; NONE: all pixels are ignore_label. One of scale_factors, drawn
+    for each picture, resizes it first, bilinearly, to int(extent * factor). A picture smaller than the crop is padded
+    at the bottom and right, with the mean value and with ignore_label. The third top is the height and width of the
+    picture as it was read, no larger than the crop. Label pictures are resized without blending (nearest).
+
+    Names may hold blanks. The last blank of a line divides the two, unless an earlier one gives two files that exist.
     """
 
     tops = (2, 3)
@@ -100,17 +108,29 @@ class ImageSegData(_PictureList):
         self.deliver([job() for job in self.jobs(0)[:1]] * p.batch_size, top)
 
     def parse(self, line):
-        path, *label = line.split()
-        if not (self.by_pixel or self.by_image):
-            return path, None
-        if len(label) != 1:
-            raise ValueError("expected 'picture labels', two names without spaces")
+        if not (self.by_pixel or self.by_image):  # a second name may be there; nobody reads it
+            return (line if self._exists(line) else self._split(line)[0]), None
+        path, label = self._split(line)
+        if not label:
+            raise ValueError("expected 'picture labels'; the second is missing")
         if self.by_image:
             try:
-                return path, int(label[0])
+                return path, int(label)
             except ValueError:
-                raise ValueError(f"label_type IMAGE expects an integer, got '{label[0]}'") from None
-        return path, label[0]
+                raise ValueError(f"label_type IMAGE expects an integer, got '{label}'") from None
+        return path, label
+
+    def _split(self, line):
+        """The two names of a line; the second is empty where there is none."""
+        pairs = [(line[: m.start()], line[m.end() :]) for m in re.finditer(r"\s+", line)][::-1]
+        if self.by_pixel and len(pairs) > 1:
+            pairs = [pair for pair in pairs if all(map(self._exists, pair))] or pairs
+        elif len(pairs) > 1 and not self.by_image:
+            pairs = [pair for pair in pairs if self._exists(pair[0])] or pairs[::-1]
+        return pairs[0] if pairs else (line, "")
+
+    def _exists(self, name):
+        return os.path.isfile(self.param.root_folder + name)
 
     def item(self, index, choice):
         (path, label), place = self.lines[index]
@@ -123,6 +143,9 @@ class ImageSegData(_PictureList):
                                  f"{labels.shape[0]} x {labels.shape[1]}; expected one size")
         else:
             labels = np.full((height, width, 1), label if self.by_image else self.param.ignore_label, np.float32)
+        read = height, width
+        picture, labels = self.rescaled(picture, labels, choice.factor, f"{place}: '{path}'")
+        height, width = picture.shape[:2]
         crop = self.transformer.extents(height, width)
         picture = self.padded(picture, crop, self.transformer.mean_value if self.transformer.mean_value.size else 0)
         labels = self.padded(labels, crop, self.param.ignore_label)
@@ -130,7 +153,20 @@ class ImageSegData(_PictureList):
         out = self.transformer(picture, choice, place)
         labels = labels[self.transformer.window(*picture.shape[:2], choice, place)].astype(np.float32)
         labels = labels[:, ::-1] if choice.mirror else labels
-        return out, labels, (min(height, crop[0]), min(width, crop[1])), place
+        return out, labels, (min(read[0], crop[0]), min(read[1], crop[1])), place
+
+    def rescaled(self, picture, labels, factor, what):
+        """Picture and labels resized by one of scale_factors."""
+        if factor == 1:
+            return picture, labels
+        # the product of an integer and a C float, cut
+        height, width = (int(np.float32(n) * np.float32(factor)) for n in picture.shape[:2])
+        if min(height, width) < 1:
+            raise self.error(f"{what} is {picture.shape[0]} x {picture.shape[1]}; the scale factor {factor:g} leaves "
+                             "nothing of it")
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+        return picture.reshape(height, width, -1), labels.reshape(height, width, 1)
 
     @staticmethod
     def padded(array, extents, value):

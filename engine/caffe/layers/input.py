@@ -35,7 +35,7 @@ class Input(NativeLayer):
 
 @register("DummyData")
 class DummyData(NativeLayer):
-    """Tops filled by fillers: constant ones once, random ones anew at each forward."""
+    """Tops filled by fillers: constant ones once, random ones anew at each forward, each with numbers of its own."""
 
     bottoms = (0, 0)
     tops = (1, None)
@@ -56,22 +56,27 @@ class DummyData(NativeLayer):
             if len(values) not in (1, len(top)):
                 raise self.error(f"{what} is given {len(values)} times for {len(top)} tops; expected once, or one each")
         self.fillers = fillers * (len(top) // len(fillers))
-        for blob, shape, filler in zip(top, shapes * (len(top) // len(shapes)), self.fillers, strict=True):
+        for blob, shape in zip(top, shapes * (len(top) // len(shapes)), strict=True):
             blob.reshape(*shape)
-            self._fill(blob, filler)
+        self._fill(top, constant=True)
 
     def reshape(self, bottom, top):
         pass
 
     def forward(self, bottom, top):
-        for blob, filler in zip(top, self.fillers, strict=True):
-            if filler.type != "constant":
-                self._fill(blob, filler)
+        self._fill(top, constant=False)
 
-    def _fill(self, blob, filler):
-        values = np.zeros(blob.dims, np.float32)
-        fill(values, filler, self.rng())
-        blob.data_memory.write(torch.from_numpy(values).to(device.current()))
+    def _fill(self, top, constant):
+        """Fill the tops of constant fillers, or the others, from one stream of numbers."""
+        rng = self.rng()
+        for blob, filler in zip(top, self.fillers, strict=True):
+            if (filler.type == "constant") == constant:
+                values = np.zeros(blob.dims, np.float32)
+                try:
+                    fill(values, filler, rng)
+                except ValueError as error:
+                    raise self.error(f"data_filler: {error}") from None
+                blob.data_memory.write(torch.from_numpy(values).to(device.current()))
 
 
 @register("MemoryData")

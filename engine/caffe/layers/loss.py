@@ -15,15 +15,28 @@ import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
-from .common import check_range, read_binaryproto
+from .common import check_range, legacy_shape, read_binaryproto
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
 FLT_MIN = 1.1754943508222875e-38  # the same in SoftmaxWithLoss
 
 
+class _ValueWithGradientOf(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, value, surrogate):
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return None, grad
+
+
 def value_with_gradient_of(value, surrogate):
-    """A tensor equal to `value` whose gradient is that of `surrogate`: for gradients Caffe defines by hand."""
-    return surrogate + (value - surrogate).detach()
+    """A tensor equal to `value` whose gradient is that of `surrogate`: for gradients Caffe defines by hand.
+
+    The two have one shape; no sum of theirs is formed, so that a large surrogate does not swallow the value.
+    """
+    return _ValueWithGradientOf.apply(value, surrogate)
 
 
 class _Loss(TorchLayer):
@@ -72,6 +85,7 @@ class _LabelledLoss(_Loss):
         super().reshape(bottom, top)
 
     def infer(self, scores, labels, *_):
+        super().infer(scores, labels)
         at = self.at = self.axis(self.axis_of(), len(scores))
         self.outer, self.inner = math.prod(scores[:at]), math.prod(scores[at + 1 :])
         if math.prod(labels) != self.outer * self.inner:
@@ -122,6 +136,9 @@ class InfogainLoss(_LabelledLoss):
 
     def setup(self, bottom, top):
         p = self._layer_param.infogain_loss_param
+        if self._layer_param.loss_param.HasField("normalize"):
+            raise self.error("loss_param.normalize, the old field, is not read by InfogainLoss; use normalization: "
+                             "VALID (for true) or BATCH_SIZE (for false)")
         self.matrix = None
         if len(bottom) < 3:
             if not p.source:
@@ -161,13 +178,13 @@ class MultinomialLogisticLoss(_Loss):
     """Mean of -log(max(p[label], 1e-20)) over the items of probabilities (N, C, 1, 1); gradient -1 / that maximum."""
 
     def infer(self, prob, label):
-        super().infer(prob, label)
+        super().infer(legacy_shape(self, prob, "bottom 0"), legacy_shape(self, label, "bottom 1"))
         if math.prod(label) != prob[0]:
             raise self.error(f"the probabilities are {prob}, the labels {label}: expected one label an item")
         return ()
 
     def compute(self, prob, label):
-        prob, label = prob.flatten(1), label.flatten().long()
+        prob, label = prob.reshape(len(prob), -1), label.flatten().long()
         check_range(self, label, prob.shape[1], "label", "classes")
         p = prob.gather(1, label[:, None])
         floor = p.detach().clamp(min=LOG_THRESHOLD)
@@ -203,7 +220,7 @@ class EuclideanLoss(_Loss):
     labels = ()
 
     def infer(self, a, b):
-        super().infer(a, b)
+        super().infer(legacy_shape(self, a, "bottom 0"), b)
         if math.prod(a) != math.prod(b):
             raise self.error(f"bottom 0 is {a}, bottom 1 is {b}: expected the same size")
         return ()
@@ -217,17 +234,18 @@ class HingeLoss(_Loss):
     """Sum of max(0, 1 - s x) (L1) or its square (L2) / N, with s = 1 at the label and -1 elsewhere; scores (N, C)."""
 
     def infer(self, scores, label):
-        super().infer(scores, label)
+        super().infer(legacy_shape(self, scores, "bottom 0"), label)
         if math.prod(label) != scores[0]:
             raise self.error(f"the scores are {scores}, the labels {label}: expected one label an item")
         return ()
 
     def compute(self, x, label):
         n, label = x.shape[0], label.flatten().long()
-        x = x.flatten(1)
+        x = x.reshape(n, -1)
         check_range(self, label, x.shape[1], "label", "classes")
         sign = torch.ones_like(x).scatter_(1, label[:, None], -1)
-        margin = F.relu(1 + sign * x)
+        margin = 1 + sign * x
+        margin = torch.where(margin > 0, margin, 0)  # a score that is NaN counts nothing, as in Caffe
         p = self._layer_param.hinge_loss_param
         return (margin.square() if p.norm == p.L2 else margin).sum() / n
 
@@ -244,15 +262,15 @@ class ContrastiveLoss(_Loss):
     labels = (2,)
 
     def infer(self, a, b, similar):
-        if a != b or len(a) < 2 or math.prod(a[2:]) != 1:
+        if a != b or not 1 <= len(a) <= 4 or math.prod(a[2:]) != 1:
             raise self.error(f"bottom 0 is {a}, bottom 1 is {b}; expected two of one shape (N, C)")
-        if math.prod(similar) != a[0]:
-            raise self.error(f"bottom 2, the similarities, is {similar}; expected {a[0]} values")
+        if legacy_shape(self, similar, "bottom 2") != (a[0], 1, 1, 1):
+            raise self.error(f"bottom 2, the similarities, is {similar}; expected {a[0]} values, ({a[0]},)")
         return ()
 
     def compute(self, a, b, similar):
         margin = self._layer_param.contrastive_loss_param.margin
-        squared = (a - b).flatten(1).square().sum(1)
+        squared = (a - b).reshape(len(a), -1).square().sum(1)
         if self._layer_param.contrastive_loss_param.legacy_version:
             apart = F.relu(margin - squared)
         else:
@@ -260,3 +278,6 @@ class ContrastiveLoss(_Loss):
             gap = F.relu(margin - distance)
             apart = value_with_gradient_of(gap.square(), -gap / (distance + 1e-4) * squared)
         return torch.where(similar.flatten().long() != 0, squared, apart).sum() / a.shape[0] / 2
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, [*propagate_down[:2], False], bottom)  # Caffe passes the similarities over

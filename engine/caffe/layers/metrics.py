@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..layer import TorchLayer, register
-from .common import check_range
+from .common import check_range, legacy_shape
 
 
 @register("Accuracy")
@@ -75,14 +75,16 @@ class SegAccuracy(TorchLayer):
         self.confusion = None
 
     def infer(self, scores, labels):
-        if len(scores) != 4 or labels != (scores[0], 1, *scores[2:]):
-            expected = (scores[0], 1, *scores[2:]) if len(scores) == 4 else "(N, 1, H, W)"
-            raise self.error(f"the scores are {scores}, the labels {labels}; expected (N, C, H, W) and {expected}")
+        n, _, height, width = self.extents = legacy_shape(self, scores, "bottom 0, the scores,")
+        if legacy_shape(self, labels, "bottom 1, the labels,") != (n, 1, height, width):
+            raise self.error(f"the scores are {scores}, the labels {labels}; expected (N, C, H, W) and "
+                             f"{(n, 1, height, width)}")
         return (1, 1, 1, 3)
 
     def compute(self, x, label):
         p = self._layer_param.seg_accuracy_param
-        classes = x.shape[1]
+        n, classes, height, width = self.extents
+        x, label = x.reshape(self.extents), label.reshape(n, 1, height, width)
         guess = classes - 1 - x.detach().flip(1).argmax(1)
         label = label.squeeze(1).long()
         ignored = torch.zeros_like(label, dtype=torch.bool)

@@ -7,6 +7,7 @@ import torch
 from .. import device
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
+from .common import legacy_shape
 from .pooling import Pool2d
 
 
@@ -26,7 +27,9 @@ class BatchNorm(TorchLayer):
         p = self.param = self._layer_param.batch_norm_param
         self.use_global = p.use_global_stats if p.HasField("use_global_stats") else self.phase == caffe_pb2.TEST
         dims = bottom[0].dims
-        channels = dims[1] if len(dims) > 1 else 1
+        if len(dims) < 2:
+            raise self.error(f"the bottom is {dims}; expected at least 2 axes (N, C)")
+        channels = dims[1]
         for shape in ((channels,), (channels,), (1,)):
             self.add_param(shape, caffe_pb2.FillerParameter())
         specs = self._layer_param.param
@@ -38,9 +41,8 @@ class BatchNorm(TorchLayer):
             specs.add(lr_mult=0)
 
     def infer(self, shape):
-        channels = shape[1] if len(shape) > 1 else 1
-        if channels != self.blobs[0].count:
-            raise self.error(f"the bottom is {shape} with {channels} channels; expected {self.blobs[0].count}")
+        if len(shape) < 2 or shape[1] != self.blobs[0].count:
+            raise self.error(f"the bottom is {shape}; expected {self.blobs[0].count} channels on axis 1")
         return shape
 
     def compute(self, x, mean, variance, factor):
@@ -195,20 +197,23 @@ class _NormalizeRows(torch.autograd.Function):
 
 @register("MVN")
 class MVN(TorchLayer):
-    """Each channel of each item (each item with across_channels): minus its mean, over std + eps."""
+    """Each channel of each item (each item with across_channels): minus its mean, over std + eps.
+
+    The top has four axes, whatever the bottom has, up to four.
+    """
 
     fp32 = True
     inplace = True
 
     def infer(self, shape):
-        if len(shape) < 2:
-            raise self.error(f"the bottom is {shape}; expected at least 2 axes (N, C)")
-        return shape
+        return legacy_shape(self, shape)
 
     def compute(self, x):
         p = self._layer_param.mvn_param
-        groups = x.shape[0] if p.across_channels else x.shape[0] * x.shape[1]
-        rows = x.reshape(groups, math.prod(x.shape) // groups)
+        shape = legacy_shape(self, tuple(x.shape))
+        if not x.numel():
+            return x.reshape(shape)
+        rows = x.reshape(math.prod(shape[: 1 if p.across_channels else 2]), -1)
         if p.normalize_variance:
-            return _NormalizeRows.apply(rows, p.eps).reshape(x.shape)
-        return (rows - rows.mean(1, keepdim=True)).reshape(x.shape)
+            return _NormalizeRows.apply(rows, p.eps).reshape(shape)
+        return (rows - rows.mean(1, keepdim=True)).reshape(shape)

@@ -63,13 +63,14 @@ class Pool2d:
         return F.max_pool2d(self._padded(x, torch.finfo(x.dtype).min), self.kernel, self.stride)
 
     def max_with_index(self, x):
-        """Maxima and their places y W + x in the plane, as float32."""
+        """Maxima and their places y W + x in the plane, as float32; -1 where a window lies outside the plane."""
         height, width = x.shape[2:]
         padded = self._padded(x, torch.finfo(x.dtype).min)
         y, index = F.max_pool2d(padded, self.kernel, self.stride, return_indices=True)
         row = index // padded.shape[3] - self.pad[0]
         column = index % padded.shape[3] - self.pad[1]
-        return y, (row * width + column).float()
+        inside = (0 <= row) & (row < height) & (0 <= column) & (column < width)
+        return y, torch.where(inside, row * width + column, -1).float()
 
     def average(self, x):
         """Means over the clipped windows, padding counted."""
@@ -164,7 +165,7 @@ class Pooling(TorchLayer):
         if self.phase == caffe_pb2.TEST:
             return windows.square().sum(-1) / (windows.sum(-1) + torch.finfo(torch.float32).tiny)
         sums = windows.detach().float().cumsum(-1)
-        random = generator(self, MASK, self.tick, shard(self)[0])
+        random = generator(self, MASK, self.draws, shard(self)[0])
         draw = torch.from_numpy(random.random(tuple(sums.shape[:-1]), dtype="float32")).to(x.device)
         index = (sums < draw[..., None] * sums[..., -1:]).sum(-1, keepdim=True)
         return windows.gather(-1, index.clamp(max=kh * kw - 1)).squeeze(-1)

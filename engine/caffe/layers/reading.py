@@ -48,6 +48,7 @@ class DataLayer(NativeLayer):
     """A layer without bottoms that reads batches ahead. Subclasses define ``jobs`` and ``deliver``."""
 
     bottoms = (0, 0)
+    reads_data = True
 
     def __init__(self, layer_param):
         super().__init__(layer_param)
@@ -135,7 +136,7 @@ def same_shapes(layer, pictures, names):
 
 
 def read_source(layer, path, parse):
-    """The lines of a source list as parsed items.
+    """The lines of a source list as parsed items; blanks around a line, empty lines and a byte order mark are dropped.
 
     Parameters
     ----------
@@ -150,8 +151,8 @@ def read_source(layer, path, parse):
     if not path:
         raise layer.error("source is missing: the file that lists the items, one a line")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as f:
-            lines = f.read().splitlines()
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
+            lines = f.read().split("\n")  # splitlines() would cut names at the odder line ends of Unicode
     except OSError as error:
         raise layer.error(f"cannot read the source list '{path}': {error.strerror}") from error
     items = []

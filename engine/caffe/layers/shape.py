@@ -95,12 +95,12 @@ class Split(NativeLayer):
 
 @register("Flatten")
 class Flatten(TorchLayer):
-    """Axes from `axis` to end_axis become one."""
+    """Axes from `axis` to end_axis become one; an end_axis just before `axis` inserts an axis of extent 1."""
 
     def infer(self, shape):
         p = self._layer_param.flatten_param
         begin, end = self.axis(p.axis, len(shape)), self.axis(p.end_axis, len(shape), "end_axis")
-        if end < begin:
+        if end < begin - 1:
             raise self.error(f"end_axis {p.end_axis} lies before axis {p.axis} (the bottom is {shape})")
         return (*shape[:begin], math.prod(shape[begin : end + 1]), *shape[end + 1 :])
 

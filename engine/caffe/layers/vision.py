@@ -6,9 +6,13 @@ e = d (k - 1) + 1, and an axis of length n becomes
     convolution, im2col   (n + 2p - e) / s + 1      (integer division)
     deconvolution         s (n - 1) + e - 2p
 
+The division cuts towards zero: a window that is larger than the padded bottom, by less than a stride, has one place,
+and reads zeros behind the padding.
+
 Blobs may have any number of spatial axes: all those after `axis`, the channel axis.
 """
 
+import itertools
 import math
 
 import torch
@@ -52,7 +56,13 @@ class Windows:
         """Extents after a convolution (0 or less where the window does not fit)."""
         # int() truncates towards zero as C++ does
         rows = zip(spatial, self.pad, self.extent, self.stride, strict=True)
-        return tuple(int((n + 2 * p - e) / s) + 1 if n + 2 * p >= e else 0 for n, p, e, s in rows)
+        return tuple(int((n + 2 * p - e) / s) + 1 for n, p, e, s in rows)
+
+    def filled(self, x):
+        """x with zeros behind each spatial axis that the window, with its padding, reaches beyond."""
+        rows = zip(x.shape[2:], self.pad, self.extent, strict=True)
+        missing = [max(0, e - n - 2 * p) for n, p, e in rows]
+        return F.pad(x, [m for short in reversed(missing) for m in (0, short)]) if any(missing) else x
 
     def spread(self, spatial):
         """Extents after a deconvolution."""
@@ -61,7 +71,7 @@ class Windows:
 
     def unfold(self, x):
         """View (N, C, *spatial) as (N, C, *swept, *kernel)."""
-        x = F.pad(x, [p for pad in reversed(self.pad) for p in (pad, pad)])
+        x = F.pad(self.filled(x), [p for pad in reversed(self.pad) for p in (pad, pad)])
         for axis, (extent, stride, d) in enumerate(zip(self.extent, self.stride, self.dilation, strict=True), 2):
             x = x.unfold(axis, extent, stride)[..., ::d]
         return x
@@ -165,7 +175,7 @@ class Convolution(_ConvLayer):
         spatial = x.ndim - 2
         if 1 <= spatial <= 3:
             conv = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
-            return conv(x, weight, bias, w.stride, w.pad, w.dilation, self.group)
+            return conv(w.filled(x), weight, bias, w.stride, w.pad, w.dilation, self.group)
         # any other number of axes: windows (N, group, C/group, *out, *kernel) times weights
         columns = w.unfold(x)
         n, out = x.shape[0], columns.shape[2 : 2 + spatial]
@@ -179,11 +189,6 @@ class Convolution(_ConvLayer):
 class Deconvolution(_ConvLayer):
     """The adjoint of a convolution: weights (channels, num_output / group, *kernel), bias (num_output,)."""
 
-    def setup(self, bottom, top):
-        super().setup(bottom, top)
-        if not 1 <= len(self.windows.kernel) <= 3:
-            raise self.error(f"{len(self.windows.kernel)} spatial axes are not supported; expected 1, 2 or 3")
-
     def weight_channels(self):
         return self.channels, self.outputs // self.group
 
@@ -195,8 +200,23 @@ class Deconvolution(_ConvLayer):
 
     def operation(self, x, weight, bias):
         w = self.windows
-        conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[x.ndim - 3]
-        return conv(x, weight, bias, w.stride, w.pad, 0, self.group, w.dilation)
+        spatial = x.ndim - 2
+        if 1 <= spatial <= 3:
+            conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[spatial - 1]
+            return conv(x, weight, bias, w.stride, w.pad, 0, self.group, w.dilation)
+        # any other number of axes: every bottom cell adds its weighted kernel to the top
+        n, places = x.shape[0], x.shape[2:]
+        x = x.reshape(n, self.group, self.channels // self.group, math.prod(places))
+        weight = weight.reshape(self.group, self.channels // self.group, -1, math.prod(w.kernel))
+        columns = torch.einsum("ngcl,gcok->ngokl", x, weight).reshape(n, self.outputs, math.prod(w.kernel), *places)
+        spread = w.spread(places)
+        y = columns.new_zeros((n, self.outputs, *(m + 2 * p for m, p in zip(spread, w.pad, strict=True))))
+        for k, offset in enumerate(itertools.product(*map(range, w.kernel))):
+            taps = [slice(o * d, o * d + (m - 1) * s + 1, s)
+                    for o, d, m, s in zip(offset, w.dilation, places, w.stride, strict=True)]
+            y[(..., *taps)] += columns[:, :, k]
+        y = y[(..., *(slice(p, p + m) for m, p in zip(spread, w.pad, strict=True)))]
+        return y if bias is None else y + bias.reshape(-1, *[1] * spatial).to(y.dtype)
 
 
 @register("Im2col")
@@ -205,6 +225,11 @@ class Im2col(_WindowLayer):
 
     bottoms = (1, 1)
     tops = (1, 1)
+
+    def setup(self, bottom, top):
+        super().setup(bottom, top)
+        if not self.windows.kernel:
+            raise self.error(f"the bottom is {bottom[0].dims}; expected at least one axis behind the channels")
 
     def infer(self, shape):
         rows = shape[self.channel_axis] * math.prod(self.windows.kernel)
@@ -219,7 +244,10 @@ class Im2col(_WindowLayer):
 
 @register("Crop")
 class Crop(TorchLayer):
-    """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each)."""
+    """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each).
+
+    Axes of bottom[1] behind the last of bottom[0] are not looked at.
+    """
 
     bottoms = (2, 2)
     labels = (1,)
@@ -228,13 +256,13 @@ class Crop(TorchLayer):
         param = self._layer_param.crop_param
         start = self.axis(param.axis, len(shape))
         offsets = list(param.offset) or [0]
-        if len(like) != len(shape):
-            raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected as many axes")
+        if len(like) < len(shape):
+            raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected at least as many axes")
         if len(offsets) not in (1, len(shape) - start):
             raise self.error(f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times, for "
                              f"the axes from {start} on")
         offsets *= (len(shape) - start) // len(offsets)
-        self.begin, self.out = [0] * start + offsets, shape[:start] + like[start:]
+        self.begin, self.out = [0] * start + offsets, shape[:start] + like[start : len(shape)]
         for axis, (n, begin, size) in enumerate(zip(shape, self.begin, self.out, strict=True)):
             if axis >= start and begin + size > n:
                 raise self.error(

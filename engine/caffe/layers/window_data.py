@@ -1,5 +1,6 @@
 """WindowData: boxes of pictures warped to one size, foreground and background in a fixed share (R-CNN)."""
 
+import re
 from dataclasses import dataclass
 
 import cv2
@@ -14,11 +15,12 @@ from .streams import CHOICES, generator, shard
 
 @dataclass(frozen=True)
 class Window:
-    """A box x1, y1, x2, y2 (both ends inside) of picture number `picture`, with its class."""
+    """A box x1, y1, x2, y2 (both ends inside) of picture number `picture`, with its class, and its line."""
 
     picture: int
     label: int
     box: tuple
+    line: int
 
 
 @register("WindowData")
@@ -26,8 +28,9 @@ class WindowData(DataLayer):
     """Windows (N, C, crop, crop) and labels (N,) from a window file.
 
     The file holds, for each picture: "# index", path, channels, height, width, the number of windows, and for each of
-    those "class overlap x1 y1 x2 y2". A window whose overlap reaches fg_threshold is foreground, one below bg_threshold
-    background (label 0). Of each batch, fg_fraction are foreground, after the background ones, drawn at random.
+    those "class overlap x1 y1 x2 y2". A path may hold blanks: it reaches to the end of its line, or to the numbers
+    there. A window whose overlap reaches fg_threshold is foreground, one below bg_threshold background (label 0). Of
+    each batch, fg_fraction are foreground, after the background ones, drawn at random.
     crop_mode "warp" squeezes the box, "square" the square around it; context_pad leaves that many pixels of its
     surroundings on each side of the result.
     """
@@ -64,46 +67,46 @@ class WindowData(DataLayer):
         """The window file: paths, foreground windows, background windows, channels."""
         if not path:
             raise self.error("source is missing: the window file")
+        pictures, windows, channels = [], ([], []), {}
         try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as f:
-                words = iter(f.read().split())
+            with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
+                words = WindowWords(f)
+                while words.more():
+                    self._read_picture(words, path, pictures, windows, channels)
         except OSError as error:
             raise self.error(f"cannot read the window file '{path}': {error.strerror}") from error
-        self._words, pictures, windows, channels = words, [], ([], []), set()
-        try:
-            for mark in words:
-                if mark != "#":
-                    raise ValueError(f"expected '#' before picture {len(pictures)}, found '{mark}'")
-                self._word()  # the picture's own number
-                pictures.append(self.param.root_folder + self._word())
-                channels.add(int(self._word()))
-                self._word(), self._word()  # height and width: read from the picture
-                for _ in range(int(self._word())):
-                    self._read_window(pictures, windows)
         except ValueError as error:
-            raise self.error(f"'{path}' is not a window file: {error}") from None
+            raise self.error(f"{path}:{words.line}: not a window file: {error}") from None
         if not pictures:
             raise self.error(f"the window file '{path}' is empty")
-        if channels not in ({1}, {3}):
-            raise self.error(f"'{path}' says {sorted(channels)} channels; expected 1 or 3, the same for all pictures")
-        return pictures, windows[1], windows[0], channels.pop()
+        if set(channels) not in ({1}, {3}):
+            lines = ", ".join(f"{n} (line {line})" for n, line in channels.items())
+            raise self.error(f"'{path}' says channels {lines}; expected 1 or 3, the same for all pictures")
+        return pictures, windows[1], windows[0], next(iter(channels))
 
-    def _word(self):
-        word = next(self._words, None)
-        if word is None:
-            raise ValueError("the file ends within a picture")
-        return word
+    def _read_picture(self, words, path, pictures, windows, channels):
+        """Read what the file says of the next picture."""
+        if (mark := words.next()) != "#":
+            raise ValueError(f"expected '#' before picture {len(pictures)}, found '{mark}'")
+        words.next()  # the picture's own number
+        name = words.name()
+        pictures.append((self.param.root_folder + name, f"{path}:{words.line}"))
+        channels.setdefault(words.number(int, "channels"), words.line)
+        for extent in ("height", "width"):
+            words.number(int, extent)  # the picture itself says it
+        for _ in range(words.number(int, "number of windows")):
+            self._read_window(words, pictures, windows)
 
-    def _read_window(self, pictures, windows):
+    def _read_window(self, words, pictures, windows):
         """Sort the next window into windows[0], background, or windows[1], foreground, or leave it out."""
-        label, overlap = int(self._word()), np.float32(self._word())
-        box = tuple([int(self._word()) for _ in range(4)])
+        label, overlap = words.number(int, "class"), np.float32(words.number(float, "overlap"))
+        box = tuple([words.number(int, end) for end in ("x1", "y1", "x2", "y2")])
         if overlap >= self.param.fg_threshold:
             if label < 1:
-                raise ValueError(f"a foreground window of '{pictures[-1]}' has class {label}")
-            windows[1].append(Window(len(pictures) - 1, label, box))
+                raise ValueError(f"a foreground window of '{pictures[-1][0]}' has class {label}; expected 1 or more")
+            windows[1].append(Window(len(pictures) - 1, label, box, words.line))
         elif overlap < self.param.bg_threshold:
-            windows[0].append(Window(len(pictures) - 1, 0, box))
+            windows[0].append(Window(len(pictures) - 1, 0, box, words.line))
 
     def jobs(self, tick):
         random = generator(self, CHOICES, tick, shard(self)[0])
@@ -116,14 +119,15 @@ class WindowData(DataLayer):
 
     def warped(self, window, mirror):
         """A window as (crop, crop, C) float32; what lies outside the picture is 0 after the mean is subtracted."""
-        path = self.pictures[window.picture]
-        picture = self.cache.get(path, lambda: read_picture(self, path, self.param.source, self.channels == 3))
+        path, place = self.pictures[window.picture]
+        picture = self.cache.get(path, lambda: read_picture(self, path, place, self.channels == 3))
         (x1, y1, x2, y2), pads, size = place_window(
             window.box, picture.shape, self.crop, self.param.context_pad, self.param.crop_mode == "square"
         )
         part = picture[y1 : y2 + 1, x1 : x2 + 1]
         if not part.size:
-            raise self.error(f"the window {window.box} lies outside '{path}', {picture.shape[1]} x {picture.shape[0]}")
+            raise self.error(f"{self.param.source}:{window.line}: the window {window.box} lies outside '{path}', width "
+                             f"{picture.shape[1]} and height {picture.shape[0]}")
         left, top = pads[2] if mirror else pads[0], pads[1]
         width, height = min(size[0], self.crop - left), min(size[1], self.crop - top)  # rounding may exceed the crop
         out = np.zeros((self.crop, self.crop, picture.shape[2]), np.float32)
@@ -145,6 +149,48 @@ class WindowData(DataLayer):
         pictures, labels = zip(*items, strict=True)
         write_pictures(top[0], pictures)
         write_array(top[1], np.array(labels))
+
+
+class WindowWords:
+    """The words of a window file, one after the other; `line` is that of the word last taken, from 1."""
+
+    def __init__(self, lines):
+        self._lines, self._words = enumerate(lines, 1), []  # the words left of a line, the last one first
+        self.line = 1
+
+    def more(self):
+        """Whether a word is left."""
+        while not self._words:
+            self._number, self._text = next(self._lines, (None, None))
+            if self._text is None:
+                return False
+            self._words = list(re.finditer(r"\S+", self._text))[::-1]
+        return True
+
+    def _next(self):
+        if not self.more():
+            raise ValueError("the file ends within a picture")
+        self.line = self._number
+        return self._words.pop()
+
+    def next(self):
+        return self._next()[0]
+
+    def number(self, kind, what):
+        word = self.next()
+        try:
+            return kind(word)
+        except ValueError:
+            raise ValueError(f"expected a number, the {what}, found '{word}'") from None
+
+    def name(self):
+        """The next word with those behind it on its line, but for numbers at the line's end."""
+        first = last = self._next()
+        numbers = next((k for k, word in enumerate(self._words) if not word[0].isdigit()), len(self._words))
+        if numbers < len(self._words):
+            last = self._words[numbers]
+        del self._words[numbers:]
+        return self._text[first.start() : last.end()]
 
 
 def place_window(box, shape, crop, context, square):

@@ -121,6 +121,20 @@ def test_fields_that_only_old_data_layers_read_are_refused(tmp_path):
         data_net(tmp_path, "batch_size: 1 mirror: true scale: 2")
 
 
+def test_a_damaged_database_names_the_record(database):
+    """lmdb may also end the process over a damaged page, so that the damage is played by the cursor."""
+    folder, _ = database
+    net = data_net(folder, "batch_size: 1")
+
+    class Damaged:
+        def next(self):
+            raise lmdb.CorruptedError("MDB_CORRUPTED: Located page was wrong type")
+
+    net.layers[0].cursor = Damaged()
+    with pytest.raises(caffe.LayerError, match=r"record 1 of '.*db', counted from 0, cannot be read: .*CORRUPTED"):
+        net.layers[0]._record(1)
+
+
 def test_missing_database(tmp_path):
     with pytest.raises(caffe.LayerError, match="cannot open the LMDB '.*none'"):
         data_net(tmp_path, "batch_size: 1", source=tmp_path / "none")
@@ -187,15 +201,37 @@ def test_bad_hdf5_settings(options, why, hdf5):
         hdf5_net(hdf5, **options)
 
 
-def test_bad_hdf5_files(hdf5):
-    with h5py.File(hdf5 / "b.h5", "a") as f:
-        del f["y"]
-        f["y"] = np.zeros(2)
-    with pytest.raises(caffe.LayerError, match="b.h5': datasets .* differ in rows"):
-        hdf5_net(hdf5)
+def test_bad_hdf5_files_are_named_with_their_line(hdf5):
+    def write_y(values):
+        with h5py.File(hdf5 / "b.h5", "a") as f:
+            del f["y"]
+            f["y"] = values
+
+    for values, why in ((np.zeros(2), "'.*b.h5': datasets .* differ in rows"),
+                        (np.zeros((4, 2)), r"dataset 'y' has rows of \(2,\) in '.*b.h5', \(\) in '.*a.h5'"),
+                        (np.array([b"a"] * 4), r"dataset 'y' of '.*b.h5' holds \|S1; expected numbers")):
+        write_y(values)
+        with pytest.raises(caffe.LayerError, match=f"list.txt:2: {why}"):
+            hdf5_net(hdf5)
     (hdf5 / "b.h5").write_text("hello")
-    with pytest.raises(caffe.LayerError, match="cannot read the HDF5 file '.*b.h5'"):
+    with pytest.raises(caffe.LayerError, match="list.txt:2: cannot read the HDF5 file '.*b.h5'"):
         hdf5_net(hdf5)
+    with pytest.raises(caffe.LayerError, match="list.txt:1: '.*a.h5' has no dataset 'z'"):
+        hdf5_net(hdf5, tops='top: "z"')
+
+
+def test_an_hdf5_file_that_is_gone_when_its_rows_are_due(hdf5):
+    net = hdf5_net(hdf5, "batch_size: 3")
+    net.forward()
+    (hdf5 / "b.h5").unlink()
+    with pytest.raises(caffe.LayerError, match="list.txt:2: cannot read the HDF5 file '.*b.h5'"):
+        net.forward()
+
+
+def test_hdf5_names_hold_blanks(hdf5):
+    (hdf5 / "a.h5").rename(hdf5 / "my  rows.h5")
+    (hdf5 / "list.txt").write_bytes(b"\xef\xbb\xbf" + f"{hdf5}/my  rows.h5 \r\n\r\n{hdf5}/b.h5\r\n".encode())
+    assert hdf5_rows(hdf5_net(hdf5, "batch_size: 7"), 1) == list(range(7))
 
 
 def test_hdf5_output_adds_rows(tmp_path, rng):
@@ -212,8 +248,17 @@ def test_hdf5_output_adds_rows(tmp_path, rng):
         net.blobs["x"].data[...], net.blobs["y"].data[...] = x[i], i
         net.forward()
     with h5py.File(tmp_path / "out.h5") as f:
-        assert np.array_equal(f["data"], x.reshape(6, 3))
-        assert np.array_equal(f["label"], [0, 0, 1, 1, 2, 2])
+        assert np.array_equal(f["data"], x.reshape(6, 3, 1, 1)), "four axes, as Caffe writes them"
+        assert np.array_equal(f["label"], np.reshape([0, 0, 1, 1, 2, 2], (6, 1, 1, 1)))
+
+
+def test_hdf5_output_of_a_fifth_axis_is_refused(tmp_path):
+    with pytest.raises(caffe.LayerError, match=r"bottom 0 is \(1, 2, 1, 1, 1\); expected at most 4 axes"):
+        make_net(tmp_path, f"""
+            layer {{ name: "x" type: "Input" top: "x" top: "y" input_param {{
+                     shape {{ dim: 1 dim: 2 dim: 1 dim: 1 dim: 1 }} shape {{ dim: 1 }} }} }}
+            layer {{ name: "o" type: "HDF5Output" bottom: "x" bottom: "y"
+                     hdf5_output_param {{ file_name: "{tmp_path}/out.h5" }} }}""")
 
 
 # -- MemoryData, DummyData -----------------------------------------------------------------------------------------
@@ -247,6 +292,21 @@ def test_dummy_data_with_extents_once_or_once_a_top(tmp_path):
         num: 2 num: 3 channels: 1 height: 4 width: 5 width: 6 data_filler { value: 7 } } }""")
     assert net.blobs["a"].data.shape == (2, 1, 4, 5) and net.blobs["b"].data.shape == (3, 1, 4, 6)
     assert (net.blobs["b"].data == 7).all()
+
+
+def test_two_random_tops_of_one_filler_and_shape_differ(tmp_path):
+    net = make_net(tmp_path, """layer { name: "d" type: "DummyData" top: "a" top: "b" top: "c" dummy_data_param {
+        shape { dim: 50 } data_filler { type: "gaussian" } } }""")
+    assert not net.blobs["a"].data.any(), "random tops are filled by the first forward, as in Caffe"
+    net.forward()
+    a, b, c = (net.blobs[name].data for name in "abc")
+    assert len({*a, *b, *c}) == 150
+
+
+def test_a_filler_that_dummy_data_does_not_know(tmp_path):
+    with pytest.raises(caffe.LayerError, match=r"layer 'd' \(DummyData\): data_filler: unknown filler type 'normal'"):
+        make_net(tmp_path, """layer { name: "d" type: "DummyData" top: "a" dummy_data_param {
+            shape { dim: 5 } data_filler { type: "normal" } } }""").forward()
 
 
 def test_memory_data_without_arrays(tmp_path):

@@ -8,6 +8,7 @@ from caffe.layer import LayerError
 from tests.engine.layers.nets import Single, make_net, run_layer
 
 IMAGE = (2, 4, 5, 6)
+FIVE = (2, 3, 1, 1, 2)
 
 SETTINGS = [
     ("Convolution", "convolution_param { kernel_size: 3 }", [IMAGE], "num_output is missing"),
@@ -49,12 +50,7 @@ SETTINGS = [
     ),
     ("Convolution", "convolution_param { num_output: 2 kernel_size: 1 axis: 7 }", [IMAGE], "axis 7 is out of range"),
     ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 1 pad: 4 }", [IMAGE], "leaves nothing"),
-    (
-        "Deconvolution",
-        "convolution_param { num_output: 2 kernel_size: 1 }",
-        [(1, 2, 3, 3, 3, 3)],
-        "4 spatial axes are not supported",
-    ),
+    ("Im2col", "convolution_param { kernel_size: 1 }", [(2, 3)], "expected at least one axis behind the channels"),
     ("Crop", "crop_param { offset: 3 }", [IMAGE, (2, 4, 4, 4)], r"axis 2: 4 from offset 3 on do not fit"),
     (
         "Crop",
@@ -62,7 +58,7 @@ SETTINGS = [
         [IMAGE, IMAGE],
         "offset is given 2 times; expected once, or 3",
     ),
-    ("Crop", "", [IMAGE, (2, 3)], "expected as many axes"),
+    ("Crop", "", [IMAGE, (2, 3)], "expected at least as many axes"),
     ("Pooling", "", [IMAGE], "kernel_size .or kernel_h and kernel_w. is missing"),
     ("Pooling", "pooling_param { kernel_size: 2 pad: 2 }", [IMAGE], r"pad \(2, 2\) must be smaller than the kernel"),
     ("Pooling", "pooling_param { kernel_size: 9 }", [IMAGE], r"a kernel of \(9, 9\) does not fit into the bottom"),
@@ -84,7 +80,9 @@ SETTINGS = [
     ("Clip", "clip_param { min: 2 max: 1 }", [IMAGE], "needs min and max, min <= max"),
     ("Exp", "exp_param { base: -2 }", [IMAGE], "base is -2.0; expected more than 0, or -1 for e"),
     ("Log", "log_param { base: 1 }", [IMAGE], "base 1 has no logarithm"),
-    ("Dropout", "dropout_param { dropout_ratio: 1 }", [IMAGE], "dropout_ratio is 1.0; expected more than 0"),
+    ("Dropout", "dropout_param { dropout_ratio: 1 }", [IMAGE], "dropout_ratio is 1: in phase TRAIN nothing is left"),
+    ("Dropout", "dropout_param { dropout_ratio: 1.5 }", [IMAGE], "dropout_ratio is 1.5; expected 0 to 1"),
+    ("ArgMax", "", [()], "the bottom is a scalar; expected at least 1 axis"),
     ("InnerProduct", "", [IMAGE], "num_output is missing"),
     ("Embed", "embed_param { num_output: 2 }", [(3,)], "input_dim 0; expected at least 1"),
     ("Eltwise", "", [(2, 3), (2, 4)], r"bottom 1 is \(2, 4\), bottom 0 is \(2, 3\); all must have one shape"),
@@ -99,7 +97,7 @@ SETTINGS = [
     ("ArgMax", "argmax_param { top_k: 9 axis: 1 }", [IMAGE], "top_k is 9; expected 1 to 4"),
     ("Concat", "", [(2, 3), (3, 3)], "all but axis 1 must agree"),
     ("Concat", "concat_param { axis: 1 concat_dim: 1 }", [(2, 3), (2, 3)], "either axis or concat_dim"),
-    ("Flatten", "flatten_param { axis: 2 end_axis: 1 }", [IMAGE], "end_axis 1 lies before axis 2"),
+    ("Flatten", "flatten_param { axis: 3 end_axis: 1 }", [IMAGE], "end_axis 1 lies before axis 3"),
     ("Reshape", "reshape_param { shape { dim: 7 } }", [IMAGE], r"has 240 values, which do not fill \(7,\)"),
     ("Reshape", "reshape_param { shape { dim: -1 dim: 7 } }", [IMAGE], "do not fill"),
     ("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", [IMAGE], "at most once"),
@@ -116,10 +114,20 @@ SETTINGS = [
         r"the bottom is \(2, 4, 5, 6\), bottom 1 \(5,\): expected the bottom's extents from axis 1",
     ),
     ("LRN", "lrn_param { local_size: 4 }", [IMAGE], "local_size is 4; expected an odd number"),
-    ("MVN", "", [(3,)], "expected at least 2 axes"),
-    ("Interp", "", [IMAGE], "expected exactly one of zoom_factor, shrink_factor, or height with width"),
-    ("Interp", "interp_param { zoom_factor: 2 shrink_factor: 2 }", [IMAGE], "exactly one"),
-    ("Interp", "interp_param { height: 3 }", [IMAGE], "exactly one"),
+    ("BatchNorm", "", [(3,)], r"the bottom is \(3,\); expected at least 2 axes"),
+    ("MVN", "", [FIVE], "expected at most 4 axes"),
+    ("Interp", "interp_param { zoom_factor: 2 }", [FIVE], "expected at most 4 axes"),
+    ("SegAccuracy", "", [FIVE, IMAGE], "bottom 0, the scores, is .*; expected at most 4 axes"),
+    ("EuclideanLoss", "", [FIVE, FIVE], "bottom 0 is .*; expected at most 4 axes"),
+    ("HingeLoss", "", [FIVE, (2,)], "bottom 0 is .*; expected at most 4 axes"),
+    ("MultinomialLogisticLoss", "", [FIVE, (2,)], "bottom 0 is .*; expected at most 4 axes"),
+    ("ContrastiveLoss", "", [(2, 3, 1, 1, 1)] * 2 + [(2,)], r"expected two of one shape \(N, C\)"),
+    ("SoftmaxWithLoss", "", [IMAGE, (60,)], "they differ in the number of items"),
+    ("InfogainLoss", "", [IMAGE, (60,), (4, 4)], "they differ in the number of items"),
+    ("InfogainLoss", "loss_param { normalize: true }", [(2, 3), (2,), (3, 3)], "normalize, the old field, is not read"),
+    ("Interp", "", [IMAGE], "expected zoom_factor, shrink_factor, or height with width"),
+    ("Interp", "interp_param { height: 3 }", [IMAGE], "expected zoom_factor, shrink_factor, or height with width"),
+    ("Interp", "interp_param { shrink_factor: 0 }", [IMAGE], "shrink_factor 0 must be at least 1"),
     ("Interp", "interp_param { zoom_factor: 2 pad_beg: 1 }", [IMAGE], "expected 0 or less"),
     ("Interp", "interp_param { zoom_factor: 2 pad_beg: -3 pad_end: -2 }", [IMAGE], "nothing is left"),
     (

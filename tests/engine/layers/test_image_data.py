@@ -197,6 +197,18 @@ def test_line_without_label(line, why, tmp_path):
             image_data_param {{ source: "{tmp_path}/list.txt" }} }}""")
 
 
+@pytest.mark.parametrize("text", ["my photo 1.png 7\n", "my photo 1.png\t 7 \r\n", "\ufeffmy photo 1.png 7"])
+def test_names_may_hold_blanks_and_the_label_is_the_last_word(text, tmp_path):
+    cv2.imwrite(str(tmp_path / "my photo 1.png"), np.full((2, 2), 9, np.uint8))
+    net = image_net(tmp_path, [], root=tmp_path, text=text)
+    assert batches(net, 1)[0][1] == [7]
+
+
+def test_a_name_with_an_odd_line_end_of_unicode_is_one_name(tmp_path):
+    cv2.imwrite(str(tmp_path / "a\u2028b.png"), np.full((2, 2), 9, np.uint8))
+    assert batches(image_net(tmp_path, [("a\u2028b.png", 7)], root=tmp_path), 1)[0][1] == [7]
+
+
 def test_missing_picture_names_its_line_and_later_batches_go_on(numbered):
     folder, lines = numbered
     net = image_net(folder, [*lines[:2], ("none.png", 2), lines[3]], "batch_size: 2", root=folder)
@@ -251,7 +263,7 @@ def test_sizes_that_differ_within_a_batch(numbered):
     ("", "crop_size: 500", r"'grad.png' is \d+ x \d+, its height less than the crop's, 500"),
     ("", "crop_size: 5 crop_height: 5 crop_width: 5", "either crop_size, or crop_height"),
     ("", "crop_height: 5", "crop_height and crop_width must be given together"),
-    ("", "scale_factors: 0.5", "scale_factors is not supported"),
+    ("", "scale_factors: 0.5", "scale_factors is read by ImageSegData only"),
     ("", "force_gray: true", "use is_color"),
 ])
 def test_bad_settings(param, transform, why, tmp_path):

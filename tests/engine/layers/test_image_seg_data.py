@@ -106,6 +106,67 @@ def test_mean_file_is_refused_by_image_seg_data(labelled):
         seg_net(*labelled, transform='mean_file: "m"')
 
 
+@pytest.mark.parametrize("factors", [(0.5,), (1.3,), (0.75, 1, 1.25)])
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_scale_factors_resize_picture_and_labels_alike(factors, phase, labelled):
+    """The picture bilinearly, the labels without blending, to int(extent * factor); before padding and crop."""
+    folder, lines = labelled
+    picture = cv2.imread(str(folder / "0.png"))
+    expected = {}
+    for factor in factors:
+        size = int(8 * factor), int(6 * factor)
+        out, labels = np.zeros((11, 11, 3)), np.full((11, 11), 255.0)
+        out[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR) - np.array([5, 6, 7.0])
+        labels[: size[1], : size[0]] = cv2.resize(picture[:, :, 0], size, interpolation=cv2.INTER_NEAREST)
+        expected[factor] = out.transpose(2, 0, 1), labels
+    transform = "crop_size: 11 mean_value: 5 mean_value: 6 mean_value: 7 " + "".join(
+        f"scale_factors: {f} " for f in factors)
+    net = seg_net(folder, lines[:1], "label_type: PIXEL batch_size: 40", transform, phase)
+    net.forward()
+    drawn = []
+    for data, label, size in zip(*(net.blobs[b].data for b in ("data", "label", "size")), strict=True):
+        drawn += [f for f, (x, y) in expected.items() if np.allclose(data, x) and np.array_equal(label[0], y)]
+        assert size.ravel().tolist() == [6, 8], "the picture as it was read"
+    assert len(drawn) == 40 and set(drawn) == set(factors)
+
+
+def test_a_rectangular_crop_of_a_scaled_picture(labelled):
+    folder, lines = labelled
+    net = seg_net(folder, lines[:1], "label_type: PIXEL batch_size: 1",
+                  "crop_height: 5 crop_width: 9 scale_factors: 2 mean_value: 0", "TEST")
+    net.forward()
+    picture = cv2.imread(str(folder / "0.png"))
+    big = cv2.resize(picture, (16, 12), interpolation=cv2.INTER_LINEAR)[3:8, 3:12]  # the middle
+    labels = cv2.resize(picture[:, :, 0], (16, 12), interpolation=cv2.INTER_NEAREST)[3:8, 3:12]
+    assert np.array_equal(net.blobs["data"].data[0], big.transpose(2, 0, 1))
+    assert np.array_equal(net.blobs["label"].data[0, 0], labels)
+
+
+@pytest.mark.parametrize(("factor", "why"), [(-1, "expected numbers above 0"), (0.01, "0.png' is 6 x 8; the scale fa")])
+def test_scale_factors_that_cannot_be(factor, why, labelled):
+    with pytest.raises(caffe.LayerError, match=why):
+        seg_net(*labelled, transform=f"crop_size: 4 scale_factors: {factor}").forward()
+
+
+@pytest.mark.parametrize(("line", "kind", "value"), [
+    ("my photo.png masks/p.png", "PIXEL", 3), ("my photo.png my mask 1.png", "PIXEL", 4),
+    ("my photo.png 6", "IMAGE", 6), ("my photo.png", "NONE", 255), ("my photo.png my mask 1.png", "NONE", 255),
+    ("plain.png x 3", "NONE", 255),
+])
+def test_names_of_pictures_and_labels_may_hold_blanks(line, kind, value, tmp_path):
+    (tmp_path / "masks").mkdir()
+    for name, content in (("my photo.png", 1), ("plain.png", 1), ("masks/p.png", 3), ("my mask 1.png", 4)):
+        cv2.imwrite(str(tmp_path / name), np.full((3, 3), content, np.uint8))
+    net = image_net(tmp_path, [], f"label_type: {kind}", "", tmp_path, kind="ImageSegData", text=line + "\n")
+    net.forward()
+    assert (net.blobs["label"].data == value).all() and (net.blobs["data"].data == 1).all()
+
+
+def test_names_with_blanks_that_are_not_there_name_line_and_file(tmp_path):
+    with pytest.raises(caffe.LayerError, match=r"list.txt:1: cannot read the picture '.*/my photo.png'"):
+        image_net(tmp_path, [], "label_type: PIXEL", "", tmp_path, kind="ImageSegData", text="my photo.png p.png\n")
+
+
 def test_line_without_label_picture(labelled):
     folder, lines = labelled
     with pytest.raises(caffe.LayerError, match="list.txt:1: '0.png': expected 'picture labels'"):

@@ -31,7 +31,8 @@ def test_convolution(height, width, kernel_h, kernel_w, stride, pad, dilation):
             f'kernel_h: {kernel_h} kernel_w: {kernel_w} stride: {stride} pad: {pad} dilation: {dilation} }}')
     rows = zip((height, width), (kernel_h, kernel_w), strict=True)
     spare = [n + 2 * pad - (dilation * (k - 1) + 1) for n, k in rows]
-    expected = (2, 5, *(s // stride + 1 for s in spare)) if min(spare) >= 0 else None
+    out = [int(s / stride) + 1 for s in spare]  # C's division: up to a stride too little is one place
+    expected = (2, 5, *out) if min(out) >= 1 else None
     assert made(text, (2, 3, height, width)) == expected
 
 
@@ -65,6 +66,27 @@ def test_interp(height, width, factor, begin, end, zoom):
     inner = [n + begin + end for n in (height, width)]
     out = [n + (n - 1) * (factor - 1) if zoom else (n - 1) // factor + 1 for n in inner]
     assert made(text, (1, 2, height, width)) == ((1, 2, *out) if min(inner) > 0 else None)
+
+
+def interp_fields(**fields):
+    return f'type: "Interp" interp_param {{ {" ".join(f"{k}: {v}" for k, v in fields.items())} }}'
+
+
+def test_interp_takes_the_first_rule_that_its_fields_meet():
+    """One factor alone goes before height and width, those before both factors; both shrink first: 321 -> 81 -> 241."""
+    bottom, size = (1, 1, 321, 321), dict(height=100, width=90)
+    for fields, out in (({"shrink_factor": 4, "zoom_factor": 3}, (241, 241)),
+                        ({"shrink_factor": 4, "zoom_factor": 3, **size}, (100, 90)),
+                        ({"zoom_factor": 2, **size}, (641, 641)), ({"shrink_factor": 2, **size}, (161, 161)),
+                        (size, (100, 90)),
+                        ({"shrink_factor": 4, "zoom_factor": 3, "height": 9}, (241, 241)),
+                        ({"zoom_factor": 1, "shrink_factor": 1}, (321, 321))):
+        assert top_shape(interp_fields(**fields), bottom)[2:] == out
+
+
+def test_interp_of_fewer_axes_has_ones_behind():
+    for shape, expected in (((2,), (2, 1, 5, 6)), ((2, 3), (2, 3, 5, 6)), ((2, 3, 4), (2, 3, 5, 6))):
+        assert top_shape(interp_fields(height=5, width=6), shape) == expected
 
 
 @QUICK
@@ -102,7 +124,7 @@ def test_reshape(shape, data):
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.data())
 def test_flatten(shape, data):
     begin = data.draw(st.integers(0, len(shape) - 1))
-    end = data.draw(st.integers(begin, len(shape) - 1))
+    end = data.draw(st.integers(max(0, begin - 1), len(shape) - 1))
     text = f'type: "Flatten" flatten_param {{ axis: {begin} end_axis: {end - len(shape)} }}'
     expected = (*shape[:begin], math.prod(shape[begin : end + 1]), *shape[end + 1 :])
     assert top_shape(text, tuple(shape)) == expected

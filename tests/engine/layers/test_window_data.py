@@ -9,9 +9,9 @@ from caffe.layers.window_data import place_window
 from tests.engine.layers.nets import make_net
 
 
-def window_net(folder, param, transform, windows):
+def window_net(folder, param, transform, windows, head="# 0\np.png\n3 10 20\n"):
     cv2.imwrite(str(folder / "p.png"), np.tile(np.arange(20, dtype=np.uint8), (10, 1)))
-    text = f"# 0\np.png\n3 10 20\n{len(windows)}\n" + "\n".join(" ".join(map(str, w)) for w in windows)
+    text = f"{head}{len(windows)}\n" + "\n".join(" ".join(map(str, w)) for w in windows)
     (folder / "windows.txt").write_text(text)
     return make_net(
         folder,
@@ -69,11 +69,38 @@ def test_place_window_by_hand():
         ("batch_size: 2", "crop_size: 4", [(1, 1.0, 0, 0, 3, 3)], "has no background windows"),
         ("batch_size: 4", "crop_size: 4", [(1, 0.1, 0, 0, 3, 3)], "has no foreground windows"),
         ("batch_size: 1", "crop_size: 4", [(0, 1.0, 0, 0, 3, 3)], "a foreground window .* has class 0"),
-        ("batch_size: 1", "crop_size: 4", [(1, 1.0, 0, 0)], "not a window file: the file ends within a picture"),
+        ("batch_size: 1", "crop_size: 4", [(1, 1.0, 0, 0)],
+         "windows.txt:5: not a window file: the file ends within a picture"),
+        ("batch_size: 1", "crop_size: 4", [(1, 1.0, 0, 0, 3, "x")],
+         "windows.txt:5: .*expected a number, the y2, found 'x'"),
+        ("batch_size: 1 fg_fraction: 1", "crop_size: 4", [(1, 1.0, 30, 0, 33, 3)],
+         r"windows.txt:5: the window \(30, 0, 33, 3\) lies outside '.*p.png', width 20 and height 10"),
         ("batch_size: 1 crop_mode: 'x'", "crop_size: 4", [(1, 1.0, 0, 0, 3, 3)], "expected 'warp' or 'square'"),
         ("batch_size: 1 context_pad: 2", "crop_size: 4", [(1, 1.0, 0, 0, 3, 3)], "leaves nothing of a crop of 4"),
     ],
 )
 def test_bad_window_files(param, transform, windows, why, tmp_path):
     with pytest.raises(caffe.LayerError, match=why):
-        window_net(tmp_path, param, transform, windows)
+        window_net(tmp_path, param, transform, windows).forward()
+
+
+@pytest.mark.parametrize("head", ["# 0\nmy photo 1.png\n3\n10\n20\n", "# 0\nmy photo 1.png 3 10 20\n",
+                                  "# 0 my photo 1.png 3\n10 20\n"])
+def test_names_of_pictures_in_a_window_file_may_hold_blanks(head, tmp_path):
+    cv2.imwrite(str(tmp_path / "my photo 1.png"), np.tile(np.arange(20, dtype=np.uint8), (10, 1)))
+    net = window_net(tmp_path, "batch_size: 1 fg_fraction: 1", "crop_size: 4", [(1, 1.0, 4, 2, 7, 5)], head)
+    net.forward()
+    assert net.blobs["data"].data[0, 0, 0].tolist() == [4, 5, 6, 7]
+
+
+def test_a_missing_picture_of_a_window_file_is_named_with_its_line(tmp_path):
+    net = window_net(tmp_path, "batch_size: 1 fg_fraction: 1", "crop_size: 4", [(1, 1.0, 4, 2, 7, 5)],
+                     "# 0\nnone.png\n3 10 20\n")
+    with pytest.raises(caffe.LayerError, match=r"windows.txt:2: cannot read the picture '.*none.png'"):
+        net.forward()
+
+
+def test_channels_that_differ_name_their_lines(tmp_path):
+    with pytest.raises(caffe.LayerError, match=r"says channels 1 \(line 3\), 3 \(line 6\); expected 1 or 3"):
+        window_net(tmp_path, "batch_size: 1", "crop_size: 4", [(1, 1.0, 4, 2, 7, 5)],
+                   "# 0\np.png\n1 10 20 0\n# 1\np.png\n3 10 20\n")
