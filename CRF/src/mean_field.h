@@ -47,7 +47,10 @@ struct DenseCrf::Kernel {
     Buffer<float> lane_gain;  // factor of each label (1 where a matrix follows), alpha included; 0 in the padding
     Buffer<float> matrix;     // (labels, stride), empty unless labels are mixed
 
-    void spread_gain(const RowShape& shape);
+    void set_lattice(std::unique_ptr<Lattice> built, const RowShape& shape);
+
+  private:
+    void spread_gain(float alpha, const RowShape& shape);
 };
 
 // One pass: logits = sign * unary (+ filtered previous q); [softmax]; [-> out]; [splat].
@@ -57,6 +60,7 @@ struct DenseCrf::Pass {
     bool filtered = false, softmax = false, splat = false;
     const float* previous = nullptr;  // q before this pass, for kernels that act on each pixel alone
     float* out = nullptr;
+    int times = 1;  // in a row
 };
 
 class DenseCrf::Run {
@@ -74,7 +78,8 @@ class DenseCrf::Run {
 
     void allocate();
     std::vector<float*> lay_planes(Buffer<float>& values, int vertices) const;
-    void work(int worker);
+    void work(int worker, int team);
+    void run_pass(const Pass& pass, int worker, int team);
     void tile_pass(const Pass& pass, int tile, int worker);
     void splat_only_tile(const float* q);
     void clear_unseen(std::size_t kernel);
@@ -96,6 +101,7 @@ class DenseCrf::Run {
     std::vector<Planes> planes_;                // of each kernel
     std::vector<std::vector<Planes>> workers_;  // of each worker and kernel: those of its tile
     std::vector<BlurTask> blur_tasks_;
+    std::vector<std::vector<BlurStream>> streams_;  // of each kernel: one a direction
     Barrier barrier_;
     Turnstile turnstile_;
     std::atomic<int> next_blur_{0};
