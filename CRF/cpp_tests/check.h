@@ -1,6 +1,7 @@
 // The little that the tests of the core need: cases by name, checks that say what differed, and an exit status.
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -54,8 +55,10 @@ inline int run_all() {
     int failures = 0;
     for (const auto& [name, body] : cases()) {
         try {
+            const auto start = std::chrono::steady_clock::now();
             body();
-            std::printf("ok      %s\n", name);
+            const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+            std::printf("ok      %-60s %6.2f s\n", name, taken.count());
         } catch (const std::exception& error) {
             std::printf("FAILED  %s: %s\n", name, error.what());
             ++failures;

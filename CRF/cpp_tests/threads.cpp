@@ -75,12 +75,12 @@ TEST(an_exception_reaches_the_caller) {
 
 TEST(inference_does_with_fewer_threads) {
     check::Random random(8);
-    const auto image = random.many<std::uint8_t>(150 * 130 * 3, 0, 256);
-    const auto unary = random.many<float>(150 * 130 * 4, -2, 2);
+    const auto image = random.many<std::uint8_t>(110 * 60 * 3, 0, 256);
+    const auto unary = random.many<float>(110 * 60 * 2, -2, 2);
     std::vector<std::vector<float>> results;
-    for (int allowed : {100, 0, 1, 2, 3, 4, 5, 6, 8, 10}) {
+    for (int allowed : {100, 0, 1, 2, 3, 4, 6, 9}) {
         const Limit limit(allowed);
-        DenseCrf crf(150, 130, 4);
+        DenseCrf crf(110, 60, 2);
         const float colors[3] = {15, 15, 15};
         crf.add_bilateral(20, 20, colors, image.data(), {Gain::Form::kScalar, {5}}, Normalization::kSymmetric);
         crf.add_gaussian(3, 3, {Gain::Form::kScalar, {3}}, Normalization::kSymmetric);

@@ -34,9 +34,10 @@ def unary_from_labels(labels, n_labels, gt_prob, zero_unsure=True):
     if not 0 < gt_prob < 1:
         raise ValueError(f"gt_prob: expected within (0, 1), got {gt_prob}")
     last = n_labels if zero_unsure else n_labels - 1
-    if labels.dtype.kind not in "iu" or (labels.size and not 0 <= labels.min() <= labels.max() <= last):
-        got = f"{labels.min()}..{labels.max()}" if labels.size else "none"
-        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.dtype} {got}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.dtype}")
+    if labels.size and not 0 <= labels.min() <= labels.max() <= last:
+        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.min()}..{labels.max()}")
     other = -np.log((1.0 - gt_prob) / (n_labels - 1)) if n_labels > 1 else -np.log(1.0 - gt_prob)
     energies = np.full((n_labels, labels.size), other, np.float32)
     known = np.flatnonzero(labels) if zero_unsure else np.arange(labels.size)
@@ -60,10 +61,12 @@ def unary_from_softmax(sm, scale=None, clip=1e-5):
         scale = _checks.number("scale", scale)
         if not 0 < scale <= 1:
             raise ValueError(f"scale: expected within (0, 1], got {scale}")
-        sm = scale * sm + (1 - scale) / n_labels
-    if clip is not None:
-        sm = np.clip(sm, _checks.number("clip", clip), 1.0)
+    clip = None if clip is None else _checks.number("clip", clip)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # setUnaryEnergy refuses what is not finite
+        if scale is not None:
+            sm = scale * sm + (1 - scale) / n_labels
+        if clip is not None:
+            sm = np.clip(sm, clip, 1.0)
         return -np.log(sm).reshape(n_labels, -1).astype(np.float32)
 
 

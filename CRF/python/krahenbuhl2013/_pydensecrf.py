@@ -1,4 +1,4 @@
-"""The same refinement by pydensecrf, for comparison (CRF_BACKEND=pydensecrf)."""
+"""The same refinement by pydensecrf, for comparison (backend="pydensecrf")."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ try:
     import pydensecrf.densecrf as _dcrf
 except ImportError as error:
     raise ImportError(
-        "CRF_BACKEND=pydensecrf: the module pydensecrf is not installed; pip install pydensecrf2, or unset CRF_BACKEND"
+        "CRF backend 'pydensecrf': the module pydensecrf is not installed; pip install pydensecrf2, or take 'own'"
     ) from error
 
 
