@@ -11,6 +11,12 @@ except ImportError as error:
         "CRF backend 'pydensecrf': the module pydensecrf is not installed; pip install pydensecrf2, or take 'own'"
     ) from error
 
+if _dcrf.DenseCRF2D.__module__ == "densecrf.densecrf":
+    raise ImportError(
+        "CRF backend 'pydensecrf': the module pydensecrf here is the stand-in dense-crf-pydensecrf, which computes as "
+        "'own' does; install pydensecrf2 in its place, or take 'own'"
+    )
+
 
 def refine(images, unaries, maxiter, bilateral_xy, color, gaussian_xy, threads):
     """Refine (N, H, W, M) scores; the arguments are checked by the caller."""
