@@ -18,15 +18,7 @@
 //   blocks       2 T rows from and to L3
 //   blur         about (2 * 6 M5 + 2 * 3 M2) rows of 4 L bytes from and to L2 and L3
 //   softmax      N L exponentials
-// At 375 x 500 x 21 with M5 = 75,000, M2 = 25,000 and T = 160,000 (a noisy image): 26 MB, 320 MB, 31 MB, 92 MB and
-// 4 million. With what one core of an AMD EPYC (Zen 4) does - 16 GB/s from memory, 60 GB/s from L3, one store of
-// 32 bytes a cycle, 3.6 GHz - that is 1.6 + 2.1 + 0.5 + 1.5 + 1.2 = 6.9 ms. Measured 12 ms: slice and splat 3.7,
-// blur 2.1, softmax with the reading of the next unary 2.2, blocks 1.7; the lattices take 20 of 142 ms in all. A
-// factor of 1.8 is lost: scattered rows miss L1, and the stores of splat wait for each other. At 375 x 500 x 81:
-// 71 MB, 1.1 GB, 120 MB, 330 MB, 15 million; bound 22 ms. At 41 x 41 x 21 the rows are in L2 and stores of 32
-// bytes a cycle bound an update to 0.05 ms (blur 0.025 for 29,000 rows of 96 bytes, splat 0.009, slice 0.005,
-// softmax 0.012); measured 0.097 with blur 0.043, splat 0.019, softmax 0.019, slice 0.011. Building the lattice
-// takes another 0.36 of 1.35 ms.
+// CRF/README.md has the figures.
 #pragma once
 
 #include <atomic>
