@@ -13,11 +13,11 @@ Prints medians and the ratio; runs are interleaved.
 """
 
 import argparse
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import krahenbuhl2013
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -43,25 +43,6 @@ def smooth_photo(rng, height, width):
     base = np.stack([gaussian_filter(rng.random((height, width)), height / 20) for _ in range(3)], axis=-1)
     base = (base - base.min()) / np.ptp(base) * 255
     return np.clip(base + 8 * rng.standard_normal(base.shape), 0, 255).astype(np.uint8)
-
-
-class Backend:
-    """CRF_BACKEND for the length of a with block."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.before = os.environ.get("CRF_BACKEND")
-        if self.name:
-            os.environ["CRF_BACKEND"] = self.name
-        else:
-            os.environ.pop("CRF_BACKEND", None)
-
-    def __exit__(self, *error):
-        os.environ.pop("CRF_BACKEND", None)
-        if self.before is not None:
-            os.environ["CRF_BACKEND"] = self.before
 
 
 def make_batch(rng):
@@ -98,11 +79,11 @@ def supervision(repeats):
     batch = make_batch(np.random.default_rng(0))
     times = {"before": [], "after": []}
     for _ in range(repeats):
-        with Backend("pydensecrf"):
-            times["before"].append(timed(supervision_block, *batch, (Refinement(), Refinement())))
-        with Backend(None):
-            shared = Refinement()
-            times["after"].append(timed(supervision_block, *batch, (shared, shared)))
+        krahenbuhl2013.set_backend("pydensecrf")
+        times["before"].append(timed(supervision_block, *batch, (Refinement(), Refinement())))
+        krahenbuhl2013.set_backend("own")
+        shared = Refinement()
+        times["after"].append(timed(supervision_block, *batch, (shared, shared)))
     return statistics.median(times["before"]), statistics.median(times["after"])
 
 
@@ -118,10 +99,10 @@ def photos(repeats, count=4):
     times = {"before": [], "after": []}
     with ThreadPoolExecutor(available_cpus()) as pool:
         for _ in range(repeats):
-            with Backend("pydensecrf"):
-                times["before"].append(timed(lambda: [label_photo(*job) for job in jobs]))
-            with Backend(None):
-                times["after"].append(timed(lambda: list(pool.map(lambda job: label_photo(*job), jobs))))
+            krahenbuhl2013.set_backend("pydensecrf")
+            times["before"].append(timed(lambda: [label_photo(*job) for job in jobs]))
+            krahenbuhl2013.set_backend("own")
+            times["after"].append(timed(lambda: list(pool.map(lambda job: label_photo(*job), jobs))))
     return tuple(statistics.median(values) / count for values in times.values())
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.errors import UserError, run_main
@@ -60,6 +61,8 @@ def parse_args(argv):
     method.add_argument("--crf-scale", type=float, default=CRF_SCALE, metavar="S",
                         help="divide the CRF's spatial widths, 80 and 3 pixels, by S: about 500 / the photo's longer "
                              "side (default: %(default)s)")
+    method.add_argument("--crf-backend", choices=CRF_BACKENDS,
+                        help="what computes the dense CRF (default: the variable CRF_BACKEND, or own)")
     method.add_argument("--mean", type=float, nargs=3, default=voc.MEAN_BGR, metavar=("B", "G", "R"),
                         help="mean pixel to subtract (default: %(default)s)")
     method.add_argument("--output-blob", metavar="NAME",
@@ -83,6 +86,7 @@ def main(argv=None):
     labels = read_labels(args.labels, ids) if args.labels else None
     if args.crf:
         require_crf()
+        args.crf_backend = use_crf_backend(args.crf_backend)
     todo = start_or_resume(args, ids)
     if not todo:
         print(f"{args.out}: all {len(ids)} label maps are there")
@@ -98,7 +102,7 @@ def main(argv=None):
         if args.scores:
             with atomic_write(args.scores / f"{image_id}.npz") as temporary:
                 np.savez_compressed(temporary, scores=scores.transpose(2, 0, 1).astype(np.float16))
-        result = label_map(scores, image_bgr if args.crf else None, classes, args.crf_scale)
+        result = label_map(scores, image_bgr if args.crf else None, classes, args.crf_scale, args.crf_backend)
         save_label_png(args.out / f"{image_id}.png", result)
 
     done = score_photos(net, photos, finish, args, args.workers)
@@ -141,6 +145,8 @@ def start_or_resume(args, ids):
         "crf": args.crf and args.crf_scale, "mean": list(args.mean), "output_blob": args.output_blob,
         "precision": args.precision,
     }
+    if args.crf and args.crf_backend != OWN:
+        settings["crf_backend"] = args.crf_backend
     path = args.out / "settings.json"
     earlier = None
     with contextlib.suppress(FileNotFoundError, ValueError):

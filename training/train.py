@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from dsrg.caffe_device import use_machine
+from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
 from dsrg.io.errors import UserError, run_main
 from training import batch_norm, multi_gpu
 from training.device_flags import add_flags
@@ -45,6 +46,8 @@ def parse_args(argv):
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
     parser.add_argument("--engine", choices=("auto", "embedded", "caffe"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
+    parser.add_argument("--crf-backend", choices=CRF_BACKENDS,
+                        help="what computes the dense CRF of the layers (default: the variable CRF_BACKEND, or own)")
     return parser.parse_args(argv)
 
 
@@ -63,6 +66,7 @@ def main(argv=None):
     if status is not None:
         return status
     use_machine(caffe, args.device, args.precision)
+    use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
     try:

@@ -1,11 +1,16 @@
 // Python faces of the core. Arrays are checked here by name; whoever converts dtypes does so in Python, so nothing
-// is cast or copied behind the caller's back. The GIL is released while the core runs.
+// is cast or copied behind the caller's back. The GIL is released while the core runs; calls on one object from
+// several threads wait for each other.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -54,6 +59,9 @@ T* require(const py::array& array, const char* name, const Extents& shape, const
     if (!(array.flags() & py::array::c_style)) {
         throw py::value_error(std::string(name) + ": expected a C-contiguous array");
     }
+    if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) != 0) {
+        throw py::value_error(std::string(name) + ": expected an aligned array");
+    }
     return const_cast<T*>(static_cast<const T*>(array.data()));
 }
 
@@ -62,9 +70,11 @@ int require_threads(int threads) {
     return threads;
 }
 
-float require_sign(float sign) {
-    if (sign != 1 && sign != -1) throw py::value_error("sign: expected 1 or -1, got " + std::to_string(sign));
-    return sign;
+int require_int(py::ssize_t extent, const char* name) {
+    if (extent > std::numeric_limits<int>::max()) {
+        throw py::value_error(std::string(name) + ": expected an extent below 2^31, got " + std::to_string(extent));
+    }
+    return static_cast<int>(extent);
 }
 
 Gain make_gain(const py::array& values) {
@@ -82,83 +92,109 @@ Gain make_gain(const py::array& values) {
 class PyDenseCrf {
   public:
     PyDenseCrf(int height, int width, int labels) : crf_(height, width, labels) {}
+    // pybind11 hands out memory from here where Python code skipped __init__: made_ is false in it.
+    static void* operator new(std::size_t size) { return std::memset(::operator new(size), 0, size); }
+    static void operator delete(void* memory) { ::operator delete(memory); }
 
     void add_gaussian(float sx, float sy, const py::array& gain, int normalization) {
-        crf_.add_gaussian(sx, sy, make_gain(gain), static_cast<Normalization>(normalization));
+        require_made();
+        const Gain values = make_gain(gain);
+        alone([&] { crf_.add_gaussian(sx, sy, values, static_cast<Normalization>(normalization)); });
     }
     void add_bilateral(float sx, float sy, float s0, float s1, float s2, const py::array& image,
                        const py::array& gain, int normalization) {
+        require_made();
         const float colors[3] = {s0, s1, s2};
         const auto* data = require<std::uint8_t>(image, "rgbim", {crf_.height(), crf_.width(), 3}, "uint8");
-        crf_.add_bilateral(sx, sy, colors, data, make_gain(gain), static_cast<Normalization>(normalization));
+        const Gain values = make_gain(gain);
+        alone([&] { crf_.add_bilateral(sx, sy, colors, data, values, static_cast<Normalization>(normalization)); });
     }
     void add_features(const py::array& features, const py::array& gain, int normalization) {
+        require_made();
         const float* data = require<float>(features, "features", {-1, variables()}, "float32");
-        crf_.add_features(static_cast<int>(features.shape(0)), data, make_gain(gain),
-                          static_cast<Normalization>(normalization));
+        const int dims = require_int(features.shape(0), "features");
+        const Gain values = make_gain(gain);
+        alone([&] { crf_.add_features(dims, data, values, static_cast<Normalization>(normalization)); });
     }
     void prepare(int threads) {
+        require_made();
         require_threads(threads);
-        py::gil_scoped_release release;
-        crf_.prepare(threads);
+        alone([&] { crf_.prepare(threads); });
     }
     py::array_t<float> infer(const py::array& unary, float sign, int iterations, int threads) {
+        require_made();
         const float* u = require<float>(unary, "unary", {variables(), crf_.labels()}, "float32");
-        require_sign(sign);
         require_threads(threads);
         py::array_t<float> q = new_array({variables(), static_cast<py::ssize_t>(crf_.labels())});
         float* out = q.mutable_data();
-        {
-            py::gil_scoped_release release;
-            require_finite(u, static_cast<std::size_t>(unary.size()), crf_.labels(), "unary");
+        alone([&] {
             Workspace workspace;
             crf_.infer(u, sign, iterations, out, threads, workspace);
-        }
+        });
         return q;
     }
     void step(const py::array& unary, float sign, const py::array& q, int threads) {
+        require_made();
         const float* u = require<float>(unary, "unary", {variables(), crf_.labels()}, "float32");
         float* values = require<float>(q, "Q", {variables(), crf_.labels()}, "float32");
         if (!q.writeable()) throw py::value_error("Q: expected a writeable array");
-        require_sign(sign);
+        if (u < values + q.size() && values < u + q.size()) throw py::value_error("Q: expected an array beside unary");
         require_threads(threads);
-        py::gil_scoped_release release;
-        Workspace workspace;
-        crf_.step(u, sign, values, values, threads, workspace);
+        alone([&] {
+            Workspace workspace;
+            crf_.step(u, sign, values, values, threads, workspace);
+        });
     }
     double kl_divergence(const py::array& unary, float sign, const py::array& q, int threads) {
+        require_made();
         const float* u = require<float>(unary, "unary", {variables(), crf_.labels()}, "float32");
         const float* values = require<float>(q, "Q", {variables(), crf_.labels()}, "float32");
-        require_sign(sign);
         require_threads(threads);
-        py::gil_scoped_release release;
-        Workspace workspace;
-        return crf_.kl_divergence(u, sign, values, threads, workspace);
+        double divergence = 0;
+        alone([&] {
+            Workspace workspace;
+            divergence = crf_.kl_divergence(u, sign, values, threads, workspace);
+        });
+        return divergence;
     }
 
   private:
+    // Without the GIL, and without another call on this object.
+    template <class Call>
+    void alone(Call&& call) {
+        py::gil_scoped_release release;
+        const std::lock_guard<std::mutex> lock(busy_);
+        call();
+    }
+    void require_made() const {
+        if (!made_) throw py::type_error("DenseCrf: __init__ was not called");
+    }
     py::ssize_t variables() const { return static_cast<py::ssize_t>(crf_.variables()); }
+
     DenseCrf crf_;
+    std::mutex busy_;
+    bool made_ = true;
 };
 
 py::array_t<float> refine(const py::array& images, const py::array& unaries, int iterations, float bilateral_xy,
                           float color, float gaussian_xy, int threads) {
     const auto* image = require<std::uint8_t>(images, "images", {-1, -1, -1, 3}, "uint8");
-    const py::ssize_t n = images.shape(0), h = images.shape(1), w = images.shape(2);
+    const int n = require_int(images.shape(0), "images"), h = require_int(images.shape(1), "images");
+    const int w = require_int(images.shape(2), "images");
     const float* u = require<float>(unaries, "unaries", {n, h, w, -1}, "float32");
+    const int labels = require_int(unaries.shape(3), "unaries");
     require_threads(threads);
     RefineParams params;
     params.iterations = iterations;
     params.bilateral_xy = bilateral_xy;
     for (float& c : params.bilateral_color) c = color;
     params.gaussian_xy = gaussian_xy;
-    const py::ssize_t labels = unaries.shape(3);
+    require_sizes(h, w, labels);
     py::array_t<float> q = new_array({n, h, w, labels});
     float* out = q.mutable_data();
     {
         py::gil_scoped_release release;
-        refine_batch(params, static_cast<int>(n), static_cast<int>(h), static_cast<int>(w),
-                     static_cast<int>(labels), image, u, out, threads);
+        refine_batch(params, n, h, w, labels, image, u, out, threads);
     }
     return q;
 }

@@ -18,23 +18,20 @@ void require_positive(const char* name, float value) {
     }
 }
 
+void require_sign(float sign) {
+    if (sign != 1 && sign != -1) {
+        throw std::invalid_argument("sign: expected 1 or -1, got " + std::to_string(sign));
+    }
+}
+
 // Pixels along a side of a tile. Small tiles fetch many vertices twice, which costs more than what they save in
-// the L2 cache: measured at 375 x 500, 21 labels are quickest with 100 pixels and 81 labels with 80. An image of
-// one tile is the work of one thread.
+// the L2 cache; many labels need smaller ones. An image of one tile is the work of one thread.
 constexpr int kTileSide = 100, kTileSideManyLabels = 80, kManyLabels = 33, kOneTile = 64;
 
 }  // namespace
 
 DenseCrf::DenseCrf(int height, int width, int labels) : height_(height), width_(width), labels_(labels) {
-    if (height < 1 || width < 1 || labels < 1) {
-        throw std::invalid_argument("size: expected at least 1 x 1 pixels and 1 label, got " +
-                                    std::to_string(height) + " x " + std::to_string(width) + " and " +
-                                    std::to_string(labels));
-    }
-    if (static_cast<std::int64_t>(height) * width > (std::int64_t{1} << 30)) {
-        throw std::invalid_argument("size: expected at most 2^30 variables, got " + std::to_string(height) +
-                                    " x " + std::to_string(width));
-    }
+    require_sizes(height, width, labels);
 }
 
 DenseCrf::~DenseCrf() = default;
@@ -72,7 +69,11 @@ void DenseCrf::add(std::unique_ptr<FeatureSource> features, Gain gain, Normaliza
                                     std::to_string(labels_) + " labels, got " +
                                     std::to_string(gain.values.size()));
     }
-    require_finite(gain.values.data(), gain.values.size(), gain.values.size(), "compat");
+    require_finite(gain.values.data(), gain.values.size(), n, "compat");
+    const int how = static_cast<int>(normalization);
+    if (how < static_cast<int>(Normalization::kNone) || how > static_cast<int>(Normalization::kSymmetric)) {
+        throw std::invalid_argument("normalization: expected 0 to 3, got " + std::to_string(how));
+    }
     auto kernel = std::make_unique<Kernel>();
     kernel->features = std::move(features);
     kernel->normalization = normalization;
@@ -91,39 +92,52 @@ void DenseCrf::prepare(int threads) {
         while (side * side > max_tile_pixels(kernel->features->dims()) && side > 1) --side;
     }
     if (side != tile_side_) {
-        tile_side_ = side;
-        tiles_ = make_tiles(height_, width_, side);
+        std::vector<Tile> tiles = make_tiles(height_, width_, side);
         for (const auto& kernel : kernels_) kernel->lattice.reset();
+        tiles_ = std::move(tiles);
+        tile_side_ = side;
     }
     for (const auto& kernel : kernels_) {
-        if (kernel->lattice == nullptr) {
-            kernel->lattice = std::make_unique<Lattice>(*kernel->features, tiles_, kernel->normalization, threads);
-            kernel->spread_gain(row_shape(labels_, vector_kernels()));
-        }
+        if (kernel->lattice != nullptr) continue;
+        kernel->set_lattice(
+            std::make_unique<Lattice>(*kernel->features, tiles_, kernel->normalization, threads),
+            row_shape(labels_, vector_kernels()));
     }
 }
 
-void DenseCrf::infer(const float* unary, float sign, int iterations, float* q, int threads,
-                     Workspace& workspace) const {
+void DenseCrf::infer(const float* unary, float sign, int iterations, float* q, int threads, Workspace& workspace) {
     if (iterations < 0) {
         throw std::invalid_argument("iterations: expected 0 or more, got " + std::to_string(iterations));
     }
-    std::vector<Pass> passes(static_cast<std::size_t>(iterations) + 1);
-    for (int i = 0; i <= iterations; ++i) {
-        Pass& pass = passes[i];
-        pass.unary = unary;
-        pass.sign = sign;
-        pass.filtered = i > 0;
-        pass.softmax = true;
-        pass.splat = i < iterations;
-        pass.previous = q;
-        pass.out = i == iterations || needs_previous() ? q : nullptr;
-    }
+    require_sign(sign);
+    require_finite(unary, values(), labels_, "unary");
+    prepare(threads);
+    const bool every_q = needs_previous();
+    const auto pass = [&](bool first, bool last, int times) {
+        Pass p;
+        p.unary = unary;
+        p.sign = sign;
+        p.filtered = !first;
+        p.softmax = true;
+        p.splat = !last;
+        p.previous = q;
+        p.out = last || every_q ? q : nullptr;
+        p.times = times;
+        return p;
+    };
+    std::vector<Pass> passes;
+    if (iterations > 0) passes.push_back(pass(true, false, 1));
+    if (iterations > 1) passes.push_back(pass(false, false, iterations - 1));
+    passes.push_back(pass(iterations == 0, true, 1));
     Run(*this, passes, threads, workspace).execute();
 }
 
 void DenseCrf::step(const float* unary, float sign, const float* q_in, float* q_out, int threads,
-                    Workspace& workspace) const {
+                    Workspace& workspace) {
+    require_sign(sign);
+    require_finite(unary, values(), labels_, "unary");
+    require_finite(q_in, values(), labels_, "Q");
+    prepare(threads);
     std::vector<Pass> passes(2);
     passes[0].unary = q_in;  // as they are: no softmax
     passes[0].sign = 1;
@@ -136,8 +150,11 @@ void DenseCrf::step(const float* unary, float sign, const float* q_in, float* q_
     Run(*this, passes, threads, workspace).execute();
 }
 
-double DenseCrf::kl_divergence(const float* unary, float sign, const float* q, int threads,
-                               Workspace& workspace) const {
+double DenseCrf::kl_divergence(const float* unary, float sign, const float* q, int threads, Workspace& workspace) {
+    require_sign(sign);
+    require_finite(unary, values(), labels_, "unary");
+    require_finite(q, values(), labels_, "Q");
+    prepare(threads);
     // Logits of an update, -u + K q, for every variable and label.
     Buffer<float> logits(variables() * labels_);
     std::vector<Pass> passes(2);
@@ -172,6 +189,22 @@ int DenseCrf::kernel_in_rows() const {
 bool DenseCrf::needs_previous() const {
     return kernel_in_rows() < 0 &&
            std::any_of(kernels_.begin(), kernels_.end(), [](const auto& k) { return k->lattice->diagonal(); });
+}
+
+void require_sizes(int height, int width, int labels) {
+    if (height < 1 || width < 1 || labels < 1) {
+        throw std::invalid_argument("size: expected at least 1 x 1 pixels and 1 label, got " +
+                                    std::to_string(height) + " x " + std::to_string(width) + " and " +
+                                    std::to_string(labels));
+    }
+    if (static_cast<std::int64_t>(height) * width > kMaxVariables) {
+        throw std::invalid_argument("size: expected at most " + std::to_string(kMaxVariables) +
+                                    " variables, got " + std::to_string(height) + " x " + std::to_string(width));
+    }
+    if (labels > kMaxLabels) {
+        throw std::invalid_argument("size: expected at most " + std::to_string(kMaxLabels) + " labels, got " +
+                                    std::to_string(labels));
+    }
 }
 
 void require_finite(const float* values, std::size_t count, std::size_t row, const char* name) {

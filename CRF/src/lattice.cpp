@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -32,8 +33,12 @@ float reach(int dims) {
     return static_cast<float>((std::pow(d + 1, 1.5) + std::sqrt(d * (d + 1))) / unit);
 }
 
-// Bounds of the stored coordinates of every vertex and neighbour. Throws where they do not fit the embedding's
-// rounding (2^22 lattice cells along one axis).
+// The largest lattice coordinate. Up to here float32 sums are exact enough for embed() to rank the coordinates of
+// every point 0..dims, each once: their rounding errors, at most kMostCoordinate * 2^-24 * ((dims + 1) / 2 + 2)
+// cells in all, do not move a point by more than the one wrap-around it allows for.
+constexpr double kMostCoordinate = 4e6;
+
+// Bounds of the stored coordinates of every vertex and neighbour. Throws where one is above kMostCoordinate.
 void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>& low,
                        std::vector<std::int64_t>& high) {
     const int dims = features.dims();
@@ -53,12 +58,11 @@ void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>&
             axis_high = static_cast<double>(feature_high) * scales[j - 1];
         }
         const double lowest = sum_low - j * axis_high - margin, highest = sum_high - j * axis_low + margin;
-        if (!(lowest > -4e6 * (dims + 1)) || !(highest < 4e6 * (dims + 1)) || lowest < -1e9 || highest > 1e9) {
+        if (!(lowest > -kMostCoordinate) || !(highest < kMostCoordinate)) {
             throw std::invalid_argument(
-                "features: expected positions within about a million standard deviations of 0, got a lattice "
-                "coordinate between " +
-                std::to_string(lowest) + " and " + std::to_string(highest) +
-                "; is a kernel width (sxy, srgb) far too small?");
+                "features: expected positions within about a million standard deviations of 0 (fewer in many "
+                "dimensions), got lattice coordinates between " +
+                std::to_string(lowest) + " and " + std::to_string(highest) + ", more than 4 million from 0; is a kernel width (sxy, srgb) far too small?");
         }
         if (j < dims) {
             low[j] = static_cast<std::int64_t>(std::floor(lowest));
@@ -66,6 +70,15 @@ void coordinate_bounds(const FeatureSource& features, std::vector<std::int64_t>&
         }
         sum_low += axis_low;
         sum_high += axis_high;
+    }
+}
+
+// Vertices are numbered with 32 bits and a sign. Asked tile by tile: a tile and the origin add less than 2^17.
+void require_countable(std::size_t vertices) {
+    constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max() - (1 << 17);
+    if (vertices > kMost) {
+        throw std::invalid_argument("features: expected a lattice of at most " + std::to_string(kMost) +
+                                    " vertices, got more; are kernel widths too small for so many variables?");
     }
 }
 
@@ -189,6 +202,7 @@ void Lattice::build(const Keys& keys, const FeatureSource& features, const std::
         typename Keys::Index index(pairs / 2);
         for (const auto& one : tile_index) {
             for (std::size_t i = 0; i < one.size(); ++i) *vertex++ = index.find_or_insert(one.keys()[i]);
+            require_countable(index.size());
             end_tile(index.size());
         }
         connect(keys, index, nullptr, threads);

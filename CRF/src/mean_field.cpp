@@ -4,8 +4,14 @@
 #include <cstring>
 
 namespace dense_crf {
-void DenseCrf::Kernel::spread_gain(const RowShape& shape) {
-    const float alpha = lattice->diagonal() ? 1.0f : lattice->alpha();
+
+// The lattice is there only once all that goes with it is.
+void DenseCrf::Kernel::set_lattice(std::unique_ptr<Lattice> built, const RowShape& shape) {
+    spread_gain(built->diagonal() ? 1.0f : built->alpha(), shape);
+    lattice = std::move(built);
+}
+
+void DenseCrf::Kernel::spread_gain(float alpha, const RowShape& shape) {
     lane_gain.resize(shape.stride);
     std::fill(lane_gain.data(), lane_gain.data() + shape.stride, 0.0f);
     for (int l = 0; l < shape.labels; ++l) {
@@ -37,12 +43,11 @@ DenseCrf::Run::Run(const DenseCrf& crf, const std::vector<Pass>& passes, int thr
       vector_(vector_kernels()),
       shape_(row_shape(crf.labels_, vector_)),
       threads_(std::max(1, std::min(threads, static_cast<int>(crf.tiles_.size())))),
-      one_tile_(crf.tiles_.size() == 1),
-      barrier_(threads_) {}
+      one_tile_(crf.tiles_.size() == 1) {}
 
 void DenseCrf::Run::execute() {
     allocate();
-    run_team(threads_, [this](int worker) { work(worker); });
+    run_team(threads_, [this](int worker, int team) { work(worker, team); });
 }
 
 // Everything the workers need, before any of them starts: from there on nothing can fail.
@@ -51,9 +56,11 @@ void DenseCrf::Run::allocate() {
     workspace_.values.resize(std::max(workspace_.values.size(), 2 * kernels));
     workspace_.workers.resize(std::max(workspace_.workers.size(), static_cast<std::size_t>(threads_)));
     planes_.resize(kernels);
+    streams_.resize(kernels);
     for (std::size_t k = 0; k < kernels; ++k) {
         const Lattice& lattice = *crf_.kernels_[k]->lattice;
         if (lattice.diagonal()) continue;
+        streams_[k] = lattice.streams();
         planes_[k].read = lay_planes(workspace_.values[2 * k], lattice.vertices());
         planes_[k].write =
             one_tile_ ? planes_[k].read : lay_planes(workspace_.values[2 * k + 1], lattice.vertices());
@@ -110,22 +117,26 @@ std::vector<float*> DenseCrf::Run::lay_planes(Buffer<float>& values, int vertice
     return planes;
 }
 
-void DenseCrf::Run::work(int worker) {
-    const int tiles = static_cast<int>(crf_.tiles_.size()), tasks = static_cast<int>(blur_tasks_.size());
+void DenseCrf::Run::work(int worker, int team) {
     for (const Pass& pass : passes_) {
-        for (int t = turnstile_.take(); t < tiles; t = turnstile_.take()) tile_pass(pass, t, worker);
-        barrier_.wait();
-        if (pass.splat) {
-            for (int i = next_blur_.fetch_add(1); i < tasks; i = next_blur_.fetch_add(1)) blur(i);
-            barrier_.wait();
-        }
-        if (worker == 0) {
-            turnstile_.reset();
-            next_blur_.store(0);
-            for (Planes& planes : planes_) std::swap(planes.read, planes.write);
-        }
-        barrier_.wait();
+        for (int i = 0; i < pass.times; ++i) run_pass(pass, worker, team);
     }
+}
+
+void DenseCrf::Run::run_pass(const Pass& pass, int worker, int team) {
+    const int tiles = static_cast<int>(crf_.tiles_.size()), tasks = static_cast<int>(blur_tasks_.size());
+    for (int t = turnstile_.take(); t < tiles; t = turnstile_.take()) tile_pass(pass, t, worker);
+    barrier_.wait(team);
+    if (pass.splat) {
+        for (int i = next_blur_.fetch_add(1); i < tasks; i = next_blur_.fetch_add(1)) blur(i);
+        barrier_.wait(team);
+    }
+    if (worker == 0) {
+        turnstile_.reset();
+        next_blur_.store(0);
+        for (Planes& planes : planes_) std::swap(planes.read, planes.write);
+    }
+    barrier_.wait(team);
 }
 
 void DenseCrf::Run::tile_pass(const Pass& pass, int t, int worker) {
@@ -280,7 +291,7 @@ void DenseCrf::Run::splat_row(const Tile& tile, int row, const float* q, int wor
 void DenseCrf::Run::blur(int task) {
     const BlurTask& which = blur_tasks_[task];
     const Lattice& lattice = *crf_.kernels_[which.kernel]->lattice;
-    for (const BlurStream& stream : lattice.streams()) {
+    for (const BlurStream& stream : streams_[which.kernel]) {
         vector_.blur(shape_, stream, lattice.vertices(), which.plane, which.count,
                      planes_[which.kernel].write.data());
     }

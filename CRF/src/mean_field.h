@@ -18,15 +18,7 @@
 //   blocks       2 T rows from and to L3
 //   blur         about (2 * 6 M5 + 2 * 3 M2) rows of 4 L bytes from and to L2 and L3
 //   softmax      N L exponentials
-// At 375 x 500 x 21 with M5 = 75,000, M2 = 25,000 and T = 160,000 (a noisy image): 26 MB, 320 MB, 31 MB, 92 MB and
-// 4 million. With what one core of an AMD EPYC (Zen 4) does - 16 GB/s from memory, 60 GB/s from L3, one store of
-// 32 bytes a cycle, 3.6 GHz - that is 1.6 + 2.1 + 0.5 + 1.5 + 1.2 = 6.9 ms. Measured 12 ms: slice and splat 3.7,
-// blur 2.1, softmax with the reading of the next unary 2.2, blocks 1.7; the lattices take 20 of 142 ms in all. A
-// factor of 1.8 is lost: scattered rows miss L1, and the stores of splat wait for each other. At 375 x 500 x 81:
-// 71 MB, 1.1 GB, 120 MB, 330 MB, 15 million; bound 22 ms. At 41 x 41 x 21 the rows are in L2 and stores of 32
-// bytes a cycle bound an update to 0.05 ms (blur 0.025 for 29,000 rows of 96 bytes, splat 0.009, slice 0.005,
-// softmax 0.012); measured 0.097 with blur 0.043, splat 0.019, softmax 0.019, slice 0.011. Building the lattice
-// takes another 0.36 of 1.35 ms.
+// CRF/README.md has the figures.
 #pragma once
 
 #include <atomic>
@@ -47,7 +39,10 @@ struct DenseCrf::Kernel {
     Buffer<float> lane_gain;  // factor of each label (1 where a matrix follows), alpha included; 0 in the padding
     Buffer<float> matrix;     // (labels, stride), empty unless labels are mixed
 
-    void spread_gain(const RowShape& shape);
+    void set_lattice(std::unique_ptr<Lattice> built, const RowShape& shape);
+
+  private:
+    void spread_gain(float alpha, const RowShape& shape);
 };
 
 // One pass: logits = sign * unary (+ filtered previous q); [softmax]; [-> out]; [splat].
@@ -57,6 +52,7 @@ struct DenseCrf::Pass {
     bool filtered = false, softmax = false, splat = false;
     const float* previous = nullptr;  // q before this pass, for kernels that act on each pixel alone
     float* out = nullptr;
+    int times = 1;  // in a row
 };
 
 class DenseCrf::Run {
@@ -74,7 +70,8 @@ class DenseCrf::Run {
 
     void allocate();
     std::vector<float*> lay_planes(Buffer<float>& values, int vertices) const;
-    void work(int worker);
+    void work(int worker, int team);
+    void run_pass(const Pass& pass, int worker, int team);
     void tile_pass(const Pass& pass, int tile, int worker);
     void splat_only_tile(const float* q);
     void clear_unseen(std::size_t kernel);
@@ -96,6 +93,7 @@ class DenseCrf::Run {
     std::vector<Planes> planes_;                // of each kernel
     std::vector<std::vector<Planes>> workers_;  // of each worker and kernel: those of its tile
     std::vector<BlurTask> blur_tasks_;
+    std::vector<std::vector<BlurStream>> streams_;  // of each kernel: one a direction
     Barrier barrier_;
     Turnstile turnstile_;
     std::atomic<int> next_blur_{0};

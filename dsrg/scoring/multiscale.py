@@ -98,7 +98,7 @@ def probabilities(scores):
     return np.maximum(values, MIN_PROBABILITY, out=values)
 
 
-def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE):
+def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None):
     """Class of every pixel.
 
     One thread: callers work on several images at a time.
@@ -114,6 +114,8 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE):
         out before the softmax.
     crf_scale : float
         Divides the spatial widths of the CRF's kernels (80 and 3 pixels, made for photos of about 500 pixels).
+    crf_backend : {"own", "pydensecrf"}, optional
+        What computes the CRF; default: what the process has chosen (`dsrg.crf_backend`).
 
     Returns
     -------
@@ -127,5 +129,5 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE):
 
         image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
         log_p = np.log(probabilities(scores))
-        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1)
+        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1, backend=crf_backend)
     return classes[np.argmax(scores, axis=2)].astype(np.uint8)

@@ -61,7 +61,7 @@ class Refinement:
         self._lock = threading.Lock()
 
     def __call__(self, probabilities, images, mean_bgr=MEAN_BGR, iterations=ITERATIONS,
-                 scale_factor=TRAINING_SCALE, textbook=False):
+                 scale_factor=TRAINING_SCALE, textbook=False, backend=None):
         """Probabilities refined by the photo, floored at 1e-4 and normalised.
 
         Parameters
@@ -75,6 +75,8 @@ class Refinement:
         textbook : bool
             Unary energy -log p. By default it is -p as in the original: CRFLayer hands probabilities to a
             wrapper made for scores, which gives the network's opinion little weight against the photo.
+        backend : {"own", "pydensecrf"}, optional
+            What computes the CRF; default: what the process has chosen (`dsrg.crf_backend`).
 
         Returns
         -------
@@ -90,7 +92,7 @@ class Refinement:
         if not np.isfinite(probabilities).all():
             return np.full(probabilities.shape, np.nan, dtype=np.float32)   # the loss shows it, no CRF is needed
         images_8bit = network_images_to_8bit(images, *probabilities.shape[2:], mean_bgr)
-        settings = (iterations, scale_factor, bool(textbook))
+        settings = (iterations, scale_factor, bool(textbook), backend)
         with self._lock:                # a second caller with the same input waits for the first one's result
             for known_settings, known_probabilities, known_images, refined in self._results:
                 if (known_settings == settings and np.array_equal(known_images, images_8bit)
@@ -101,7 +103,7 @@ class Refinement:
             return refined
 
 
-def _refine(probabilities, images_8bit, iterations, scale_factor, textbook):
+def _refine(probabilities, images_8bit, iterations, scale_factor, textbook, backend):
     """The CRF on a batch, then floor and normalisation."""
     from krahenbuhl2013 import CRF_batch  # here, so that the losses do without the compiled package
 
@@ -109,7 +111,7 @@ def _refine(probabilities, images_8bit, iterations, scale_factor, textbook):
     if textbook:
         unary = np.log(unary)
     unary = np.ascontiguousarray(unary, dtype=np.float32)
-    refined = np.asarray(CRF_batch(images_8bit, unary, maxiter=iterations, scale_factor=scale_factor))
+    refined = CRF_batch(images_8bit, unary, maxiter=iterations, scale_factor=scale_factor, backend=backend)
     refined = np.maximum(refined, np.float32(MIN_PROBABILITY)).transpose(0, 3, 1, 2)
     refined = np.ascontiguousarray(refined / refined.sum(axis=1, keepdims=True), dtype=np.float32)
     refined.flags.writeable = False

@@ -98,7 +98,7 @@ def crf():
             ValueError,
             r"compat: .* shape \(2, 2\), got \(2, 3\)",
         ),
-        (lambda: crf().addPairwiseGaussian(3, np.nan), ValueError, "compat: expected finite numbers, got nan"),
+        (lambda: crf().addPairwiseGaussian(3, np.nan), ValueError, "compat: expected a finite number, got nan"),
         (lambda: crf().addPairwiseGaussian(3, 3, normalization=7), ValueError, "7 is not a valid NormalizationType"),
         (lambda: crf().addPairwiseEnergy(np.zeros((2, 19)), 3), ValueError, r"features: .* \(\*, 20\), got \(2, 19\)"),
         (lambda: crf().addPairwiseEnergy(np.full((2, 20), np.nan), 3), ValueError, "features: expected finite numbers"),

@@ -252,6 +252,25 @@ def test_missing_crf_is_said_at_once(truth, monkeypatch):
     assert not truth.net.forwards
 
 
+def test_backend_of_the_crf_is_handed_on_and_another_one_redoes_the_maps(truth, monkeypatch, capsys):
+    krahenbuhl2013 = pytest.importorskip("krahenbuhl2013", reason="the dense CRF is not built: bash setup.sh")
+    chosen, used = [], []
+
+    def refine(image, unary, backend, **settings):
+        used.append(backend)
+        return unary
+
+    monkeypatch.setattr(krahenbuhl2013, "set_backend", chosen.append)
+    monkeypatch.setattr(krahenbuhl2013, "CRF", refine)
+    monkeypatch.delenv("CRF_BACKEND", raising=False)
+    run(crf="--crf")
+    assert chosen == ["own"] and set(used) == {"own"}
+    used.clear()
+    run("--crf-backend", "pydensecrf", crf="--crf")
+    assert chosen == ["own", "pydensecrf"] and used == ["pydensecrf"] * 3
+    assert "redoing 3 label maps (crf_backend)" in capsys.readouterr().out
+
+
 def test_nets_that_are_no_deploy_nets_are_refused():
     net = ColourNet()
     net.inputs = []

@@ -1,6 +1,6 @@
 // A plain block of memory: 64-byte aligned (one cache line, one AVX-512 register) and not initialised.
 //
-// std::vector would write zeros that the next pass overwrites; at 375 x 500 x 81 that is a tenth of the run.
+// std::vector would write zeros that the next pass overwrites.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace dense_crf {
 
 // Blocks for Buffer. Large ones ask for huge pages: vertex values are read in scattered order, which wants few
 // entries of the address cache. Blocks given back are kept, 64 MB in all, for the next call: a fresh page costs
-// the system call that clears it, which is a tenth of a run. Any thread may call, also after a fork.
+// the system call that clears it. Any thread may call, also after a fork.
 void* take_block(std::size_t bytes);
 void give_block(void* block, std::size_t bytes) noexcept;
 

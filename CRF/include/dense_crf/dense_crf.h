@@ -10,8 +10,12 @@
 // Memory layout: images (height, width, 3) bytes; unaries and q (height, width, labels) float32; both row-major.
 // The caller owns what it passes in and out; q may not overlap unary. Images, features and gains are copied.
 //
-// Thread safety: a DenseCrf may be used from any number of threads at once after prepare(); each call needs its
-// own Workspace. Adding kernels is not thread safe.
+// Thread safety: after prepare(), and until another kernel is added, runs may go on in any number of threads at
+// once; each needs its own Workspace. Adding kernels, and what builds lattices, is not thread safe.
+//
+// Errors: functions check what they are given, in any order of calls, and throw std::invalid_argument with the
+// argument's name. After any exception an object is as usable as before. Threads that the system refuses to start
+// are done without.
 #pragma once
 
 #include <cstddef>
@@ -46,15 +50,18 @@ struct Workspace {
     std::vector<Worker> workers;
 };
 
+inline constexpr int kMaxVariables = 1 << 30, kMaxLabels = 1 << 16;
+
 class DenseCrf {
   public:
-    // Variables of an image. Throws std::invalid_argument when a size is not positive.
+    // Variables of an image: 1 to kMaxVariables of them, 1 to kMaxLabels labels.
     DenseCrf(int height, int width, int labels);
     ~DenseCrf();
 
     int height() const { return height_; }
     int width() const { return width_; }
     int labels() const { return labels_; }
+    std::size_t values() const { return variables() * static_cast<std::size_t>(labels_); }
     std::size_t variables() const { return static_cast<std::size_t>(height_) * width_; }
 
     // exp(-(dx^2 / sx^2 + dy^2 / sy^2) / 2)
@@ -65,19 +72,19 @@ class DenseCrf {
     // exp(-|f_i - f_j|^2 / 2), features (dims, variables)
     void add_features(int dims, const float* features, Gain gain, Normalization normalization);
 
-    // Builds the lattices that are not built yet. Runs call for it; call it to pay in advance.
+    // Builds the lattices that are not built yet. Runs do it where it was not done; call it to pay in advance.
     void prepare(int threads);
 
     // The three runs below take -sign * unary as energies: sign = -1 for energies, 1 for log-probabilities.
-    // Results are the same for any number of threads.
+    // Both unary and q must be finite. Results are the same for any number of threads, and for less than one, which
+    // is one.
 
     // q = mean field after `iterations` updates; 0 gives softmax(sign * unary).
-    void infer(const float* unary, float sign, int iterations, float* q, int threads, Workspace& workspace) const;
+    void infer(const float* unary, float sign, int iterations, float* q, int threads, Workspace& workspace);
     // q_out = one update of q_in; they may be the same array.
-    void step(const float* unary, float sign, const float* q_in, float* q_out, int threads,
-              Workspace& workspace) const;
+    void step(const float* unary, float sign, const float* q_in, float* q_out, int threads, Workspace& workspace);
     // KL(Q || P) up to the constant log Z: sum q log q + sum q u - sum q (K q).
-    double kl_divergence(const float* unary, float sign, const float* q, int threads, Workspace& workspace) const;
+    double kl_divergence(const float* unary, float sign, const float* q, int threads, Workspace& workspace);
 
   private:
     struct Kernel;
@@ -93,6 +100,9 @@ class DenseCrf {
     std::vector<Tile> tiles_;
     std::vector<std::unique_ptr<Kernel>> kernels_;
 };
+
+// What a DenseCrf takes; throws std::invalid_argument.
+void require_sizes(int height, int width, int labels);
 
 // Rejects NaN and infinity: throws std::invalid_argument that starts with `name`.
 void require_finite(const float* values, std::size_t count, std::size_t row, const char* name);

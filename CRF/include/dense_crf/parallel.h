@@ -2,8 +2,11 @@
 // thread and after a fork.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -31,14 +34,12 @@ class Backoff {
     int spins_ = 0;
 };
 
-// All `threads` workers meet here; reusable.
+// All `team` workers meet here; reusable.
 class Barrier {
   public:
-    explicit Barrier(int threads) : threads_(threads) {}
-
-    void wait() {
+    void wait(int team) {
         const int phase = phase_.load(std::memory_order_relaxed);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == team) {
             arrived_.store(0, std::memory_order_relaxed);
             phase_.store(phase + 1, std::memory_order_release);
             return;
@@ -48,7 +49,6 @@ class Barrier {
     }
 
   private:
-    const int threads_;
     std::atomic<int> arrived_{0};
     std::atomic<int> phase_{0};
 };
@@ -73,39 +73,102 @@ class Turnstile {
     alignas(64) std::atomic<int> turn_{0};
 };
 
-// Runs work(worker) for worker = 0..threads-1, the last of them on the calling thread. An exception of any
-// worker is thrown again here after all have ended; workers that meet at a barrier must not throw.
+inline constexpr int kMaxThreads = 1024;  // of one call; asking for more gives this many
+
+// Threads that run body(0), body(1)... and end with this object. Where the system has no more to give there are
+// fewer than asked for: size() says how many.
+class ThreadGroup {
+  public:
+    template <class Body>
+    ThreadGroup(int count, const Body& body) {
+        try {
+            const int most = std::max(0, std::min(count, kMaxThreads - 1));
+            threads_.reserve(static_cast<std::size_t>(most));
+            for (int worker = 0; worker < most; ++worker) threads_.emplace_back(body, worker);
+        } catch (const std::system_error&) {  // no more threads, or no memory for one: do with those there are
+        } catch (const std::bad_alloc&) {
+        }
+    }
+    ~ThreadGroup() { join(); }
+    ThreadGroup(const ThreadGroup&) = delete;
+    ThreadGroup& operator=(const ThreadGroup&) = delete;
+
+    int size() const { return static_cast<int>(threads_.size()); }
+    void join() {
+        for (std::thread& thread : threads_) {
+            if (thread.joinable()) thread.join();
+        }
+    }
+
+  private:
+    std::vector<std::thread> threads_;
+};
+
+// The first exception of any thread, to be thrown again where all have ended.
+class FirstError {
+  public:
+    template <class Work>
+    void guard(Work&& work) noexcept {
+        try {
+            work();
+        } catch (...) {
+            if (!taken_.test_and_set()) error_ = std::current_exception();
+        }
+    }
+    void rethrow() const {
+        if (error_) std::rethrow_exception(error_);
+    }
+
+  private:
+    std::atomic_flag taken_ = ATOMIC_FLAG_INIT;
+    std::exception_ptr error_;
+};
+
+// Runs work(worker, team) for worker = 0..team-1 with a team of up to `threads`, the last of them on the calling
+// thread. Work starts once the size of the team is known, so that its members may meet at a barrier; those that
+// do must not throw. Other exceptions are thrown again here after all have ended.
 template <class Work>
 void run_team(int threads, Work&& work) {
     if (threads <= 1) {
-        work(0);
+        work(0, 1);
         return;
     }
-    std::vector<std::exception_ptr> errors(threads);
-    auto guarded = [&](int worker) noexcept {
-        try {
-            work(worker);
-        } catch (...) {
-            errors[worker] = std::current_exception();
-        }
+    FirstError error;
+    std::atomic<int> known_size{0};
+    const auto member = [&](int worker) {
+        Backoff backoff;
+        int team = 0;
+        while ((team = known_size.load(std::memory_order_acquire)) == 0) backoff.wait();
+        error.guard([&] { work(worker, team); });
     };
-    std::vector<std::thread> team;
-    team.reserve(threads - 1);
-    for (int worker = 0; worker + 1 < threads; ++worker) team.emplace_back(guarded, worker);
-    guarded(threads - 1);
-    for (std::thread& thread : team) thread.join();
-    for (const std::exception_ptr& error : errors) {
-        if (error) std::rethrow_exception(error);
-    }
+    ThreadGroup others(threads - 1, member);
+    known_size.store(others.size() + 1, std::memory_order_release);
+    member(others.size());
+    others.join();
+    error.rethrow();
 }
 
-// Calls body(i) for i in [0, count), each once, in no given order.
+// Calls body(i, worker) for i in [0, count), each once, in no given order, on up to `threads` threads: workers 0,
+// 1... below min(threads, kMaxThreads). After an exception, which is thrown again at the end, calls may be left out.
+template <class Body>
+void parallel_for_workers(int threads, int count, Body&& body) {
+    FirstError error;
+    std::atomic<int> next{0};
+    const auto member = [&](int worker) {
+        error.guard([&] {
+            for (int i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i, worker);
+        });
+    };
+    ThreadGroup others(std::min(threads, count) - 1, member);
+    member(others.size());
+    others.join();
+    error.rethrow();
+}
+
+// The same where it does not matter who calls.
 template <class Body>
 void parallel_for(int threads, int count, Body&& body) {
-    std::atomic<int> next{0};
-    run_team(threads < count ? threads : count, [&](int) {
-        for (int i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i);
-    });
+    parallel_for_workers(threads, count, [&](int i, int) { body(i); });
 }
 
 }  // namespace dense_crf

@@ -9,12 +9,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace dense_crf {
 
 inline constexpr int kEmbedWidth = 16;   // pixels embedded at a time
 inline constexpr int kMaxDims = 64;      // of the features of a kernel
-inline constexpr float kNever = -1e30f;  // a logit whose softmax is 0
+inline constexpr float kNever = -std::numeric_limits<float>::infinity();  // a logit whose softmax is 0
 
 // How labels lie in registers.
 struct RowShape {

@@ -1,18 +1,24 @@
 """Arguments turned into what the core takes, or refused by name: who, expected, got, what next."""
 
+import operator
 import os
 
 import numpy as np
 
+MOST_VARIABLES, MOST_LABELS = 2**30, 2**16  # of the core
+MOST_COUNT = 2**31 - 1
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 def float32(name, value, shape, meaning):
-    """`value` as C-contiguous float32 of `shape` (-1: any extent).
+    """`value` as C-contiguous, aligned float32 of `shape` (-1: any extent).
 
-    float32 in row-major order is passed on as it is, other orders and float64 or longdouble are copied. Everything
+    float32 in row-major order is passed on as it is; other orders, byte orders and alignments and float64 or
+    longdouble are copied, and what is too large for float32 becomes infinite, which the core refuses. Everything
     else is a TypeError: float16 has lost the digits of a log-probability, integers are mostly label maps or
     quantised scores.
     """
-    array = np.asarray(value)
+    array = plain_array(name, value)
     if array.dtype.kind != "f" or array.dtype.itemsize < 4:
         remedy = "convert the scores before they are rounded" if array.dtype.kind == "f" else "pass scores, not labels"
         raise TypeError(
@@ -20,7 +26,19 @@ def float32(name, value, shape, meaning):
             f"{name}.astype('float32') if these values are meant"
         )
     require_shape(name, array, shape, meaning)
-    return np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        return np.require(array, np.float32, ["C", "A"])
+
+
+def plain_array(name, value):
+    """`value` as an array without a mask: a masked pixel has no score that could be computed with."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise TypeError(f"{name}: expected an array without masked elements; say {name}.filled(...) first")
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: expected an array, got {type(value).__name__} ({error})") from None
 
 
 def require_shape(name, array, shape, meaning):
@@ -32,7 +50,7 @@ def require_shape(name, array, shape, meaning):
 
 def bytes_image(name, value, shape):
     """`value` as C-contiguous uint8 image of `shape`; other dtypes only where no value changes."""
-    image = np.asarray(value)
+    image = plain_array(name, value)
     require_shape(name, image, shape, "an image")
     if image.dtype != np.uint8:
         if image.dtype.kind not in "iuf":
@@ -51,24 +69,45 @@ def _in_byte_range(image):
     return image.size == 0 or (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 255)
 
 
-def positive(name, value):
-    """`value` as a positive finite float."""
+def number(name, value):
+    """`value` as a float that is finite in float32."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
     try:
-        number = float(value)
+        converted = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, got {value!r}") from None
-    if not (number > 0 and np.isfinite(number)):
-        raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
-    return number
+        raise TypeError(f"{name}: expected a number, got {shortened(value)}") from None
+    except OverflowError:
+        converted = np.inf
+    if not abs(converted) <= FLOAT32_MAX:
+        raise ValueError(f"{name}: expected a finite number, got {shortened(value)}")
+    return converted
 
 
-def count(name, value, least):
-    """`value` as an int of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-    return int(value)
+def positive(name, value):
+    """`value` as a float that is positive and finite in float32."""
+    try:
+        converted = number(name, value)
+    except ValueError:
+        converted = 0.0
+    if not np.float32(converted) > 0:
+        raise ValueError(f"{name}: expected a positive finite number, got {shortened(value)}")
+    return converted
+
+
+def count(name, value, least, most=MOST_COUNT):
+    """`value` as an int from `least` to `most`."""
+    try:
+        converted = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        converted = None
+    if converted is None:
+        raise TypeError(f"{name}: expected a whole number, got {shortened(value)}")
+    if converted < least:
+        raise ValueError(f"{name}: expected at least {least}, got {shortened(value)}")
+    if converted > most:
+        raise ValueError(f"{name}: expected at most {most}, got {shortened(value)}")
+    return converted
 
 
 def thread_count(threads):
@@ -78,3 +117,11 @@ def thread_count(threads):
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def shortened(value):
+    """`value` for a message: its repr, cut off after 80 characters."""
+    if isinstance(value, int) and abs(value) >= 10**80:  # Python refuses to print more than 4300 digits
+        return "a number of more than 80 digits"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

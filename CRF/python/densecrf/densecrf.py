@@ -67,7 +67,8 @@ class LogisticUnary(Unary):
     def __init__(self, L, f):
         weights = _checks.float32("L", L, (-1, -1), "weights (labels, features)")
         features = _checks.float32("f", f, (weights.shape[1], -1), "features (features, variables)")
-        super().__init__(weights @ features)
+        with np.errstate(over="ignore", invalid="ignore"):  # setUnary refuses what is not finite
+            super().__init__(weights @ features)
 
 
 class DenseCRF:
@@ -76,15 +77,15 @@ class DenseCRF:
     Parameters
     ----------
     nvar, nlabels : int
-        At least 1.
+        1 to 2^30 variables, 1 to 2^16 labels.
     """
 
     def __init__(self, nvar, nlabels):
-        self._setup(1, _checks.count("nvar", nvar, 1), nlabels)
+        self._setup(1, _checks.count("nvar", nvar, 1, _checks.MOST_VARIABLES), nlabels)
 
     def _setup(self, height, width, nlabels):
         self._nvar = height * width
-        self._nlabels = _checks.count("nlabels", nlabels, 1)
+        self._nlabels = _checks.count("nlabels", nlabels, 1, _checks.MOST_LABELS)
         self._core = _Core(height, width, self._nlabels)
         self._unary = None  # (variables, labels), C-contiguous
 
@@ -115,14 +116,12 @@ class DenseCRF:
                 f"u: expected finite energies, got {energies[~np.isfinite(energies)][0]}; clip "
                 "probabilities away from 0 before the logarithm"
             )
-        self._unary = np.ascontiguousarray(energies.T)
+        self._unary = np.array(energies.T, order="C")  # a copy: the caller may change its own
 
     def inference(self, niter, threads=None):
         """Return Q (labels, nvar) after `niter` mean field updates."""
-        threads = _checks.thread_count(threads)
-        unary = self._energies()
-        self._core.prepare(threads)
-        return self._core.infer(unary, -1.0, _checks.count("niter", niter, 0), threads).T
+        threads, niter = _checks.thread_count(threads), _checks.count("niter", niter, 0)
+        return self._core.infer(self._energies(), -1.0, niter, threads).T
 
     def startInference(self):
         """Return (Q, tmp1, tmp2): the start softmax(-u) and two empty matrices for `stepInference`."""
@@ -130,18 +129,22 @@ class DenseCRF:
         return q, np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
 
     def stepInference(self, Q, tmp1=None, tmp2=None, threads=None):
-        """Update `Q` (labels, nvar), as `startInference` returned it, in place."""
-        threads = _checks.thread_count(threads)
-        unary = self._energies()
-        self._core.prepare(threads)
-        self._core.step(unary, -1.0, self._marginals(Q), threads)
+        """Update `Q` (labels, nvar), as `startInference` returned it, in place. Its values must be finite."""
+        threads, unary = _checks.thread_count(threads), self._energies()
+        marginals = self._marginals(Q)
+        if marginals.flags.aligned:
+            self._core.step(unary, -1.0, marginals, threads)
+            return
+        if not Q.flags.writeable:
+            raise ValueError("Q: expected a writeable array")
+        updated = np.array(marginals)
+        self._core.step(unary, -1.0, updated, threads)
+        Q[...] = updated.T
 
     def klDivergence(self, Q, threads=None):
         """Return KL(Q || P) up to the constant log Z, for `Q` (labels, nvar)."""
-        threads = _checks.thread_count(threads)
-        unary = self._energies()
-        self._core.prepare(threads)
-        return self._core.kl_divergence(unary, -1.0, self._marginals(Q), threads)
+        threads, unary = _checks.thread_count(threads), self._energies()
+        return self._core.kl_divergence(unary, -1.0, np.require(self._marginals(Q), None, ["C", "A"]), threads)
 
     def _energies(self):
         if self._unary is None:
@@ -158,20 +161,23 @@ class DenseCRF:
         """What is added to the logits, per pair of labels, and the kernel's normalisation, for the core."""
         KernelType(kernel)
         if isinstance(compat, Number):
-            gain = np.float32(compat)  # Potts: the same label gains what the others lose
+            gain = np.float32(_checks.number("compat", compat))  # Potts: the same label gains what the others lose
         else:
-            values = _checks.float32("compat", compat, (-1,) * min(np.ndim(compat), 2), "label compatibility")
-            _checks.require_shape("compat", values, (self._nlabels,) * values.ndim, "label compatibility")
-            gain = values if values.ndim == 0 else -values if values.ndim == 1 else -0.5 * (values + values.T)
+            dims = min(_checks.plain_array("compat", compat).ndim, 2)
+            values = _checks.float32("compat", compat, (self._nlabels,) * dims, "label compatibility")
+            gain = values if dims == 0 else -values if dims == 1 else -(0.5 * values + 0.5 * values.T)
         return np.asarray(gain, np.float32, order="C"), int(NormalizationType(normalization))
 
 
 class DenseCRF2D(DenseCRF):
-    """A CRF over the pixels of a `w` x `h` image with `nlabels` labels; pixel (x, y) is variable y * w + x."""
+    """A CRF over the pixels of a `w` x `h` image with `nlabels` labels; pixel (x, y) is variable y * w + x.
+
+    At most 2^30 pixels and 2^16 labels.
+    """
 
     def __init__(self, w, h, nlabels):
-        self._h = _checks.count("h", h, 1)
-        self._w = _checks.count("w", w, 1)
+        self._w = _checks.count("w", w, 1, _checks.MOST_VARIABLES)
+        self._h = _checks.count("h", h, 1, _checks.MOST_VARIABLES // self._w)
         self._setup(self._h, self._w, nlabels)
 
     def addPairwiseGaussian(self, sxy, compat, kernel=DIAG_KERNEL, normalization=NORMALIZE_SYMMETRIC):
@@ -188,7 +194,11 @@ class DenseCRF2D(DenseCRF):
 
 
 def _widths(name, value, count):
-    widths = [value] * count if isinstance(value, Number) else list(value)
+    if isinstance(value, Number):
+        return [_checks.positive(name, value)] * count
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
+        raise TypeError(f"{name}: expected a number or {count} of them, got {_checks.shortened(value)}")
+    widths = list(value) if np.ndim(value) else [value] * count
     if len(widths) != count:
         raise ValueError(f"{name}: expected a number or {count} of them, got {len(widths)}")
     return [_checks.positive(name, width) for width in widths]

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from densecrf import _checks
+
 __all__ = [
     "compute_unary", "create_pairwise_bilateral", "create_pairwise_gaussian", "softmax_to_unary",
     "unary_from_labels", "unary_from_softmax",
@@ -26,13 +28,16 @@ def unary_from_labels(labels, n_labels, gt_prob, zero_unsure=True):
     -------
     array (n_labels, labels.size) float32
     """
-    labels = np.asarray(labels).ravel()
+    n_labels = _checks.count("n_labels", n_labels, 1)
+    labels = _checks.plain_array("labels", labels).ravel()
+    gt_prob = _checks.number("gt_prob", gt_prob)
     if not 0 < gt_prob < 1:
         raise ValueError(f"gt_prob: expected within (0, 1), got {gt_prob}")
     last = n_labels if zero_unsure else n_labels - 1
-    if labels.dtype.kind not in "iu" or (labels.size and not 0 <= labels.min() <= labels.max() <= last):
-        got = f"{labels.min()}..{labels.max()}" if labels.size else "none"
-        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.dtype} {got}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.dtype}")
+    if labels.size and not 0 <= labels.min() <= labels.max() <= last:
+        raise ValueError(f"labels: expected whole numbers 0..{last}, got {labels.min()}..{labels.max()}")
     other = -np.log((1.0 - gt_prob) / (n_labels - 1)) if n_labels > 1 else -np.log(1.0 - gt_prob)
     energies = np.full((n_labels, labels.size), other, np.float32)
     known = np.flatnonzero(labels) if zero_unsure else np.arange(labels.size)
@@ -46,17 +51,23 @@ def unary_from_softmax(sm, scale=None, clip=1e-5):
     """Energies -log p of probabilities `sm` (n_labels, ...), as an array (n_labels, variables) float32.
 
     `scale` in (0, 1] mixes them with the uniform distribution first (`sm` is multiplied by it); `clip` is the
-    smallest probability kept, None or 0 keeps all.
+    smallest probability kept, None or 0 keeps all: the energy of probability 0 is then infinite.
     """
-    sm = np.asarray(sm)
+    sm = _checks.plain_array("sm", sm)
+    if sm.ndim < 1 or sm.dtype.kind not in "fiub" or sm.shape[0] < 1:
+        raise ValueError(f"sm: expected probabilities (n_labels, ...), got {sm.dtype} of shape {sm.shape}")
     n_labels = sm.shape[0]
     if scale is not None:
+        scale = _checks.number("scale", scale)
         if not 0 < scale <= 1:
             raise ValueError(f"scale: expected within (0, 1], got {scale}")
-        sm = scale * sm + (1 - scale) / n_labels
-    if clip is not None:
-        sm = np.clip(sm, clip, 1.0)
-    return -np.log(sm).reshape(n_labels, -1).astype(np.float32)
+    clip = None if clip is None else _checks.number("clip", clip)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # setUnaryEnergy refuses what is not finite
+        if scale is not None:
+            sm = scale * sm + (1 - scale) / n_labels
+        if clip is not None:
+            sm = np.clip(sm, clip, 1.0)
+        return -np.log(sm).reshape(n_labels, -1).astype(np.float32)
 
 
 def create_pairwise_gaussian(sdims, shape):
@@ -64,10 +75,12 @@ def create_pairwise_gaussian(sdims, shape):
 
     `sdims`: standard deviation along each axis of `shape`.
     """
+    shape = tuple(_checks.count("shape", extent, 0) for extent in shape)
     if len(sdims) != len(shape):
-        raise ValueError(f"sdims: expected {len(shape)} widths, one an axis of shape {tuple(shape)}, got {len(sdims)}")
-    positions = np.indices(shape, dtype=np.float32).reshape(len(shape), -1)
-    return positions / np.asarray(sdims, np.float32)[:, None]
+        raise ValueError(f"sdims: expected {len(shape)} widths, one an axis of shape {shape}, got {len(sdims)}")
+    widths = np.array([_checks.positive("sdims", width) for width in sdims], np.float32)
+    positions = np.indices(shape, dtype=np.float32).reshape(len(shape), int(np.prod(shape, dtype=object)))
+    return positions / widths[:, None]
 
 
 def create_pairwise_bilateral(sdims, schan, img, chdim=-1):
@@ -75,13 +88,17 @@ def create_pairwise_bilateral(sdims, schan, img, chdim=-1):
 
     `chdim`: the axis of the channels; -1 for an array without one (then `schan` holds one width).
     """
-    img = np.asarray(img)
-    channels = img[None] if chdim == -1 else np.moveaxis(img, chdim, 0)
-    schan = np.atleast_1d(np.asarray(schan, np.float32))
+    img = _checks.plain_array("img", img)
+    if img.dtype.kind not in "fiub":
+        raise TypeError(f"img: expected numbers, got {img.dtype}")
+    axis = _checks.count("chdim", chdim, -img.ndim, img.ndim - 1)
+    channels = img[None] if axis == -1 else np.moveaxis(img, axis, 0)
+    schan = np.array([_checks.positive("schan", width) for width in np.ravel(schan)], np.float32)
     if schan.size not in (1, channels.shape[0]):
         raise ValueError(f"schan: expected {channels.shape[0]} widths, one a channel, got {schan.size}")
     position = create_pairwise_gaussian(sdims, channels.shape[1:])
-    color = channels.reshape(channels.shape[0], -1).astype(np.float32) / schan[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # addPairwiseEnergy refuses what is not finite
+        color = channels.reshape(channels.shape[0], position.shape[1]).astype(np.float32) / schan[:, None]
     return np.concatenate([position, color])
 
 
@@ -92,6 +109,6 @@ def compute_unary(labels, M, GT_PROB=0.5):
 
 
 def softmax_to_unary(sm, GT_PROB=1):
-    """Former name of `unary_from_softmax`."""
+    """Former name of `unary_from_softmax`, without its clip."""
     warnings.warn("softmax_to_unary is deprecated, use unary_from_softmax", DeprecationWarning, stacklevel=2)
-    return unary_from_softmax(sm, scale=None if GT_PROB == 1 else GT_PROB)
+    return unary_from_softmax(sm, scale=None if GT_PROB == 1 else GT_PROB, clip=None)

@@ -1,18 +1,19 @@
 """Refinement of class scores by a dense CRF, with the parameters of SEC and DSRG.
 
 Potts model with a bilateral kernel (weight 10, 80 / scale_factor pixels, color_factor colour levels) and a Gaussian
-kernel (weight 3, 3 / scale_factor pixels), both normalised symmetrically. Environment variable ``CRF_BACKEND``:
-``densecrf`` (this package's core, the default) or ``pydensecrf``.
+kernel (weight 3, 3 / scale_factor pixels), both normalised symmetrically. Computed by this package's core, or by
+pydensecrf for comparison: argument ``backend``, or `set_backend` for code that cannot pass it on.
 """
-
-import os
 
 from densecrf import _checks, _core
 
-__all__ = ["CRF", "CRF_batch"]
+__all__ = ["BACKENDS", "CRF", "CRF_batch", "set_backend"]
+
+BACKENDS = ("own", "pydensecrf")
+_default_backend = "own"
 
 
-def CRF(image, unary, maxiter=10, scale_factor=1.0, color_factor=13, *, threads=None):
+def CRF(image, unary, maxiter=10, scale_factor=1.0, color_factor=13, *, threads=None, backend=None):
     """Refine the class scores of one image.
 
     Parameters
@@ -30,36 +31,64 @@ def CRF(image, unary, maxiter=10, scale_factor=1.0, color_factor=13, *, threads=
         Standard deviation of colour in the bilateral kernel, in levels.
     threads : int, optional
         Defaults to all cores of this process. The result does not depend on it.
+    backend : {"own", "pydensecrf"}, optional
+        What computes; by default what `set_backend` has chosen, or "own".
 
     Returns
     -------
     array (H, W, M) float32
         Marginals; they sum to 1 over M.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that cannot be computed with, by its name.
+    ImportError
+        For "pydensecrf" where it is not installed.
     """
     unary = _checks.float32("unary", unary, (-1, -1, -1), "scores (H, W, M)")
     image = _checks.bytes_image("image", image, (*unary.shape[:2], 3))
-    return _refine(image[None], unary[None], maxiter, scale_factor, color_factor, threads)[0]
+    return _refine(image[None], unary[None], maxiter, scale_factor, color_factor, threads, backend)[0]
 
 
-def CRF_batch(images, unaries, maxiter=10, scale_factor=1.0, color_factor=13, threads=None):
+def CRF_batch(images, unaries, maxiter=10, scale_factor=1.0, color_factor=13, threads=None, *, backend=None):
     """Refine a batch: as `CRF` for `images` (N, H, W, 3) and `unaries` (N, H, W, M), spread over threads."""
     unaries = _checks.float32("unaries", unaries, (-1, -1, -1, -1), "scores (N, H, W, M)")
     images = _checks.bytes_image("images", images, (*unaries.shape[:3], 3))
-    return _refine(images, unaries, maxiter, scale_factor, color_factor, threads)
+    return _refine(images, unaries, maxiter, scale_factor, color_factor, threads, backend)
 
 
-def _refine(images, unaries, maxiter, scale_factor, color_factor, threads):
+def set_backend(name):
+    """Choose what computes where a call names no `backend`, for this process: "own" or "pydensecrf".
+
+    For commands whose calls come from layers that Caffe makes, which take no argument of theirs. Refused at once
+    where it is not known (ValueError) or not installed (ImportError).
+    """
+    global _default_backend
+    _implementation(name)
+    _default_backend = name
+
+
+def _implementation(name):
+    """Function (images, unaries, iterations, bilateral_xy, color, gaussian_xy, threads) of a backend."""
+    if name == "own":
+        return _core.refine
+    if name == "pydensecrf":
+        from krahenbuhl2013 import _pydensecrf
+
+        return _pydensecrf.refine
+    raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, got {_checks.shortened(name)}")
+
+
+def _refine(images, unaries, maxiter, scale_factor, color_factor, threads, backend):
     if 0 in unaries.shape[1:]:
         raise ValueError(f"unary: expected at least 1 x 1 pixels and 1 label, got {unaries.shape[1:]}")
     maxiter = _checks.count("maxiter", maxiter, 0)
     scale = _checks.positive("scale_factor", scale_factor)
+    bilateral_xy, gaussian_xy = (
+        _checks.positive(f"scale_factor: kernel width {width} / scale_factor", width / scale) for width in (80, 3)
+    )
     color = _checks.positive("color_factor", color_factor)
     threads = _checks.thread_count(threads)
-    backend = os.environ.get("CRF_BACKEND") or "densecrf"
-    if backend == "densecrf":
-        return _core.refine(images, unaries, maxiter, 80 / scale, color, 3 / scale, threads)
-    if backend == "pydensecrf":
-        from krahenbuhl2013 import _pydensecrf
-
-        return _pydensecrf.refine(images, unaries, maxiter, 80 / scale, color, 3 / scale, threads)
-    raise ValueError(f"CRF_BACKEND: expected densecrf or pydensecrf, got {backend!r}")
+    refine = _implementation(_default_backend if backend is None else backend)
+    return refine(images, unaries, maxiter, bilateral_xy, color, gaussian_xy, threads)

@@ -1,7 +1,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CRF", "CRF_batch"]
+__all__ = ["BACKENDS", "CRF", "CRF_batch", "set_backend"]
+
+BACKENDS: tuple[str, ...]
 
 def CRF(
     image: ArrayLike,
@@ -11,6 +13,7 @@ def CRF(
     color_factor: float = 13,
     *,
     threads: int | None = None,
+    backend: str | None = None,
 ) -> NDArray[np.float32]: ...
 def CRF_batch(
     images: ArrayLike,
@@ -19,4 +22,7 @@ def CRF_batch(
     scale_factor: float = 1.0,
     color_factor: float = 13,
     threads: int | None = None,
+    *,
+    backend: str | None = None,
 ) -> NDArray[np.float32]: ...
+def set_backend(name: str) -> None: ...

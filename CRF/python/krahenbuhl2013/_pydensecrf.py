@@ -1,4 +1,4 @@
-"""The same refinement by pydensecrf, for comparison (CRF_BACKEND=pydensecrf)."""
+"""The same refinement by pydensecrf, for comparison (backend="pydensecrf")."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,8 +8,14 @@ try:
     import pydensecrf.densecrf as _dcrf
 except ImportError as error:
     raise ImportError(
-        "CRF_BACKEND=pydensecrf: the module pydensecrf is not installed; pip install pydensecrf2, or unset CRF_BACKEND"
+        "CRF backend 'pydensecrf': the module pydensecrf is not installed; pip install pydensecrf2, or take 'own'"
     ) from error
+
+if _dcrf.DenseCRF2D.__module__ == "densecrf.densecrf":
+    raise ImportError(
+        "CRF backend 'pydensecrf': the module pydensecrf here is the stand-in dense-crf-pydensecrf, which computes as "
+        "'own' does; install pydensecrf2 in its place, or take 'own'"
+    )
 
 
 def refine(images, unaries, maxiter, bilateral_xy, color, gaussian_xy, threads):

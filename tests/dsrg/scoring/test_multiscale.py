@@ -84,14 +84,15 @@ def test_crf_gets_the_rgb_photo_and_log_p_of_the_allowed_classes(rng, crf_calls)
     labels = multiscale.label_map(scores, image_bgr, classes=[0, 3, 5])
     (image, unary, settings), = crf_calls
     np.testing.assert_array_equal(image, image_bgr[:, :, ::-1])
-    assert image.flags.c_contiguous and settings == {"scale_factor": 1.0, "threads": 1}
+    assert image.flags.c_contiguous and settings == {"scale_factor": 1.0, "threads": 1, "backend": None}
     np.testing.assert_allclose(unary, np.log(special.softmax(scores[:, :, [0, 3, 5]], axis=2)), atol=1e-6)
     np.testing.assert_array_equal(labels, np.array([5, 3, 0])[unary.argmax(axis=2)])
 
 
-def test_crf_scale_is_handed_on(rng, crf_calls):
-    multiscale.label_map(rng.normal(size=(4, 5, 3)).astype(np.float32), np.zeros((4, 5, 3), np.uint8), crf_scale=3.0)
-    assert crf_calls[0][2]["scale_factor"] == 3.0
+def test_crf_scale_and_backend_are_handed_on(rng, crf_calls):
+    scores, image = rng.normal(size=(4, 5, 3)).astype(np.float32), np.zeros((4, 5, 3), np.uint8)
+    multiscale.label_map(scores, image, crf_scale=3.0, crf_backend="pydensecrf")
+    assert crf_calls[0][2] == {"scale_factor": 3.0, "threads": 1, "backend": "pydensecrf"}
 
 
 def test_crf_is_not_asked_where_only_background_is_allowed(crf_calls):

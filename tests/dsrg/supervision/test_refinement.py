@@ -54,8 +54,15 @@ def test_unary_is_minus_p_as_in_the_original(batch, recorded):
     Refinement()(*batch)
     images, unaries, settings = recorded[0]
     assert images.shape == (2, 7, 9, 3) and images.dtype == np.uint8
-    assert unaries.dtype == np.float32 and settings == {"maxiter": 10, "scale_factor": 12.0}
+    assert unaries.dtype == np.float32 and settings == {"maxiter": 10, "scale_factor": 12.0, "backend": None}
     np.testing.assert_array_equal(unaries, np.maximum(batch[0], 1e-4).transpose(0, 2, 3, 1))
+
+
+def test_backend_is_handed_on_and_told_apart(batch, recorded):
+    refine = Refinement()
+    for backend in ("own", "pydensecrf", "own"):
+        refine(*batch, backend=backend)
+    assert [settings["backend"] for _, _, settings in recorded] == ["own", "pydensecrf"]
 
 
 def test_textbook_unary_is_minus_log_p(batch, recorded):
