@@ -15,7 +15,7 @@ import torch
 
 from . import device, families
 from . import layers as _layers  # noqa: F401  (fills the registry)
-from .blob import Blob, LayerVec, RawBlobVec
+from .blob import Blob, LayerVec, Memory, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
@@ -86,6 +86,7 @@ class Graph:
             except Exception as error:
                 self._locate(error, layer_param, "setup")
                 raise
+        self._separate_changed_splits()
         self._find_backward(param.force_backward)
         self._outputs = sorted(available)
         self._warn_of_statistics()
@@ -178,6 +179,15 @@ class Graph:
                 self._blobs[AUTOMATIC] = Blob(0)
                 node.tops.append(self._blobs[AUTOMATIC])
                 node.top_names.append(AUTOMATIC)
+
+    def _separate_changed_splits(self):
+        """Give the tops of Split layers that a later layer changes in place a memory of their own."""
+        changed = {name for n in self._nodes for k, name in enumerate(n.top_names) if name in n.bottom_names[k : k + 1]}
+        for node in self._nodes:
+            if node.param.type == "Split":
+                node.layer.separate.update(k for k, name in enumerate(node.top_names) if name in changed)
+                for k in node.layer.separate:
+                    node.tops[k].data_memory = Memory(node.tops[k].dims)
 
     def _reshape(self, node):
         node.layer.reshape(node.bottoms, node.tops)
