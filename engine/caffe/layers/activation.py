@@ -185,6 +185,14 @@ class Power(_Elementwise):
             return y**p.power
         return y.clone() if y is x else y
 
+    def gradient(self, grad, x, y):
+        p = self._layer_param.power_param
+        slope = p.power * p.scale
+        if slope == 0 or p.power == 1:
+            return grad * slope
+        base = p.shift + p.scale * x
+        return grad * slope * (base if p.power == 2 else y / base)
+
 
 @register("Threshold")
 class Threshold(_Elementwise):
