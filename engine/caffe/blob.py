@@ -76,10 +76,11 @@ class Memory:
     def snapshot(self, device):
         """The values as a tensor on `device` that stays as it is when the numpy view is written to later."""
         if device.type != "cpu":
-            if self._kept is not self.read(device):
-                self.edits += self._kept is not None and not torch.equal(self._kept.float(), self._value.float())
-                self._kept = self._value
-            return self._kept
+            value = self.read(device)  # a view that was handed out makes this a new tensor
+            if self._kept is not value:
+                self.edits += self._kept is not None and not _same_bits(self._kept.to(device), value)
+                self._kept = value
+            return value
         if self._host is None:
             return self.read(device)
         if self._kept is None or not _same_bits(self._kept, self._host):
@@ -144,9 +145,10 @@ class Memory:
         return self._host.numpy()
 
 
-def _same_bits(kept, host):
-    """Whether two tensors hold the same float32 bits, NaN included."""
-    return torch.equal(kept.float().view(torch.int32), host.view(torch.int32))
+def _same_bits(kept, value):
+    """Whether two tensors of one count hold the same bits as float32, NaN included."""
+    value = value.float()
+    return torch.equal(kept.float().reshape(value.shape).view(torch.int32), value.view(torch.int32))
 
 
 class Reshaped:
