@@ -259,6 +259,10 @@ class Blob:
         """Use the data memory of `other` (same count) from now on."""
         self.data_memory = _as_shape(other.data_memory, self._shape)
 
+    def own_data(self):
+        """Use a data memory that no other blob has, zeros at first, from now on."""
+        self.data_memory = Memory(self._shape)
+
     def share_diff(self, other):
         """Use the diff memory of `other` (same count) from now on."""
         self.diff_memory = _as_shape(other.diff_memory, self._shape)

@@ -15,7 +15,7 @@ import torch
 
 from . import device, families
 from . import layers as _layers  # noqa: F401  (fills the registry)
-from .blob import Blob, LayerVec, Memory, RawBlobVec
+from .blob import Blob, LayerVec, RawBlobVec
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
@@ -187,7 +187,7 @@ class Graph:
             if node.param.type == "Split":
                 node.layer.separate.update(k for k, name in enumerate(node.top_names) if name in changed)
                 for k in node.layer.separate:
-                    node.tops[k].data_memory = Memory(node.tops[k].dims)
+                    node.tops[k].own_data()
 
     def _reshape(self, node):
         node.layer.reshape(node.bottoms, node.tops)

@@ -12,7 +12,6 @@ and reads zeros behind the padding.
 Blobs may have any number of spatial axes: all those after `axis`, the channel axis.
 """
 
-import copy
 import itertools
 import math
 
@@ -168,21 +167,14 @@ class Convolution(_ConvLayer):
     engine and force_nd_im2col choose between programs of equal results in Caffe and change nothing here.
     """
 
-    def setup(self, bottom, top):
-        super().setup(bottom, top)
-        self.unstrided = copy.copy(self.windows)
-        n = len(self.windows.kernel)
-        self.unstrided.stride, self.unstrided.pad = (1,) * n, (0,) * n
-
     def weight_channels(self):
         return self.outputs, self.channels // self.group
 
     def operation(self, x, weight, bias):
+        if set(self.windows.kernel) == {1} and set(self.windows.stride) != {1} and x.ndim <= 5:
+            return self._of_cells(x, weight, bias)
         w = self.windows
         spatial = x.ndim - 2
-        if set(w.kernel) == {1} and set(w.stride) != {1}:
-            x = self._picked(x)
-            w = self.unstrided
         if 1 <= spatial <= 3:
             conv = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
             return conv(w.filled(x), weight, bias, w.stride, w.pad, w.dilation, self.group)
@@ -195,17 +187,18 @@ class Convolution(_ConvLayer):
         return y if bias is None else y + bias.reshape(-1, *[1] * spatial).to(y.dtype)
 
 
-    def _picked(self, x):
-        """The cells that a kernel of one cell meets at its stride.
+    def _of_cells(self, x, weight, bias):
+        """A strided convolution with a kernel of one cell: the cells that the kernel meets, with stride 1.
 
         oneDNN's weight gradient of a strided 1 x 1 convolution in channels_last writes behind its buffers where several
-        threads share the work (torch 2.13, oneDNN 3.12). A convolution of these cells with stride 1 is the same.
+        threads share the work (torch 2.13, oneDNN 3.12).
         """
         w = self.windows
         if any(w.pad):
             x = F.pad(x, [p for pad in reversed(w.pad) for p in (pad, pad)])
         x = x[(..., *(slice(None, None, s) for s in w.stride))]
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
+        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
+        return (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3](x, weight, bias, groups=self.group)
 
 
 @register("Deconvolution")
