@@ -99,10 +99,12 @@ class Memory:
         """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU)."""
         kept = tensor.requires_grad  # autograd holds most of these tensors anyway
         tensor = tensor.detach()
+        if tensor.shape != self.shape:  # what an in-place layer reads may have another shape than what it writes
+            tensor = tensor.reshape(self.shape)
         if self._host is not None and tensor.device.type == "cpu":
             if tensor.data_ptr() != self._host.data_ptr() or tensor.dtype != self._host.dtype:
-                self._host.copy_(tensor.reshape(self.shape))
-                self._kept = tensor.reshape(self.shape) if kept else None
+                self._host.copy_(tensor)
+                self._kept = tensor if kept else None
             return
         self._value = self._kept = tensor
         self._host_newest = False

@@ -347,6 +347,8 @@ def _gradient(blob, output):
     tensor may be contiguous and channels_last at once, and batch_norm's then reads a gradient in the wrong order.
     """
     grad = blob.diff_memory.read(output.device)
+    if grad.shape != output.shape:  # a layer in place has given the blob another shape since
+        grad = grad.reshape(output.shape)
     if grad.dtype == output.dtype and grad.stride() == output.stride():
         return grad
     return torch.empty_like(output, requires_grad=False).copy_(grad)

@@ -181,6 +181,8 @@ def compare(what, ours, expected):
     for name, right in expected.items():
         have = ours[name]
         bound = 2e-3 * np.abs(right).max(initial=0) + 2e-5
+        if have.size == right.size:  # a layer in place may have given an input another shape
+            have = have.reshape(right.shape)
         if have.shape != right.shape or not np.abs(have - right).max(initial=0) <= bound:
             raise Disagreement(f"{what}: {name} is {have.ravel()[:6]}, float64 says {right.ravel()[:6]}")
 
