@@ -7,6 +7,10 @@ tensors of any layout (channels_last), dtype (bf16) and device. The two meet in 
 * from the first look on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
   later result is copied into it (Caffe's memory, too, stays where it is between two forwards);
 * on a GPU the copies follow Caffe's SyncedMemory: a look makes the host copy the newest, the next layer uploads it.
+
+What autograd keeps for the backward pass must not change under it, while a view may be written at any time. Layers that
+compute with a graph therefore take a :meth:`Memory.snapshot`, and the count of :attr:`Memory.edits` tells the backward
+pass whether somebody has written since.
 """
 
 from collections.abc import Sequence
@@ -21,9 +25,11 @@ class Memory:
     Attributes
     ----------
     shape : tuple of int
+    edits : int
+        How often a snapshot has found values that somebody wrote through the numpy view.
     """
 
-    __slots__ = ("shape", "_value", "_host", "_flat", "_host_newest")
+    __slots__ = ("shape", "edits", "_value", "_host", "_flat", "_host_newest", "_kept")
 
     def __init__(self, shape=()):
         self.shape = tuple(shape)
@@ -31,6 +37,8 @@ class Memory:
         self._host = None  # float32 C-contiguous CPU tensor, once somebody looked
         self._flat = None  # the memory behind _host, at its largest size so far
         self._host_newest = False
+        self._kept = None  # what _host held when a layer last wrote it or took a snapshot: a tensor nobody changes
+        self.edits = 0
 
     @property
     def exposed(self):
@@ -49,6 +57,7 @@ class Memory:
             if count > self._flat.numel():
                 self._flat = torch.zeros(count)
             self._host = self._flat[:count].view(shape)
+        self._kept = None
         self.shape = shape
 
     def read(self, device):
@@ -64,6 +73,21 @@ class Memory:
             self._value = self._value.to(device)
         return self._value
 
+    def snapshot(self, device):
+        """The values as a tensor on `device` that stays as it is when the numpy view is written to later."""
+        if device.type != "cpu":
+            value = self.read(device)  # a view that was handed out makes this a new tensor
+            if self._kept is not value:
+                self.edits += self._kept is not None and not _same_bits(self._kept.to(device), value)
+                self._kept = value
+            return value
+        if self._host is None:
+            return self.read(device)
+        if self._kept is None or not _same_bits(self._kept, self._host):
+            self.edits += self._kept is not None
+            self._kept = self._host.clone()
+        return self._kept
+
     def mutable(self, device):
         """As :meth:`read`, float32, for a change in place."""
         value = self.read(device)
@@ -73,12 +97,16 @@ class Memory:
 
     def write(self, tensor):
         """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU)."""
+        kept = tensor.requires_grad  # autograd holds most of these tensors anyway
         tensor = tensor.detach()
+        if tensor.shape != self.shape:  # what an in-place layer reads may have another shape than what it writes
+            tensor = tensor.reshape(self.shape)
         if self._host is not None and tensor.device.type == "cpu":
             if tensor.data_ptr() != self._host.data_ptr() or tensor.dtype != self._host.dtype:
-                self._host.copy_(tensor.reshape(self.shape))
+                self._host.copy_(tensor)
+                self._kept = tensor if kept else None
             return
-        self._value = tensor
+        self._value = self._kept = tensor
         self._host_newest = False
 
     def accumulate(self, tensor):
@@ -94,7 +122,7 @@ class Memory:
 
     def clear(self):
         """Set to zero."""
-        self._value = None
+        self._value = self._kept = None
         self._host_newest = False
         if self._host is not None:
             self._host.zero_()
@@ -114,15 +142,22 @@ class Memory:
         elif self._value is not None and not self._host_newest:
             self._host.copy_(self._value)
         if self._value is not None and self._value.device.type == "cpu":
-            self._value = None  # on the CPU the host memory is the only one from here on
+            self._value, self._kept = None, self._value  # on the CPU the host memory is the only one from here on
         self._host_newest = True
         return self._host.numpy()
+
+
+def _same_bits(kept, value):
+    """Whether two tensors of one count hold the same bits as float32, NaN included."""
+    value = value.float()
+    return torch.equal(kept.float().reshape(value.shape).view(torch.int32), value.view(torch.int32))
 
 
 class Reshaped:
     """The Memory of another blob under another shape of the same count (parameters shared permissively)."""
 
     exposed = property(lambda self: self.base.exposed)
+    edits = property(lambda self: self.base.edits)
 
     def __init__(self, base, shape):
         self.base, self.shape = base, tuple(shape)
@@ -133,6 +168,9 @@ class Reshaped:
 
     def read(self, device):
         return self.base.read(device).reshape(self.shape)
+
+    def snapshot(self, device):
+        return self.base.snapshot(device).reshape(self.shape)
 
     def mutable(self, device):
         value = self.base.mutable(device)
@@ -222,6 +260,10 @@ class Blob:
     def share_data(self, other):
         """Use the data memory of `other` (same count) from now on."""
         self.data_memory = _as_shape(other.data_memory, self._shape)
+
+    def own_data(self):
+        """Use a data memory that no other blob has, zeros at first, from now on."""
+        self.data_memory = Memory(self._shape)
 
     def share_diff(self, other):
         """Use the diff memory of `other` (same count) from now on."""

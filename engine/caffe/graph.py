@@ -86,6 +86,7 @@ class Graph:
             except Exception as error:
                 self._locate(error, layer_param, "setup")
                 raise
+        self._separate_changed_splits()
         self._find_backward(param.force_backward)
         self._output_names = sorted(available)
         self._warn_of_statistics()
@@ -194,6 +195,15 @@ class Graph:
                 self._named_blobs[AUTOMATIC] = Blob(0)
                 node.tops.append(self._named_blobs[AUTOMATIC])
                 node.top_names.append(AUTOMATIC)
+
+    def _separate_changed_splits(self):
+        """Give the tops of Split layers that a later layer changes in place a memory of their own."""
+        changed = {name for n in self._nodes for k, name in enumerate(n.top_names) if name in n.bottom_names[k : k + 1]}
+        for node in self._nodes:
+            if node.param.type == "Split":
+                node.layer.separate.update(k for k, name in enumerate(node.top_names) if name in changed)
+                for k in node.layer.separate:
+                    node.tops[k].own_data()
 
     def _reshape(self, node):
         node.layer.reshape(node.bottoms, node.tops)

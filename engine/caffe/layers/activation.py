@@ -56,21 +56,34 @@ class ELU(_Elementwise):
     def compute(self, x):
         return F.elu(x, self._layer_param.elu_param.alpha)
 
+    def gradient(self, grad, x, y):
+        return torch.where(x > 0, grad, grad * (y + self._layer_param.elu_param.alpha))
+
 
 @register("Sigmoid")
 class Sigmoid(_Elementwise):
     """1 / (1 + exp(-x))."""
 
+    keeps = (0,)
+
     def compute(self, x):
         return torch.sigmoid(x)
+
+    def gradient(self, grad, x, y):
+        return grad * y * (1 - y)
 
 
 @register("TanH")
 class TanH(_Elementwise):
     """tanh(x)."""
 
+    keeps = (0,)
+
     def compute(self, x):
         return torch.tanh(x)
+
+    def gradient(self, grad, x, y):
+        return grad * (1 - y * y)
 
 
 @register("AbsVal")
@@ -113,10 +126,16 @@ class Swish(_Elementwise):
         beta = self._layer_param.swish_param.beta
         return F.silu(x) if beta == 1 else x * torch.sigmoid(beta * x)
 
+    def gradient(self, grad, x, y):
+        beta = self._layer_param.swish_param.beta
+        return grad * (beta * y + torch.sigmoid(beta * x) * (1 - beta * y))
+
 
 @register("Exp")
 class Exp(_Elementwise):
     """base ^ (shift + scale x); base -1 stands for e."""
+
+    keeps = (0,)
 
     def setup(self, bottom, top):
         self.log_base = _log_base(self, self._layer_param.exp_param.base)
@@ -124,6 +143,9 @@ class Exp(_Elementwise):
     def compute(self, x):
         p = self._layer_param.exp_param
         return torch.exp(self.log_base * (p.shift + p.scale * x))
+
+    def gradient(self, grad, x, y):
+        return grad * y * (self.log_base * self._layer_param.exp_param.scale)
 
 
 @register("Log")
@@ -163,6 +185,14 @@ class Power(_Elementwise):
             return y**p.power
         return y.clone() if y is x else y
 
+    def gradient(self, grad, x, y):
+        p = self._layer_param.power_param
+        slope = p.power * p.scale
+        if slope == 0 or p.power == 1:
+            return grad * slope
+        base = p.shift + p.scale * x
+        return grad * slope * (base if p.power == 2 else y / base)
+
 
 @register("Threshold")
 class Threshold(_Elementwise):
@@ -181,6 +211,8 @@ class Dropout(_Elementwise):
     The mask is a function of the seed, the forwards since it was set, and the rank. It is drawn in channels_last order
     whatever the bottom's layout, so that looking at a blob never changes it.
     """
+
+    keeps = None
 
     def setup(self, bottom, top):
         self.ratio = self._layer_param.dropout_param.dropout_ratio

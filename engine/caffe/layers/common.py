@@ -116,6 +116,8 @@ class Eltwise(TorchLayer):
         if p.coeff and len(p.coeff) != len(bottom):
             raise self.error(f"coeff is given {len(p.coeff)} times for {len(bottom)} bottoms; expected one each")
         self.coeff = list(p.coeff) or [1.0] * len(bottom)
+        if p.operation == p.MAX:
+            self.keeps = None  # which bottom was the greatest
 
     def infer(self, *shapes):
         for i, shape in enumerate(shapes):
@@ -146,6 +148,7 @@ class Softmax(TorchLayer):
 
     fp32 = True
     inplace = True
+    keeps = (0,)
 
     def infer(self, shape):
         self.at = self.axis(self._layer_param.softmax_param.axis, len(shape))
@@ -153,6 +156,9 @@ class Softmax(TorchLayer):
 
     def compute(self, x):
         return torch.softmax(x, self.at)
+
+    def gradient(self, grad, x, y):
+        return (grad - (grad * y).sum(self.at, keepdim=True)) * y
 
 
 @register("ArgMax")

@@ -120,6 +120,8 @@ class SoftmaxWithLoss(_LabelledLoss):
     The probability in the logarithm is at least FLT_MIN; the gradient, softmax - 1[label], does not know that.
     """
 
+    keeps = (0,)
+
     def compute(self, x, label):
         log_prob, label, ignored = self.places(x, label)
         nll = -log_prob.gather(1, label[:, None]).squeeze(1)
@@ -133,6 +135,7 @@ class InfogainLoss(_LabelledLoss):
 
     bottoms = (2, 3)
     labels = (1, 2)
+    keeps = (0,)
 
     def setup(self, bottom, top):
         p = self._layer_param.infogain_loss_param
@@ -198,6 +201,8 @@ class SigmoidCrossEntropyLoss(_Loss):
     Targets t in [0, 1] have the shape of the scores; a target equal to ignore_label counts nothing.
     """
 
+    keeps = (0,)
+
     def infer(self, scores, targets):
         if math.prod(scores) != math.prod(targets):
             raise self.error(f"the scores are {scores}, the targets {targets}: expected one target for each score")
@@ -218,6 +223,7 @@ class EuclideanLoss(_Loss):
     """Sum of squared differences / (2 N); both bottoms get gradients."""
 
     labels = ()
+    keeps = (0, 1)
 
     def infer(self, a, b):
         super().infer(legacy_shape(self, a, "bottom 0"), b)
@@ -232,6 +238,8 @@ class EuclideanLoss(_Loss):
 @register("HingeLoss")
 class HingeLoss(_Loss):
     """Sum of max(0, 1 - s x) (L1) or its square (L2) / N, with s = 1 at the label and -1 elsewhere; scores (N, C)."""
+
+    keeps = (0,)
 
     def infer(self, scores, label):
         super().infer(legacy_shape(self, scores, "bottom 0"), label)
@@ -260,6 +268,7 @@ class ContrastiveLoss(_Loss):
 
     bottoms = (3, 3)
     labels = (2,)
+    keeps = (0, 1)
 
     def infer(self, a, b, similar):
         if a != b or not 1 <= len(a) <= 4 or math.prod(a[2:]) != 1:

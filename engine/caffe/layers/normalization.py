@@ -22,6 +22,7 @@ class BatchNorm(TorchLayer):
     """
 
     inplace = True
+    keeps = None
 
     def setup(self, bottom, top):
         p = self.param = self._layer_param.batch_norm_param
@@ -56,9 +57,9 @@ class BatchNorm(TorchLayer):
             # with momentum 1 the running statistics become this batch's mean and unbiased variance
             batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(variance)
             y = torch.batch_norm(y, None, None, batch_mean, batch_var, True, 1.0, self.param.eps, cudnn)
-            if self.param.update_global_stats:
+            if self.param.update_global_stats and not self.replaying:
                 self._update(batch_mean, batch_var if x.numel() > mean.numel() else torch.zeros_like(batch_var))
-        return y.reshape(x.shape)
+        return y if x.ndim > 1 else y[:, 0]
 
     @torch.no_grad()
     def _update(self, mean, variance):

@@ -100,6 +100,7 @@ class Pooling(TorchLayer):
     """
 
     tops = (1, 2)
+    keeps = None  # the places of the maxima
 
     def setup(self, bottom, top):
         p = self.param = self._layer_param.pooling_param
@@ -173,7 +174,12 @@ class Pooling(TorchLayer):
 
 @register("SPP")
 class SPP(TorchLayer):
-    """Level l pools a grid of 2^l x 2^l bins; the levels, flattened, are joined: (N, C (4^height - 1) / 3)."""
+    """Level l pools a grid of 2^l x 2^l bins; the levels, flattened, are joined: (N, C (4^height - 1) / 3).
+
+    A single level is a pooling of the whole plane and stays (N, C, 1, 1).
+    """
+
+    keeps = None
 
     def setup(self, bottom, top):
         self.param = self._layer_param.spp_param
@@ -195,8 +201,9 @@ class SPP(TorchLayer):
                                  "lower pyramid_height")
             self.pools.append(Pool2d(kernel, kernel, pad))
         bins = sum(math.prod(pool.out(*shape[2:])) for pool in self.pools)
-        return (shape[0], shape[1] * bins)
+        return (*shape[:2], 1, 1) if self.param.pyramid_height == 1 else (shape[0], shape[1] * bins)
 
     def compute(self, x):
         average = self.param.pool == self.param.AVE
-        return torch.cat([(p.average(x) if average else p.max(x)).flatten(1) for p in self.pools], 1)
+        levels = [p.average(x) if average else p.max(x) for p in self.pools]
+        return levels[0] if len(levels) == 1 else torch.cat([level.flatten(1) for level in levels], 1)

@@ -3,7 +3,10 @@
 Bottoms: x (T, N, ...), cont (T, N), which is 0 where a sequence begins and 1 where it goes on, optionally a static
 input (N, ...), and with expose_hidden the state before the first step, (1, N, num_output) each. Tops: the outputs
 (T, N, num_output), and with expose_hidden the state after the last step. Without expose_hidden a forward continues
-from the last state of the one before (no gradient flows back there).
+from the last state of the one before.
+
+No gradient flows through states, exposed or not: the diffs of the exposed last states are not read and those of the
+first states not written, since Caffe shares the data of these blobs with its unrolled net and not the diffs.
 
 Parameter blobs stand in the order of Caffe's unrolled net:
     LSTM  W_xc (4D, I), b_c (4D,), [W_xc_static (4D, S),] W_hc (4D, D); gates i, f, o, g
@@ -30,6 +33,7 @@ class _Recurrent(TorchLayer):
     tops = (1, None)
     labels = (1,)
     fp32 = True
+    keeps = None
 
     def setup(self, bottom, top):
         p = self.param = self._layer_param.recurrent_param
@@ -75,7 +79,7 @@ class _Recurrent(TorchLayer):
         rest = list(rest)
         static = rest.pop(0) if self.static else None
         if self.param.expose_hidden:
-            state = [rest.pop(0)[0] for _ in range(self.states)]
+            state = [rest.pop(0)[0].detach() for _ in range(self.states)]
         elif self.state is not None and self.state[0].shape[0] == n:
             state = [s.to(x) for s in self.state]
         else:
@@ -87,9 +91,15 @@ class _Recurrent(TorchLayer):
         for t in range(steps):
             output, state = self.step(inputs[t], cont[t].reshape(n, 1), state, rest)
             outputs.append(output)
-        self.state = [s.detach() for s in state]
-        exposed = [s[None] for s in state] if self.param.expose_hidden else []
+        last = [s.detach() for s in state]
+        if not self.replaying:
+            self.state = last
+        exposed = [s[None] for s in last] if self.param.expose_hidden else []
         return torch.stack(outputs), *exposed
+
+    def backward(self, top, propagate_down, bottom):
+        inputs = len(bottom) - (self.states if self.param.expose_hidden else 0)
+        super().backward(top, [*propagate_down[:inputs], *[False] * (len(bottom) - inputs)], bottom)
 
 
 @register("LSTM")

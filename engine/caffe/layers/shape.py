@@ -70,24 +70,34 @@ class Slice(TorchLayer):
 
 @register("Split")
 class Split(NativeLayer):
-    """One bottom as several tops; their gradients add up."""
+    """One bottom as several tops; their gradients add up.
+
+    Bottom and tops are one memory, as in Caffe: what is written to one of them shows in all. Only a top that a later
+    layer changes in place is a copy (the net names it in `separate`); Caffe lets it change its neighbours.
+    """
 
     tops = (1, None)
 
+    def setup(self, bottom, top):
+        self.separate = set()  # indices of tops
+
     def reshape(self, bottom, top):
-        for blob in top:
+        for k, blob in enumerate(top):
             blob.reshape(*bottom[0].dims)
+            if k not in self.separate and blob.data_memory is not bottom[0].data_memory:
+                blob.share_data(bottom[0])
 
     def forward(self, bottom, top):
-        value = bottom[0].data_memory.read(device.current())
-        for blob in top:
-            blob.data_memory.write(value)
+        for k in self.separate:
+            top[k].data_memory.write(bottom[0].data_memory.snapshot(device.current()))
 
     def backward(self, top, propagate_down, bottom):
         if not propagate_down[0]:
             return
         where = device.current()
         total = top[0].diff_memory.read(where)
+        if len(top) == 1 and top[0].diff_memory.exposed:
+            total = total.clone()  # its view may be written to
         for blob in top[1:]:
             total = total + blob.diff_memory.read(where)
         bottom[0].diff_memory.write(total)
@@ -180,6 +190,7 @@ class Filter(TorchLayer):
 
     bottoms = (2, None)
     tops = (1, None)
+    keeps = None
 
     def setup(self, bottom, top):
         if len(top) != len(bottom) - 1:

@@ -171,6 +171,8 @@ class Convolution(_ConvLayer):
         return self.outputs, self.channels // self.group
 
     def operation(self, x, weight, bias):
+        if set(self.windows.kernel) == {1} and set(self.windows.stride) != {1} and x.ndim <= 5:
+            return self._of_cells(x, weight, bias)
         w = self.windows
         spatial = x.ndim - 2
         if 1 <= spatial <= 3:
@@ -183,6 +185,20 @@ class Convolution(_ConvLayer):
         weight = weight.reshape(self.group, self.outputs // self.group, -1, math.prod(w.kernel))
         y = torch.einsum("ngclk,gock->ngol", columns, weight).reshape(n, self.outputs, *out)
         return y if bias is None else y + bias.reshape(-1, *[1] * spatial).to(y.dtype)
+
+
+    def _of_cells(self, x, weight, bias):
+        """A strided convolution with a kernel of one cell: the cells that the kernel meets, with stride 1.
+
+        oneDNN's weight gradient of a strided 1 x 1 convolution in channels_last writes behind its buffers where several
+        threads share the work (torch 2.13, oneDNN 3.12).
+        """
+        w = self.windows
+        if any(w.pad):
+            x = F.pad(x, [p for pad in reversed(w.pad) for p in (pad, pad)])
+        x = x[(..., *(slice(None, None, s) for s in w.stride))]
+        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
+        return (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3](x, weight, bias, groups=self.group)
 
 
 @register("Deconvolution")

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def check_layer(single, *values, step=1e-4, rtol=1e-4, atol=1e-7, seed=1, before=None):
+def check_layer(single, *values, step=1e-4, rtol=1e-4, atol=1e-7, seed=1, before=None, unread=()):
     """Hold the gradients of a layer (nets.Single) against central differences of a random functional of its tops.
 
     Places where the differences of two steps disagree lie at a kink (of a ReLU, a maximum) and are left out; there may
@@ -15,6 +15,8 @@ def check_layer(single, *values, step=1e-4, rtol=1e-4, atol=1e-7, seed=1, before
         One for each bottom.
     before : function, optional
         Called before each forward (to reset a state).
+    unread : tuple of int
+        Tops whose gradient the layer does not pass on: they count nothing in the functional.
 
     Returns
     -------
@@ -32,9 +34,9 @@ def check_layer(single, *values, step=1e-4, rtol=1e-4, atol=1e-7, seed=1, before
         return single.forward(*values)
 
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=t.shape) for t in tops()]
+    weights = [rng.normal(size=t.shape) * (i not in unread) for i, t in enumerate(tops())]
     tops()
-    bottom_grads, param_grads = single.backward(*weights)
+    bottom_grads, param_grads = single.backward(*(w + (i in unread) for i, w in enumerate(weights)))
 
     def slope(array, index, h):
         old = array[index]

@@ -1,0 +1,66 @@
+"""Where Caffe computes what nobody wants and the engine does not: engine/README.md, "What differs from Caffe"."""
+
+import numpy as np
+import pytest
+
+from tests.engine.layers.nets import make_net
+from tests.engine.nets import input_layer
+
+FORCE = "force_backward: true "
+SUM = 'layer { name: "sum" type: "Reduction" bottom: "y" top: "sum" loss_weight: 1 }'
+X, Z = np.array([[1.0, -2.0, 3.0]]), np.array([[4.0, 5.0, -6.0]])
+
+
+def ran(folder, text, backwards=1):
+    """The net after a forward on X (and Z) and some backwards, with views of everything taken before."""
+    net = make_net(folder, FORCE + input_layer(1, 3, name="x") + text + SUM)
+    for blob in net.blobs.values():
+        assert blob.data.shape == blob.diff.shape
+    for name, values in (("x", X), ("z", Z)):
+        if name in net.blobs and name in net.inputs:
+            net.blobs[name].data[...] = values
+    net.forward()
+    for _ in range(backwards):
+        net.backward()
+    return net
+
+
+def test_the_gradient_of_a_scale_factor_adds_up(tmp_path):
+    net = ran(tmp_path, 'layer { name: "n" type: "Scale" bottom: "x" top: "y" scale_param { bias_term: true } }', 2)
+    assert net.params["n"][0].diff.tolist() == (2 * X[0]).tolist()
+    assert net.params["n"][1].diff.tolist() == [2, 2, 2]
+
+
+def test_the_gradient_of_a_parameter_adds_up_and_is_not_its_tops(tmp_path):
+    net = ran(tmp_path, 'layer { name: "p" type: "Parameter" top: "y" '
+                        'parameter_param { shape { dim: 3 } } }', 2)
+    assert net.params["p"][0].diff.tolist() == [2, 2, 2] and net.blobs["y"].diff.tolist() == [1, 1, 1]
+
+
+def test_reshape_and_flatten_hand_the_gradient_on(tmp_path):
+    net = ran(tmp_path, 'layer { name: "a" type: "Power" bottom: "x" top: "a" power_param { power: 2 } }'
+                        'layer { name: "r" type: "Reshape" bottom: "a" top: "r" '
+                        '        reshape_param { shape { dim: 3 dim: 1 } } }'
+                        'layer { name: "f" type: "Flatten" bottom: "r" top: "y" }')
+    assert net.blobs["x"].diff.tolist() == (2 * X).tolist()
+
+
+@pytest.mark.parametrize(("settings", "x", "z"), [("operation: PROD", Z, X), ("operation: MAX", X > Z, X < Z),
+                                                  ("coeff: 2 coeff: -3", 2 + 0 * X, -3 + 0 * X)])
+def test_eltwise_in_place_keeps_what_its_gradient_reads(settings, x, z, tmp_path):
+    net = ran(tmp_path, input_layer(1, 3, name="z") +
+              'layer { name: "a" type: "Power" bottom: "x" top: "y" }'
+              f'layer {{ name: "n" type: "Eltwise" bottom: "y" bottom: "z" top: "y" eltwise_param {{ {settings} }} }}')
+    np.testing.assert_allclose(net.blobs["x"].diff, x)
+    np.testing.assert_allclose(net.blobs["z"].diff, z)
+
+
+@pytest.mark.parametrize("layer", ['type: "Reshape" reshape_param { shape { dim: 0 dim: -1 } }', 'type: "Flatten"',
+                                   'type: "Split" top: "other"', 'type: "Concat"', 'type: "Slice"'])
+def test_a_layer_in_place_changes_its_own_blob_alone(layer, tmp_path):
+    net = ran(tmp_path, f'layer {{ name: "s" bottom: "x" top: "y" {layer} }}'
+                        'layer { name: "n" type: "ReLU" bottom: "y" top: "y" }')
+    assert net.blobs["x"].data.tolist() == X.tolist() and net.blobs["y"].data.tolist() == [[1, 0, 3]]
+    assert net.blobs["x"].diff.tolist() == [[1, 0, 1]]
+    if "other" in net.blobs:
+        assert net.blobs["other"].data.tolist() == X.tolist()
