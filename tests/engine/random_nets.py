@@ -139,6 +139,7 @@ def check_slopes(sample, run, grads):
     values = run.values()
     middle, compared = run.loss(values), 0
     for name, grad in grads.items():
+        grad = grad.reshape(values[name].shape)  # a layer in place may have given an input another shape
         for _ in range(2):
             direction = rng.normal(size=grad.shape)
             if rng.integers(2) and direction.size > 1:  # one value alone
