@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import warnings
 from pathlib import Path
 
 import caffe
@@ -53,7 +54,9 @@ class Run:
         self.sample, self.layout = sample, layout
         self.dtype = torch.float64 if double else torch.float32
         caffe.set_random_seed(sample.seed)
-        self.net = caffe.Net.from_param(parse_net(sample.text), sample.phase)
+        with warnings.catch_warnings():  # a BatchNorm beside a layer of DeepLab-v2: BVLC Caffe's meaning is checked
+            warnings.filterwarnings("ignore", message=".*update_global_stats")
+            self.net = caffe.Net.from_param(parse_net(sample.text), sample.phase)
         for layer in self.net.layers:
             if double and isinstance(layer, NativeLayer):
                 layer.fp32 = False
