@@ -9,25 +9,8 @@ original batch, so results are others.
 import argparse
 from pathlib import Path
 
-from google.protobuf import text_format
-
-from dsrg.io.atomic_files import write_text
-from dsrg.io.errors import UserError, run_main
-from dsrg.io.param_str import parse_param_str
-
-
-def set_batch(net, batch):
-    """Set batch_size of every data layer of a NetParameter, be it a field or a key of param_str; how many there are."""
-    found = 0
-    for layer in net.layer:
-        for field, value in layer.ListFields():
-            if field.name.endswith("_param") and "batch_size" in value.DESCRIPTOR.fields_by_name:
-                value.batch_size = batch
-                found += 1
-        if layer.type == "Python" and "batch_size" in (params := parse_param_str(layer.python_param.param_str)):
-            layer.python_param.param_str = repr({**params, "batch_size": batch})
-            found += 1
-    return found
+from dsrg.pipeline.prototxt_edits import with_batch
+from training.common import run_main, write_text
 
 
 def parse_args(argv=None):
@@ -41,25 +24,12 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    from training.findcaffe import caffe
-
     args = parse_args(argv)
-    changed = {}
-    for path in sorted(args.folder.glob("*.prototxt")):
-        if path.name.startswith("solver"):
-            continue
-        net = caffe.proto.caffe_pb2.NetParameter()
-        try:
-            text_format.Parse(path.read_text(encoding="utf-8"), net)
-        except text_format.ParseError as error:
-            raise UserError(f"{path}:{error}") from None
-        if set_batch(net, args.batch):
-            changed[path] = net
-    if not changed:
-        raise UserError(f"{args.folder}: no prototxt with a batch_size there; give the folder of a run")
-    for path, net in changed.items():
-        write_text(path, f"# {path.name} with {args.batch} photos an iteration\n{text_format.MessageToString(net)}")
-    print(f"== batch of {args.batch}: {', '.join(path.name for path in changed)}")
+    texts = {path.name: path.read_text(encoding="utf-8") for path in args.folder.glob("*.prototxt")}
+    changed = with_batch(texts, args.batch, args.folder)
+    for name, text in changed.items():
+        write_text(args.folder / name, text)
+    print(f"== batch of {args.batch}: {', '.join(changed)}")
 
 
 if __name__ == "__main__":

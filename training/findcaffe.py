@@ -47,7 +47,7 @@ def find_caffe(engine="auto", caffe_root=None):
     for folder in (ROOT, ROOT / "training"):
         _put_on_path(folder)
     if "caffe" not in sys.modules:
-        _import_from(_folder_of_caffe(engine, caffe_root))
+        _import_from(folder_of_caffe(engine, caffe_root))
     caffe = sys.modules["caffe"]
     embedded = _is_embedded(caffe.__file__)
     if embedded and engine == "caffe" or not embedded and engine == "embedded":
@@ -61,8 +61,8 @@ def find_caffe(engine="auto", caffe_root=None):
     return caffe
 
 
-def _folder_of_caffe(engine, caffe_root):
-    """Folder to import `caffe` from."""
+def folder_of_caffe(engine, caffe_root):
+    """Folder to import `caffe` from, ENGINE_FOLDER for the embedded engine; arguments and errors as of find_caffe."""
     if engine not in ENGINES:
         raise UserError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
     if engine == "embedded":

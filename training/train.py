@@ -13,6 +13,7 @@ import argparse
 import math
 import os
 import random
+import shlex
 import signal
 import sys
 import time
@@ -43,6 +44,10 @@ def parse_args(argv):
                         help="change the param_str of a Python layer, e.g. update-seed.grow=false")
     parser.add_argument("--snapshot-prefix", metavar="PREFIX", help="where the weights go (default: the solver's)")
     parser.add_argument("--max-iter", type=int, help="iterations (default: the solver's max_iter)")
+    parser.add_argument("--snapshot-keep", type=int, metavar="N",
+                        help="keep the newest N snapshots, and the last; earlier ones are removed (default: all)")
+    parser.add_argument("--go-on", metavar="COMMAND", help="what a stopped run says to go on with (default: its own "
+                        "command)")
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
     parser.add_argument("--engine", choices=("auto", "embedded", "caffe"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
@@ -246,8 +251,14 @@ class StopSignal:
 
 
 def _resume_command(args):
+    """What goes on with this run when it is typed where this one was."""
+    if args.go_on:
+        return args.go_on
     words = sys.argv[1:] if args.resume else [*sys.argv[1:], "--resume"]
-    return " ".join(["python -m training.train", *words])
+    start = [os.path.basename(sys.orig_argv[0]), "-m", "training.train"]
+    if os.sep in sys.orig_argv[0] and "LOCAL_RANK" not in os.environ:
+        start[0] = sys.orig_argv[0]
+    return shlex.join([*start, *words])
 
 
 def _is_for_the_user(error):

@@ -1,0 +1,133 @@
+"""Which source a command computes with, and a digest of it: a change of code redoes what it computed."""
+
+import ast
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: where modules of the project are found, in this order
+SEARCHED = (ROOT, ROOT / "training", ROOT / "engine")
+#: installed modules that are built from the project: their source
+BUILT_FROM = {
+    "krahenbuhl2013": ROOT / "CRF",
+    "densecrf": ROOT / "CRF",
+    "graph_segmentation": ROOT / "localization_cues" / "drfi" / "native",
+}
+SOURCES = ("*.py", "*.cpp", "*.h", "CMakeLists.txt")
+
+
+def sources_of(modules, searched=SEARCHED, built_from=BUILT_FROM):
+    """Files of the project that these modules are made of: the modules, and all that they import.
+
+    Imports are followed by reading the source, those inside functions too; nothing is imported. Of a package that only
+    passes names on (`from .crf_layer import CRFLayer` in its __init__.py) those count that are asked for, so that a
+    net without a CRF does not depend on the CRF.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Dotted names; "module:name" for what defines `name` of the module.
+
+    Returns
+    -------
+    list of Path
+        Sorted.
+    """
+    found = set()               # files that count
+    followed = set()            # those whose imports count too
+    waiting = [tuple(entry.partition(":")[::2]) for entry in modules]
+    while waiting:
+        module, name = waiting.pop()
+        on_the_way, path = _located(module, searched, built_from)
+        found.update(on_the_way)
+        if path is None:
+            continue
+        if name and _located(f"{module}.{name}", searched, built_from)[1] is not None:
+            waiting.append((f"{module}.{name}", ""))
+            found.add(path)
+            continue
+        passed_on = _passed_on(path, name, searched) if name and path.name == "__init__.py" else None
+        found.add(path)
+        if passed_on is not None:
+            waiting.append(passed_on)
+        elif path not in followed and path.suffix == ".py":
+            followed.add(path)
+            waiting += _imports(path, searched)
+    return sorted(found)
+
+
+def _located(module, searched, built_from):
+    """(files that importing a dotted name reads on the way, file of the module itself); (.., None) for others' modules."""
+    parts = module.split(".")
+    if parts[0] in built_from:
+        folder = built_from[parts[0]]
+        return sorted(p for pattern in SOURCES for p in folder.rglob(pattern) if "build" not in p.parts), None
+    for folder in searched:
+        if not ((folder / parts[0]).is_dir() or (folder / f"{parts[0]}.py").is_file()):
+            continue
+        inits = [folder.joinpath(*parts[:k], "__init__.py") for k in range(1, len(parts))]
+        own = folder.joinpath(*parts)
+        path = next((p for p in (own / "__init__.py", own.parent / f"{own.name}.py") if p.is_file()), None)
+        return [init for init in inits if init.is_file()], path
+    return [], None
+
+
+def _passed_on(path, name, searched):
+    """(module, name) that a package's __init__.py takes `name` from, or None where it defines it."""
+    for module, imported in _imports(path, searched, as_named=name):
+        return module, imported
+    return None
+
+
+def _imports(path, searched, as_named=None):
+    """(module, name) of every import of a file; name is "" for a whole module. With `as_named`, of that name alone."""
+    found = []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import) and as_named is None:
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, path, searched)
+            found += [(module, "" if alias.name == "*" else alias.name) for alias in node.names
+                      if as_named in (None, alias.asname or alias.name)]
+    return found
+
+
+def _absolute(node, path, searched):
+    """The module of a `from` import with its full name."""
+    if not node.level:
+        return node.module
+    package = path.parent
+    for _ in range(node.level - 1):
+        package = package.parent
+    # the innermost folder counts: pylayers lies in training and is imported from there
+    folder = max((f for f in searched if package.is_relative_to(f)), key=lambda f: len(f.parts))
+    return ".".join([*package.relative_to(folder).parts, *filter(None, [node.module])])
+
+
+def _tree(path):
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=None)
+def _parsed(path, _time):
+    return ast.parse(path.read_bytes(), str(path))
+
+
+def code_digest(path):
+    """SHA-256 of a source file; of Python only what is run counts, so that comments, docstrings and layout do not."""
+    path = Path(path)
+    data = path.read_bytes()
+    if path.suffix == ".py":
+        data = _dump(path, path.stat().st_mtime_ns)
+    return hashlib.sha256(data).hexdigest()
+
+
+@lru_cache(maxsize=None)
+def _dump(path, _time):
+    tree = ast.parse(path.read_bytes(), str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+                node, clean=False) is not None:
+            del node.body[0]
+    return ast.dump(tree).encode()

@@ -1,0 +1,76 @@
+"""Locks that die with their process: one run a folder, one training a snapshot prefix."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from training.common import UserError
+
+
+class Lock:
+    """An advisory lock on a file, held until `release` or the end of the process, however it ends.
+
+    Parameters
+    ----------
+    path : str or Path
+        The lock's file; it stays there, and says who had it last.
+    what : str
+        What is locked, for the message.
+    shared : bool
+        For readers: many may hold it, but none beside a writer.
+
+    Raises
+    ------
+    UserError
+        Another process holds it: which, where and since when.
+    """
+
+    def __init__(self, path, what, shared=False):
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise UserError(f"cannot write {self._path}: {error.strerror}; choose another folder") from error
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = self.holder()
+            os.close(self._descriptor)
+            self._descriptor = None
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise UserError(f"{self._path} cannot be locked: {error.strerror}; choose a folder on a file system "
+                                "that has locks") from error
+            raise UserError(f"{what} is in use by {holder}; wait for it, or stop it first") from None
+        self._note()
+
+    def holder(self):
+        """'process 12 on HOST since TIME', as far as it is known."""
+        try:
+            note = json.loads(self._path.read_text(encoding="utf-8"))
+            return f"process {int(note['process'])} on {note['host']} since {note['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def _note(self):
+        text = json.dumps({"process": os.getpid(), "host": socket.gethostname(),
+                           "since": time.strftime("%Y-%m-%d %H:%M:%S")}) + "\n"
+        with contextlib.suppress(OSError):      # the note is for people; a full disk must not keep a run from going on
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, text.encode(), 0)
+
+    def release(self):
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.release()

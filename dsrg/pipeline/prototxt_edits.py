@@ -1,0 +1,177 @@
+"""Edits of a run's prototxts: an ablation (prototxts/ablations/NAME.yaml) and another batch size.
+
+An ablation says, for each prototxt, which layers change and how:
+
+    says: one line for tables
+    train-s.prototxt:
+      update-seed: {param_str: {grow: false}}    # keys of a Python layer's param_str
+      loss-Seed: {python: SeedLossLayer}         # another class of Python layer, same bottoms and tops
+      CRF: remove
+      loss-Constrain: {loss_weight: [0.5]}       # any field of the layer, as it stands in the prototxt
+      loss-Expand: {add: {type: Python, ...}}    # a new layer, put last
+"""
+
+from pathlib import Path
+
+import yaml
+from google.protobuf import json_format, text_format
+
+from dsrg.pipeline.prototxts import parse
+from training.common import UserError
+from training.param_str import parse_param_str
+
+
+def read_ablation(path):
+    """The content of an ablation's file.
+
+    Returns
+    -------
+    says : str
+    changes : dict
+        File name -> layer name -> 'remove' or a mapping of changes.
+
+    Raises
+    ------
+    UserError
+        Missing file, no YAML, no `says`, or changes that are not of the form above.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.yaml"))) or "none there"
+        raise UserError(f"ablation {path} does not exist; known: {known}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"ablation {path} is no YAML: {error}") from None
+    if not isinstance(content, dict) or not isinstance(content.get("says"), str):
+        raise UserError(f"ablation {path}: expected a mapping with the line 'says: what changes'")
+    says = content.pop("says")
+    for name, layers in content.items():
+        fits = isinstance(layers, dict) and all(v == "remove" or isinstance(v, dict) for v in layers.values())
+        if not (name.endswith(".prototxt") and fits):
+            raise UserError(f"ablation {path}: '{name}': expected FILE.prototxt: {{LAYER: remove or {{field: value}}}}")
+    return says, content
+
+
+def ablated(path, texts, folder):
+    """Prototxts with the ablation in file `path`.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+        File name -> text.
+    folder : path
+        Where the prototxts lie, for errors.
+
+    Returns
+    -------
+    says : str
+    changed : dict of str to str
+        The prototxts that changed.
+
+    Raises
+    ------
+    UserError
+        An ablation that cannot be read, or that does not fit: nothing is changed then.
+    """
+    says, changes = read_ablation(path)
+    changed = {}
+    for name, layers in changes.items():
+        if name not in texts:
+            raise UserError(f"ablation {Path(path).stem}: {Path(folder, name)} does not exist; this experiment has no "
+                            "such net")
+        net = parse(texts[name], "net", Path(folder, name), lenient=False)
+        apply_changes(net, layers, f"ablation {Path(path).stem}: {name}")
+        head = f"# {name} with the ablation {Path(path).stem}: {says}\n"
+        changed[name] = head + text_format.MessageToString(net)
+    return says, changed
+
+
+def apply_changes(net, layers, who):
+    """Change a NetParameter in place.
+
+    Parameters
+    ----------
+    net : NetParameter
+    layers : dict
+        Layer name -> 'remove' or mapping of changes (see the module's text).
+    who : str
+        What errors name: ablation and file.
+
+    Raises
+    ------
+    UserError
+        A layer that is not there (or, to be added, is), a field or value that does not fit.
+    """
+    for name, change in layers.items():
+        chosen = [layer for layer in net.layer if layer.name == name]
+        if change != "remove" and "add" in change:
+            if chosen or len(change) > 1:
+                raise UserError(f"{who}: layer '{name}' cannot be added: it is there, or has other changes too")
+            _merge(net.layer.add(), {"name": name, **change["add"]}, f"{who}: layer '{name}'")
+            continue
+        if not chosen:
+            raise UserError(f"{who}: the net has no layer '{name}'; its layers: {', '.join(x.name for x in net.layer)}")
+        for layer in chosen:
+            if change == "remove":
+                net.layer.remove(layer)
+            else:
+                _change(layer, dict(change), f"{who}: layer '{name}'")
+
+
+def _change(layer, change, who):
+    params, python = change.pop("param_str", None), change.pop("python", None)
+    if (params is not None or python) and layer.type != "Python":
+        raise UserError(f"{who}: is a {layer.type} layer; param_str and python are for Python layers")
+    if params is not None:
+        if not isinstance(params, dict):
+            raise UserError(f"{who}: param_str: expected a mapping, got {params!r}")
+        layer.python_param.param_str = repr({**parse_param_str(layer.python_param.param_str), **params})
+    if python:
+        layer.python_param.layer = python
+    _merge(layer, change, who)
+
+
+def _merge(layer, fields, who):
+    """Set fields of a LayerParameter; a list takes the place of the old one."""
+    for field in fields:
+        known = layer.DESCRIPTOR.fields_by_name.get(field)
+        if known is not None and known.label == known.LABEL_REPEATED:
+            layer.ClearField(field)
+    try:
+        json_format.ParseDict(fields, layer)
+    except json_format.ParseError as error:
+        raise UserError(f"{who}: {error}") from None
+
+
+def set_batch(net, batch):
+    """Set batch_size of every data layer of a NetParameter, be it a field or a key of param_str; how many there are."""
+    found = 0
+    for layer in net.layer:
+        for field, value in layer.ListFields():
+            if field.name.endswith("_param") and "batch_size" in value.DESCRIPTOR.fields_by_name:
+                value.batch_size = batch
+                found += 1
+        if layer.type == "Python" and "batch_size" in (params := parse_param_str(layer.python_param.param_str)):
+            layer.python_param.param_str = repr({**params, "batch_size": batch})
+            found += 1
+    return found
+
+
+def with_batch(texts, batch, folder):
+    """The nets of `texts` (file name -> text) that have a batch_size, with another one.
+
+    Raises
+    ------
+    UserError
+        A net that cannot be parsed, or no batch_size anywhere.
+    """
+    changed = {}
+    for name, text in sorted(texts.items()):
+        if name.startswith("solver"):
+            continue
+        net = parse(text, "net", Path(folder, name), lenient=False)
+        if set_batch(net, batch):
+            changed[name] = f"# {name} with {batch} photos an iteration\n{text_format.MessageToString(net)}"
+    if not changed:
+        raise UserError(f"{folder}: no prototxt with a batch_size there; give the folder of a run")
+    return changed

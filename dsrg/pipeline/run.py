@@ -1,0 +1,162 @@
+"""One run as its stages see it: its folder, its prototxts, and where what they name lies."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from dsrg.pipeline import prototxts
+from dsrg.pipeline.settings import KINDS, WEIGHT_VARIABLES
+from training.common import UserError
+
+#: where the baseline of static seeds, trained by stage s's solver, puts its snapshots
+STATIC_PREFIX = "models/static"
+
+
+class Run:
+    """A run.
+
+    Parameters
+    ----------
+    settings : Settings
+    experiment : Experiment
+    folder : Path
+        The run's own folder, which stages work in.
+    texts : dict of str to str
+        The prototxts in force, by file name: they need not stand in the folder yet.
+    base : Run, optional
+        Of an ablation, the plain run, which has made data, classifier and cues.
+
+    Attributes
+    ----------
+    coming : set of str
+        Stages of this invocation that are done or will be by the time a later one starts.
+    asked : frozenset of str
+        Stages that were asked for by name.
+    """
+
+    def __init__(self, settings, experiment, folder, texts, base=None):
+        self.settings, self.experiment, self.folder = settings, experiment, Path(folder)
+        self.texts, self.base = texts, base
+        self.coming, self.asked = set(), frozenset()
+
+    # ---- places ------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self):
+        """Folder of the data set, what the run's link `data` leads to."""
+        if self.base is not None:
+            return self.base.data
+        return self.settings.data_root or self.folder / "made-data"
+
+    @property
+    def given_cues(self):
+        """The finished cue file that takes the place of the stage cues, or None."""
+        if self.base is not None:
+            return self.base.path(self.base.experiment.cue_file)
+        return self.settings.cues
+
+    def path(self, name):
+        """Where a file of the run lies, also before the links of the folder are made."""
+        top, _, rest = str(name).partition("/")
+        if top == "data":
+            return self.data / rest
+        if top == "masks":
+            return self.data / self.settings.masks / rest
+        if self.given_cues is not None and str(name) == self.experiment.cue_file:
+            return self.given_cues
+        return self.folder / name
+
+    def text(self, name):
+        """Content of a text file of the run, or None where it is not there (yet)."""
+        if name in self.texts:
+            return self.texts[name]
+        try:
+            return self.path(name).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path(name)} cannot be read as UTF-8 text: {error}") from None
+
+    def exists(self, name):
+        return name in self.texts or self.path(name).is_file()
+
+    # ---- trainings ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def trainings(self):
+        """prototxts.Training by name: kinds of training with a solver, and 'static'.
+
+        Raises
+        ------
+        UserError
+            A solver that cannot be used, or two that write the same snapshots.
+        """
+        found = {}
+        for kind in KINDS:
+            name = f"solver-{kind}.prototxt"
+            if name in self.texts:
+                found[kind] = prototxts.training(self.texts[name], self.folder / name, self.settings.max_iter)
+        if "s" in found:
+            name = "solver-s.prototxt"
+            found["static"] = prototxts.training(self.texts[name], self.folder / name, self.settings.max_iter,
+                                                 prefix=STATIC_PREFIX)
+        owner = {}
+        for name, training in found.items():
+            other = owner.setdefault(training.prefix, name)
+            if other != name:
+                raise UserError(f"{self.folder}: the trainings {other} and {name} have one snapshot_prefix, "
+                                f"'{training.prefix}', and would write over each other; give solver-{other}.prototxt "
+                                "another")
+        return found
+
+    def training(self, name):
+        if name not in self.trainings:
+            kind = "s" if name == "static" else name
+            raise UserError(f"experiment {self.experiment.name} has no solver-{kind}.prototxt, which the stage needs; "
+                            "leave the stage out")
+        return self.trainings[name]
+
+    def model(self, name):
+        """Path of a training's final weights, relative to the folder."""
+        if name == "cam" and self.base is not None:
+            return os.path.relpath(self.base.folder / self.base.model("cam"), self.folder)
+        return self.training(name).model
+
+    def start(self, name):
+        """Where a training starts: (label, path) of the weights, or None for from nothing."""
+        where = self.experiment.start_of("s" if name == "static" else name)
+        if where in ("", "none"):
+            return None
+        if where in WEIGHT_VARIABLES:
+            path = self.settings.weights.get(where)
+            return None if path is None else (where, str(path))
+        if where in self.trainings:
+            return self.model(where), self.model(where)
+        return where, os.path.abspath(where)
+
+    # ---- photos and masks --------------------------------------------------------------------------------------
+
+    def ids(self, name):
+        """Ids of a list of the run, or None where it is not made yet."""
+        text = self.text(name)
+        return None if text is None else text.split()
+
+    def files_of_ids(self, folder, ids, suffixes):
+        """Name of each id's file in a folder of the run; the first suffix that exists, else the first."""
+        listed = {}
+        names = []
+        for image_id in ids:
+            parent, _, stem = image_id.rpartition("/")
+            if parent not in listed:
+                try:
+                    listed[parent] = set(os.listdir(self.path(f"{folder}/{parent}" if parent else folder)))
+                except OSError:
+                    listed[parent] = set()
+            suffix = next((s for s in suffixes if stem + s in listed[parent]), suffixes[0])
+            names.append(f"{folder}/{image_id}{suffix}")
+        return tuple(names)
+
+    def without_mask(self, ids):
+        """How many of these ids have no true mask."""
+        masks = self.files_of_ids("masks", ids, (".png",))
+        return sum(not self.path(name).is_file() for name in masks)

@@ -1,0 +1,299 @@
+"""Runs the stages of a run that are not done, one after another, or says which it would run and why."""
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dsrg.pipeline import run_folder
+from dsrg.pipeline.code_digests import ROOT
+from dsrg.pipeline.locks import Lock
+from dsrg.pipeline.processes import Children, Stopped
+from dsrg.pipeline.run import Run
+from dsrg.pipeline.settings import WEIGHT_VARIABLES, UsageError
+from dsrg.pipeline.stages import NOT_OF_AN_ABLATION, OF_THE_PLAIN_RUN, STAGES, selected
+from dsrg.pipeline.stamps import Stamps, read_json
+from training.common import UserError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which stages are wanted.
+
+    Attributes
+    ----------
+    words : tuple of str
+        Stages or groups asked for by name; () for all of the experiment.
+    start : str
+        Begin with this stage, what comes before is not looked at.
+    force : bool
+        Run the stages that were asked for, or follow `start`, though they are done.
+    keep_edits : bool
+        Run with prototxts that were edited in the run's folder.
+    adopt : bool
+        Take the results that lie there for what they are now made from.
+    """
+
+    words: tuple = ()
+    start: str = ""
+    force: bool = False
+    keep_edits: bool = False
+    adopt: bool = False
+
+
+@dataclass
+class Part:
+    """A run and its rows: of an ablation the plain run is a part too."""
+
+    run: Run
+    texts: dict                 # the experiment's prototxts
+    rows: list
+    says: str | None = None
+    stamps: Stamps = field(init=False)
+
+    def __post_init__(self):
+        self.stamps = Stamps(self.run)
+
+
+def parts(settings, experiment, ablations, choice):
+    """The parts of what is asked for, in their order.
+
+    Raises
+    ------
+    UsageError
+        Stages, data or weights that do not fit.
+    UserError
+        An ablation that does not fit, a prototxt that was edited in the run's folder.
+    """
+    skip = experiment.skip + (NOT_OF_AN_ABLATION if settings.ablation else ())
+    try:
+        rows = selected(choice.words, skip)
+        if choice.start:
+            start = selected([choice.start])[0]
+            rows = [row for row in rows if STAGES.index(row) >= STAGES.index(start)]
+    except UserError as error:
+        raise UsageError(str(error)) from None
+    found, base = [], None
+    wholes = [(settings, rows, choice.words)]
+    if settings.ablation:
+        plain = _without_ablation(settings)
+        wholes.insert(0, (plain, selected(OF_THE_PLAIN_RUN), OF_THE_PLAIN_RUN))
+    for these, wanted, words in wholes:
+        texts, says = run_folder.prototxts_of(these, experiment, ablations)
+        folder = these.work / these.run_name()
+        run = Run(these, experiment, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base)
+        run.asked = frozenset(words)
+        base = run
+        part = Part(run, texts, wanted, says)
+        run_folder.refuse_older(run, choice.adopt)
+        _check_data(run)
+        _check_weights(part)
+        run.trainings       # solvers that cannot be used are named before anything runs
+        found.append(part)
+    return found
+
+
+def _without_ablation(settings):
+    return replace(settings, ablation="")
+
+
+def _check_data(run):
+    if run.base is None and run.settings.data_root is None and not run.experiment.make_data:
+        raise UsageError(f"experiment {run.experiment.name} needs DATA_ROOT, a folder in VOC layout (JPEGImages/, "
+                         "ImageSets/, ...)")
+
+
+def _check_weights(part):
+    """Weights are asked for by the trainings that start from them."""
+    run = part.run
+    for row in part.rows:
+        kind = {"cam": "cam", "static": "s", "train-s": "s", "train-f": "f", "full": "full"}.get(row.name)
+        if kind is None or f"solver-{kind}.prototxt" not in run.texts or row.left_out(run):
+            continue
+        where = run.experiment.start_of(kind)
+        if where in WEIGHT_VARIABLES and where in run.experiment.needs and where not in run.settings.weights:
+            raise UsageError(f"experiment {run.experiment.name} needs {where}, {run.experiment.needs[where]}; stage "
+                             f"{row.name} starts from it")
+
+
+# ---- running -----------------------------------------------------------------------------------------------------
+
+
+def execute(found, choice, say=print):
+    """Run what is not done.
+
+    Returns
+    -------
+    int
+        0, or the status of the stage that failed.
+
+    Raises
+    ------
+    Stopped
+        By a signal; what was running has ended, trainings with a snapshot.
+    UserError
+        Another process works in the folder, a stage did not make what it should, an input is not there.
+    """
+    with Children() as children, contextlib.ExitStack() as locks:
+        for k, part in enumerate(found):
+            last = k == len(found) - 1
+            lock = _lock(part, locks, shared=not last)
+            status = _execute(part, choice if last else Choice(adopt=choice.adopt), children, say, lock)
+            if status:
+                return status
+    return 0
+
+
+def _lock(part, locks, shared):
+    """Hold a run's folder; of an ablation the plain run's is held beside other readers where there is nothing to run."""
+    what, path = str(part.run.folder), part.run.folder / ".lock"
+    if shared and not _left_to_run(part):
+        return locks.enter_context(Lock(path, what, shared=True))
+    return locks.enter_context(Lock(path, what))
+
+
+def _left_to_run(part):
+    """Whether any row of the part is not done."""
+    try:
+        return not all(row.left_out(part.run) or part.stamps.state(row).done for row in part.rows)
+    except UserError:
+        return True
+
+
+def _execute(part, choice, children, say, lock):
+    run = part.run
+    run_folder.prepare(run, part.texts, part.says)
+    part.stamps.tidy()
+    if part.says is not None:
+        say(f"== ablation {run.settings.ablation}: {part.says}")
+    for number, row in enumerate(part.rows, 1):
+        head = f"[{number}/{len(part.rows)}] {row.name}"
+        reason = row.left_out(run)
+        if reason:
+            say(f"{head}: left out, {reason}")
+            continue
+        status = _run_row(part, row, head, choice, children, say)
+        if status:
+            return status
+        run.coming.add(row.name)
+    part.stamps.digests.save()
+    return 0
+
+
+def _run_row(part, row, head, choice, children, say):
+    run, stamps = part.run, part.stamps
+    command = [*row.command(run), *row.unkeyed(run)]
+    shown = " ".join(row.command(run)[2:])
+    if row.always:
+        say(f"{head}: {shown}")
+        return children.run(command, run.folder, environment(run.settings)).status
+    state = stamps.state(row, forced=choice.force)
+    if state.done:
+        say(f"{head}: done")
+        return 0
+    if choice.adopt:
+        return _adopt(part, row, state, head, say)
+    before = 0.0
+    if state.resumes:
+        before = float(stamps.begun(row.name).get("seconds", 0))
+        stamps.begin(row.name, state.inputs, before)
+        stamps.stamp_path(row.name).unlink(missing_ok=True)
+    else:
+        stamps.forget(row.name)
+        aside = run_folder.set_aside(run, row)
+        if aside:
+            say(f"{head}: {state.reasons[0]}; earlier results moved to {aside}")
+        stamps.begin(row.name, state.inputs)
+    say(f"{head}: {shown}")
+
+    def note(seconds):
+        stamps.begin(row.name, state.inputs, before + seconds)
+
+    started = time.monotonic()
+    ended = children.run(command, run.folder, environment(run.settings), note)
+    seconds = before + time.monotonic() - started
+    if ended.status or children.wanted:
+        note(time.monotonic() - started)
+    if ended.status == 0:
+        seconds = round(seconds, 1)
+        stamps.finish(row, state.inputs, command, seconds=seconds, peak_mib=ended.peak_mib,
+                      finished=time.strftime("%Y-%m-%d %H:%M:%S"))
+        say(f"{head}: {seconds:.0f} s, peak {ended.peak_mib} MiB")
+    if children.wanted:
+        raise Stopped(children.wanted)
+    return ended.status
+
+
+def _adopt(part, row, state, head, say):
+    """Stamp what lies there as made from the inputs of now."""
+    stamps, record = part.stamps, state.record
+    known = record or read_json(stamps.stamp_path(row.name))
+    try:
+        stamps.finish(row, state.inputs, row.command(part.run), seconds=known.get("seconds", 0.0),
+                      peak_mib=known.get("peak_mib", 0), finished=known.get("finished", ""))
+    except UserError:
+        say(f"{head}: not done, nothing to adopt")
+        return 0
+    say(f"{head}: adopted")
+    return 0
+
+
+def environment(settings):
+    """Environment of a stage's command: settings that its libraries read there."""
+    found = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": settings.engine, "CAFFE_ROOT": settings.caffe_root,
+             "CRF_BACKEND": settings.crf_backend}
+    found.setdefault("GLOG_minloglevel", "2")
+    # glibc hands big blocks back to the kernel after each use and gets them back zeroed, page by page: a tenth of a
+    # training step on the CPU. Keep them instead.
+    found.setdefault("MALLOC_MMAP_MAX_", "0")
+    found.setdefault("MALLOC_TRIM_THRESHOLD_", "2147483647")
+    return found
+
+
+# ---- saying ------------------------------------------------------------------------------------------------------
+
+
+def plan(found, choice):
+    """Lines that say what `execute` would do, and why; nothing is written.
+
+    A stage that follows one which will run may turn out to be done, where that makes the same files again.
+    """
+    lines, coming = [], set()
+    for k, part in enumerate(found):
+        force = choice.force and k == len(found) - 1
+        lines.append(f"{_shown(part.run.folder)}:")
+        for number, row in enumerate(part.rows, 1):
+            lines.append(f"  [{number}/{len(part.rows)}] {row.name}: {_verdict(part, row, force, coming)}")
+    return lines
+
+
+def _verdict(part, row, force, coming):
+    run = part.run
+    reason = row.left_out(run)
+    if reason:
+        return f"left out, {reason}"
+    run.coming.add(row.name)
+    if row.always:
+        return "runs each time"
+    follows = [name for name in row.needs if name in coming]
+    try:
+        state = part.stamps.state(row, forced=force)
+    except UserError as error:
+        coming.add(row.name)
+        return f"will run after {', '.join(follows)}" if follows else f"cannot run: {error}"
+    if state.done:
+        if not follows:
+            return "done"
+        coming.add(row.name)
+        return f"done, unless {', '.join(follows)} makes something else"
+    coming.add(row.name)
+    goes_on = ", and goes on from what is there" if state.resumes else ""
+    return f"will run: {'; '.join(state.reasons)}{goes_on}"
+
+
+def _shown(path):
+    try:
+        return Path(path).relative_to(Path.cwd())
+    except ValueError:
+        return path

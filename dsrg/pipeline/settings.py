@@ -1,0 +1,163 @@
+"""What a run is asked for (Settings, from run.sh's variables and the command line) and what its experiment says
+(Experiment, from prototxts/<name>/settings.yaml)."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from training.common import UserError
+
+#: kinds of training, each with solver-<kind>.prototxt
+KINDS = ("cam", "s", "f", "full")
+#: variables that can hold a caffemodel to start from
+WEIGHT_VARIABLES = ("WEIGHTS", "VGG_WEIGHTS")
+#: commands whose arguments an experiment chooses
+COMMANDS = ("cues", "label", "segment-s", "segment-f")
+
+
+class UsageError(UserError):
+    """A run that was asked for in words that do not fit."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run, as it is asked for; paths are absolute, and nothing here is 'auto' any more.
+
+    Attributes
+    ----------
+    experiment, ablation : str
+        Names; "" for no ablation.
+    work : Path
+        Runs are made below it.
+    data_root, cues, input_list : Path or None
+    weights : dict of str to Path
+        By variable, those that were given.
+    masks : str
+        Folder of the data root with the true masks.
+    engine : str
+        embedded or caffe.
+    caffe : Path or None
+        Folder of the real Caffe's Python package.
+    precision, device, crf_backend : str
+    seed : int
+    max_iter, batch, snapshot_keep : int or None
+    go_on : str
+        The command that goes on with this run where it was started.
+    """
+
+    experiment: str
+    work: Path
+    ablation: str = ""
+    data_root: Path | None = None
+    cues: Path | None = None
+    input_list: Path | None = None
+    weights: dict = field(default_factory=dict)
+    masks: str = "SegmentationClass"
+    engine: str = "embedded"
+    caffe: Path | None = None
+    caffe_root: str = ""
+    precision: str = "fp32"
+    device: str = "cpu"
+    crf_backend: str = "densecrf"
+    seed: int = 0
+    max_iter: int | None = None
+    batch: int | None = None
+    snapshot_keep: int | None = None
+    go_on: str = "bash run.sh"
+
+    def run_name(self, ablation=None):
+        """Name of the run's folder below `work`."""
+        ablation = self.ablation if ablation is None else ablation
+        return self.experiment + (f"-{ablation}" if ablation else "") + (f"-seed{self.seed}" if self.seed else "")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """prototxts/<name>/settings.yaml.
+
+    Attributes
+    ----------
+    make_data : str
+        Module that makes the data set (`--out FOLDER --seed N`), "" for experiments on the user's photos.
+    needs : dict of str to str
+        Variable of WEIGHT_VARIABLES that must be given -> what it holds.
+    weights : dict of str to str
+        Kind of training -> where it starts: a variable, 'cam' or 's' (that training's result), 'none', or a file.
+    skip : tuple of str
+        Stages left out unless they are asked for by name.
+    cue_file : str
+        Where train-s looks for the cues.
+    static : str
+        What makes stage s the baseline of static seeds, as `--set` of training.train.
+    arguments : dict of str to tuple of str
+        Command of COMMANDS -> its arguments.
+    """
+
+    name: str
+    folder: Path
+    make_data: str = ""
+    needs: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
+    skip: tuple = ()
+    cue_file: str = "cues/localization_cues.pickle"
+    static: str = "update-seed.grow=false"
+    arguments: dict = field(default_factory=dict)
+
+    def start_of(self, kind):
+        """Where a kind of training starts; the reference starts where stage s does unless the experiment says so."""
+        default = {"cam": "WEIGHTS", "s": "WEIGHTS", "f": "s", "full": self.weights.get("s", "WEIGHTS")}
+        return self.weights.get(kind, default[kind])
+
+
+def experiment_names(prototxts):
+    """Names of the experiments below a folder, sorted."""
+    return sorted(path.parent.name for path in Path(prototxts).glob("*/settings.yaml"))
+
+
+def read_experiment(folder):
+    """Read the settings of the experiment in `folder`.
+
+    Raises
+    ------
+    UserError
+        No settings.yaml, no YAML mapping, an unknown key, or a value of another type.
+    """
+    folder = Path(folder)
+    path = folder / "settings.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; an experiment is a folder with prototxts and settings.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML: {error}") from None
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected lines 'key: value', got {type(content).__name__}")
+    return Experiment(folder.name, folder, **{
+        key.replace("-", "_"): _checked(path, key, value) for key, value in content.items()})
+
+
+def _checked(path, key, value):
+    """The value of one key in the form that Experiment keeps it in."""
+    def refuse(expected):
+        raise UserError(f"{path}: {key}: expected {expected}, got {str(value)[:80]!r}")
+
+    if key in ("make_data", "cue_file", "static"):
+        return value if isinstance(value, str) else refuse("text")
+    if key == "skip":
+        return tuple(value) if _all_text(value, list) else refuse("a list of stages")
+    names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
+    if names is None:
+        raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
+                        "static, arguments")
+    if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
+        refuse(f"texts by {', '.join(names)}")
+    if key == "arguments":
+        return {name: tuple(shlex.split(words)) for name, words in value.items()}
+    return value
+
+
+def _all_text(values, kind):
+    return isinstance(values, kind) and all(isinstance(value, str) for value in values)

@@ -1,0 +1,290 @@
+"""Stamps: what a stage's result depended on, written last, and what has changed since.
+
+stamps/NAME.json stands for a stage that is done. It holds the digests of all that the stage read, of the code it ran
+and of all that it made. stamps/NAME.begun stands for one that was started: what lies there was made from inputs of its
+key, so that a start with the same key goes on from it. Files with neither were made from nobody knows what.
+"""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dsrg.pipeline.code_digests import ROOT, code_digest, sources_of
+from dsrg.pipeline.digests import MISSING, DigestCache, Manifests, combined
+from dsrg.pipeline.stages import CAFFE, folder
+from training.common import UserError, write_text
+
+FORMAT = 2              # of the stamps; 1 were a hash alone
+CODE = "code"           # label of the manifest of sources
+SHOWN = 3               # names of changed files a reason gives
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a stage's result depends on.
+
+    Attributes
+    ----------
+    command : tuple of str
+        Without the interpreter; files given by absolute path (weights, say) count by content, not by place.
+    settings : dict of str to str
+        What is neither a word of the command nor a file: engine, CRF backend.
+    reads : dict of str to str
+        Digest by label; of many files the digest of their manifest.
+    """
+
+    command: tuple
+    settings: dict
+    reads: dict
+
+    @property
+    def key(self):
+        return hashlib.sha256(json.dumps([self.command, self.settings, self.reads], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether a stage is done.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        Why it is not; () for a stage that is done.
+    resumes : bool
+        Whether a start goes on from what lies there.
+    """
+
+    inputs: Inputs
+    reasons: tuple = ()
+    resumes: bool = False
+    record: dict = field(default_factory=dict)
+
+    @property
+    def done(self):
+        return not self.reasons
+
+
+class Stamps:
+    """The stamps of one run, and the digests they are made of.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run):
+        self.run = run
+        self.folder = run.folder / "stamps"
+        self.digests = DigestCache(self.folder / "digests.cache")
+        self.manifests = Manifests(self.folder / "manifests")
+
+    def stamp_path(self, name):
+        return self.folder / f"{name}.json"
+
+    def begun_path(self, name):
+        return self.folder / f"{name}.begun"
+
+    # ---- inputs --------------------------------------------------------------------------------------------------
+
+    def inputs(self, stage):
+        """Inputs of a stage as they are now.
+
+        Raises
+        ------
+        UserError
+            Something it reads is not there: an earlier stage has not run.
+        """
+        run = self.run
+        reads = {}
+        for read in stage.reads(run):
+            if read.required and not run.exists(read.files[0]):
+                raise UserError(f"stage {stage.name}: {read.files[0]} does not exist in {run.folder}; run the stage "
+                                "that makes it first (run.sh without --stages)")
+            reads[read.label] = self._read_digest(read)
+        modules = stage.code(run)
+        settings = {}
+        if CAFFE in modules:
+            settings["engine"] = run.settings.engine
+            if run.settings.engine == "caffe":
+                modules = tuple(module for module in modules if module != CAFFE)
+                reads["Caffe"] = self.manifests.add([(str(path), self.digests.digest(path))
+                                                     for path in _files_of_caffe(run.settings.caffe)])
+        sources = sources_of(modules)
+        if any(path.is_relative_to(ROOT / "CRF") for path in sources):
+            settings["CRF backend"] = run.settings.crf_backend
+        reads[CODE] = self.manifests.add([(str(path.relative_to(ROOT)), code_digest(path)) for path in sources])
+        command = tuple("<file>" if os.path.isabs(word) else word for word in stage.command(run)[1:])
+        return Inputs(command, settings, reads)
+
+    def _read_digest(self, read):
+        if read.listing:
+            try:
+                names = os.listdir(self.run.path(read.listing))
+            except OSError:
+                names = []
+            return combined((name, "") for name in names)
+        if len(read.files) == 1:
+            return self._digest(read.files[0])
+        return self.manifests.add([(name, self._digest(name)) for name in read.files])
+
+    def _digest(self, name):
+        if name in self.run.texts:
+            return hashlib.sha256(self.run.texts[name].encode()).hexdigest()
+        return self.digests.digest(self.run.path(name))
+
+    # ---- state ---------------------------------------------------------------------------------------------------
+
+    def state(self, stage, forced=False):
+        """Whether a stage is done, and if not, why."""
+        inputs = self.inputs(stage)
+        begun = self.begun(stage.name)
+        record = self.record(stage.name)
+        resumes = begun.get("key") == inputs.key and not forced
+        if forced:
+            return State(inputs, ("it was asked for (--force)",), resumes, record)
+        if record is None:
+            reason = "it was stopped before its end" if resumes else "it has not run"
+            if not resumes and begun:
+                reason = "it was stopped before its end, and what it reads has changed since"
+            return State(inputs, (reason,), resumes, {})
+        reasons = self._changes(record, inputs)
+        if not reasons:
+            reasons = self._damage(record)
+            # what is gone is made again from what is left; a result that was changed by hand is not built upon
+            resumes = all(reason.endswith("is gone") for reason in reasons)
+        return State(inputs, tuple(reasons), resumes, record)
+
+    def record(self, name):
+        """The stamp of a stage, or None; one that cannot be read counts as none."""
+        content = read_json(self.stamp_path(name))
+        return content if content.get("format") == FORMAT else None
+
+    def begun(self, name):
+        """{"key", "seconds"} of the start in progress, or {}."""
+        return read_json(self.begun_path(name))
+
+    def _changes(self, record, inputs):
+        """What differs between a stamp and the inputs of now, in words."""
+        reasons = []
+        old_reads = record.get("reads", {})
+        for label, digest in inputs.reads.items():
+            if label not in old_reads:
+                reasons.append(f"it now reads {label}")
+            elif old_reads[label] != digest:
+                reasons.append(f"{label} changed{self._which(old_reads[label], digest)}")
+        reasons += [f"it no longer reads {label}" for label in old_reads if label not in inputs.reads]
+        for name, value in inputs.settings.items():
+            old = record.get("settings", {}).get(name)
+            if old != value:
+                reasons.append(f"{name}: {old} -> {value}")
+        old_command, command = tuple(record.get("keyed_command", ())), inputs.command
+        if old_command != command:
+            reasons.append(f"its command changed: {_difference(old_command, command)}")
+        return reasons
+
+    def _which(self, old, new):
+        """': name, name and 5 more' of the files that differ between two manifests, '' where that is not known."""
+        before, after = self.manifests.read(old), self.manifests.read(new)
+        if before is None or after is None:
+            return ""
+        names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return f": {', '.join(names[:SHOWN])}{more}"
+
+    def _damage(self, record):
+        """What was made and is not there, or is not as it was made."""
+        reasons = []
+        for name, digest in record.get("files", {}).items():
+            now = self.digests.digest(self.run.path(name))
+            if now == MISSING:
+                reasons.append(f"{name} is gone")
+            elif now != digest:
+                reasons.append(f"{name} is not as the stage made it")
+        for name, manifest in record.get("folders", {}).items():
+            made = self.manifests.read(manifest)
+            if made is None:
+                reasons.append(f"what it made in {name} is not known any more")
+                continue
+            now = {path: self.digests.digest(self.run.path(path)) for path in made}
+            gone = sorted(path for path, digest in now.items() if digest == MISSING)
+            other = sorted(path for path, digest in now.items() if digest not in (MISSING, made[path]))
+            more = (f" and {len(names) - 1} more" if len(names := gone or other) > 1 else "")
+            if gone:
+                reasons.append(f"{gone[0]}{more} is gone")
+            elif other:
+                reasons.append(f"{other[0]}{more} is not as the stage made it")
+        return reasons
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def begin(self, name, inputs, seconds=0.0):
+        """Note that a stage starts with these inputs, and how many seconds its earlier parts took."""
+        write_text(self.begun_path(name), json.dumps({"key": inputs.key, "seconds": round(seconds, 1)}))
+
+    def forget(self, name):
+        """Neither done nor begun, in this order: files that lie there belong to no inputs from now on."""
+        self.stamp_path(name).unlink(missing_ok=True)
+        self.begun_path(name).unlink(missing_ok=True)
+
+    def finish(self, stage, inputs, command, **measured):
+        """Write the stamp of a stage that ended well.
+
+        Raises
+        ------
+        UserError
+            It did not make what the table says.
+        """
+        made = stage.makes(self.run)
+        files = {name: self.digests.digest(self.run.path(name)) for name in made.files}
+        contents = {name: folder(self.run, name) for name in made.folders}
+        missing = [name for name, digest in files.items() if digest == MISSING]
+        missing += [name for name, names in contents.items() if not names]
+        if missing:
+            raise UserError(f"stage {stage.name} ended well but did not make {', '.join(missing)}")
+        folders = {name: self.manifests.add([(path, self.digests.digest(self.run.path(path))) for path in names])
+                   for name, names in contents.items()}
+        self.manifests.save({*inputs.reads.values(), *folders.values()})
+        record = {"format": FORMAT, "key": inputs.key, "command": list(command), **measured,
+                  "keyed_command": list(inputs.command), "settings": inputs.settings, "reads": inputs.reads,
+                  "files": files, "folders": folders}
+        write_text(self.stamp_path(stage.name), json.dumps(record, indent=1))
+        self.begun_path(stage.name).unlink(missing_ok=True)
+        self.digests.save()
+
+    def tidy(self):
+        """Drop manifests that no stamp names."""
+        named = set()
+        for path in self.folder.glob("*.json"):
+            content = read_json(path)
+            named |= {*content.get("reads", {}).values(), *content.get("folders", {}).values()}
+        self.manifests.keep_only(named)
+
+
+def read_json(path):
+    """The mapping in a JSON file; {} where there is none that can be read."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _difference(old, new):
+    """The words in which two commands differ."""
+    gone, came = _words(old, new), _words(new, old)
+    return " ".join(filter(None, [gone and f"'{gone}'", "->", f"'{came}'" if came else "nothing"])).lstrip("-> ") \
+        if gone else f"'{came}' added"
+
+
+def _words(command, other):
+    """Flags with their values that the other command has not."""
+    parts = re.split(r" (?=--)", " ".join(command))
+    return " ".join(part for part in parts if part not in re.split(r" (?=--)", " ".join(other)))
+
+
+def _files_of_caffe(package):
+    """What of a real Caffe computes: its library and its Python package."""
+    return sorted(path for pattern in ("*.so", "*.py", "proto/*.py") for path in Path(package).glob(pattern))
