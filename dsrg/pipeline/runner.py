@@ -217,7 +217,7 @@ def _run_row(part, row, head, choice, children, say):
         note(time.monotonic() - started)
     if ended.status == 0:
         seconds = round(seconds, 1)
-        stamps.finish(row, state.inputs, command, seconds=seconds, peak_mib=ended.peak_mib,
+        stamps.finish(row, state.inputs, row.command(run), seconds=seconds, peak_mib=ended.peak_mib,
                       finished=time.strftime("%Y-%m-%d %H:%M:%S"))
         say(f"{head}: {seconds:.0f} s, peak {ended.peak_mib} MiB")
     if children.wanted:
