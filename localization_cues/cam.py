@@ -9,7 +9,7 @@ features and the classifier's weights. Only calls of pycaffe are used.
 import numpy as np
 
 from dsrg.io.errors import UserError
-from dsrg.scoring.multiscale import to_input, zoom_linear
+from dsrg.scoring.resizing import to_input, zoom_linear
 from dsrg.scoring.score_net import ScoreNet
 from localization_cues.class_scores import CamSource, find_cam
 from localization_cues.merge import relative_maps

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from dsrg.io.errors import UserError
-from dsrg.scoring.multiscale import to_input, zoom_linear
+from dsrg.scoring.resizing import to_input, zoom_linear
 from dsrg.scoring.score_net import ScoreNet
 from localization_cues.class_scores import producer, score_layer
 

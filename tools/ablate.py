@@ -2,14 +2,16 @@
 
     python -m tools.ablate prototxts/ablations/static.yaml work/demo-static
 
-What such a file says stands in prototxts/README.md. `run.sh --ablation NAME` does the same for a run of its own.
+How such a file is written stands in dsrg/pipeline/prototxt_edits.py. `run.sh --ablation NAME` does the same for a run
+of its own.
 """
 
 import argparse
 from pathlib import Path
 
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import run_main
 from dsrg.pipeline.prototxt_edits import ablated
-from training.common import run_main, write_text
 
 
 def parse_args(argv=None):

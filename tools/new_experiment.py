@@ -4,7 +4,7 @@
     python -m tools.new_experiment flowers --from msrc15-squeezenet --data my-data    needs SqueezeNet's weights
     python -m tools.new_experiment flowers --from voc12-vgg16 --classes 4 --size 241 --batch 4
 
-Copies make_nets.py and settings.sh with the numbers changed, and writes the prototxts by that script: to change more,
+Copies make_nets.py and settings.yaml with the numbers changed, and writes the prototxts by that script: to change more,
 edit either, and run it by its name: DATA_ROOT=my-data bash run.sh flowers.
 """
 
@@ -67,13 +67,13 @@ def main(argv=None):
     if args.batch:
         wanted["BATCH"] = args.batch
     script = changed(script, wanted).replace(f"prototxts/{args.template}/", f"prototxts/{args.name}/")
-    settings = new_settings((source / "settings.sh").read_text(encoding="utf-8"), args,
+    settings = new_settings((source / "settings.yaml").read_text(encoding="utf-8"), args,
                             rescaled(size, numbers["SIZE"], stride))
     # made under a hidden name: a failure leaves no half experiment for run.sh to find
     partial = EXPERIMENTS / f".{args.name}" / args.name
     try:
         write_text(partial / "make_nets.py", script)
-        write_text(partial / "settings.sh", settings)
+        write_text(partial / "settings.yaml", settings)
         write_text(partial / "README.md", readme(args, classes, size, stride))
         write_nets(partial)
         partial.rename(folder)
@@ -81,7 +81,7 @@ def main(argv=None):
         shutil.rmtree(partial.parent, ignore_errors=True)
     cells = (size - 1) // stride + 1
     print(f"{folder}: {classes} classes, inputs {size}x{size}, maps {cells}x{cells}")
-    weights = " WEIGHTS=.." if "\nNEEDS_WEIGHTS=" in settings else ""
+    weights = " WEIGHTS=.." if "\n  WEIGHTS:" in settings else ""
     print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
 
 
@@ -120,10 +120,10 @@ def rescaled(size, old, stride):
 
 
 def new_settings(text, args, resize):
-    """settings.sh for the new experiment: its own data, input sizes in proportion, CRF widths by the photos."""
-    lines = [line for line in text.splitlines() if not line.startswith("MAKE_DATA=")]
+    """settings.yaml for the new experiment: its own data, input sizes in proportion, CRF widths by the photos."""
+    lines = [line for line in text.splitlines() if not line.startswith("make_data:")]
     lines = [line for line in lines if not line.startswith(f"# {args.template}:")]
-    lines.insert(1, f"# {args.name}: made from {args.template} by tools.new_experiment. Read by run.sh; the nets are "
+    lines.insert(0, f"# {args.name}: made from {args.template} by tools.new_experiment. The nets are "
                  "the prototxts beside this file.")
     text = "\n".join(lines) + "\n"
     text = re.sub(r"--sizes((?: \d+)+)",

@@ -17,12 +17,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from dsrg.caffe_device import PRECISIONS
+from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline import runner
 from dsrg.pipeline.processes import Stopped
 from dsrg.pipeline.settings import WEIGHT_VARIABLES, Settings, UsageError, experiment_names, read_experiment
-from training.common import UserError, run_main
 from training.findcaffe import ENGINE_FOLDER, folder_of_caffe
-from training.machine import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTOTXTS = ROOT / "prototxts"
@@ -70,7 +70,7 @@ def settings_of(args, environment, go_on):
     def number(name, least):
         text = environment[name]
         if not re.fullmatch(r"\d*", text) or (text and int(text) < least):
-            raise UsageError(f"{name}={text}: expected a whole number{f', {least} or more' if least is not None else ''}")
+            raise UsageError(f"{name}={text}: expected a whole number, {least} or more")
         return int(text) if text else None
 
     if args.experiment not in experiment_names(PROTOTXTS):
@@ -122,14 +122,14 @@ def resolved(settings):
 
 def _native_precision(device):
     """bf16 or fp32, asked of the engine in a process of its own: torch is slow to load and large to keep."""
-    code = ("from training.findcaffe import find_caffe; from training.machine import use_machine; import sys; "
+    code = ("from training.findcaffe import find_caffe; from dsrg.caffe_device import use_machine; import sys; "
             "print(use_machine(find_caffe('embedded'), sys.argv[1], 'auto'))")
     done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise UserError(f"PRECISION=auto: the engine does not tell the precision of DEVICE={device} "
-                        f"({last[0].removeprefix('training.common.UserError: ')}); set PRECISION")
+                        f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); set PRECISION")
     return done.stdout.split()[-1]
 
 

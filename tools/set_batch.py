@@ -9,8 +9,9 @@ original batch, so results are others.
 import argparse
 from pathlib import Path
 
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import run_main
 from dsrg.pipeline.prototxt_edits import with_batch
-from training.common import run_main, write_text
 
 
 def parse_args(argv=None):

@@ -58,21 +58,29 @@ def relaunch(caffe, device, seed):
     uid = caffe.NCCL.new_uid()
     shared = {**os.environ, "WORLD_SIZE": str(count), UID: uid.hex()}
     command = [sys.executable, "-m", "training.train", *arguments]
-    return _wait([subprocess.Popen(command, env={**shared, "RANK": str(k), "LOCAL_RANK": str(k)})
+    return _wait([subprocess.Popen(command, env={**shared, "RANK": str(k), "LOCAL_RANK": str(k)}, process_group=0)
                   for k in range(count)])
+
+
+def is_one_of_several():
+    """Whether a launcher, torch's or `relaunch`, started this process beside others."""
+    return "LOCAL_RANK" in os.environ
 
 
 def _wait(processes):
     """Wait for all processes; when one fails, the others, which would wait for it for ever, are ended.
 
-    SIGTERM is passed on, and Ctrl-C reaches them by itself: each ends its iteration, the first takes a snapshot.
+    What asks this process to stop is passed on, once: the processes have groups of their own, which Ctrl-C in a
+    terminal does not reach. Each ends its iteration, the first takes a snapshot.
     """
     def pass_on(number, frame):
         for process in processes:
             process.send_signal(number)
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, pass_on)
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+               if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in numbers}
     try:
         while True:
             states = [process.poll() for process in processes]
@@ -85,13 +93,14 @@ def _wait(processes):
                 return 0
             time.sleep(0.1)
     finally:
-        signal.signal(signal.SIGTERM, before)
         end = time.monotonic() + SECONDS_TO_STOP
         for process in processes:
             try:
                 process.wait(max(0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def announce(caffe):

@@ -76,6 +76,26 @@ class RunFiles:
                 found.append((int(match[1]), path))
         return sorted(found, reverse=True)
 
+    @property
+    def lock_path(self):
+        """What a training locks, so that no other writes the same snapshots."""
+        return self.solver_path.with_name(f".{Path(self.prefix).name}.lock")
+
+    def keep_newest(self, count, caffe_pb2):
+        """Remove the snapshots that are older than the newest `count` whole ones.
+
+        A snapshot that is not whole does not count: so long as there is none that is, nothing is removed.
+        """
+        entries = self.snapshots()
+        whole = [iteration for iteration, path in entries if _is_whole(path, caffe_pb2)][:count]
+        if len(whole) < count:
+            return
+        folder, stem = Path(self.prefix).parent, re.escape(Path(self.prefix).name)
+        for path in sorted(folder.glob("*"), key=lambda path: ".solverstate" not in path.name):     # states first
+            match = re.fullmatch(stem + r"_iter_(\d+)\.(caffemodel|solverstate)(\.h5)?", path.name)
+            if match and int(match[1]) < whole[-1]:
+                path.unlink(missing_ok=True)
+
     def newest_complete(self, caffe_pb2):
         """The newest snapshot whose state is whole (a killed Caffe may leave half of one), or None."""
         return next((entry for entry in self.snapshots() if _is_whole(entry[1], caffe_pb2)), None)

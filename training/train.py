@@ -4,12 +4,14 @@ Runs a Caffe solver to its max_iter on whatever Caffe `training.findcaffe` finds
 <snapshot_prefix>_iter_<max_iter>.caffemodel. Beside the snapshots it writes the solver and net it ran with, all
 overrides applied (<prefix>_solver.prototxt, <prefix>_net.prototxt), so a finished run holds what made it.
 
-Ctrl-C ends the iteration, takes a snapshot and says how to go on. A resumed run equals the unbroken one: the
+Ctrl-C, SIGTERM and SIGHUP end the iteration, take a snapshot and say how to go on. Two trainings never write one
+snapshot_prefix at a time. A resumed run equals the unbroken one: the
 embedded engine rewinds its data and dropout, our Python layers are told where to go on; real Caffe does not
 rewind its own data layers.
 """
 
 import argparse
+import contextlib
 import math
 import os
 import random
@@ -23,8 +25,11 @@ import numpy as np
 from dsrg.caffe_device import use_machine
 from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
 from dsrg.io.errors import UserError, run_main
+from dsrg.pipeline.locks import Lock
+from dsrg.pipeline.processes import die_with_parent
 from training import batch_norm, multi_gpu
 from training.device_flags import add_flags
+from training.findcaffe import ENGINES, find_caffe
 from training.initial_weights import copy_weights
 from training.loss_log import LossLog, Progress
 from training.multi_gpu import is_root
@@ -49,20 +54,22 @@ def parse_args(argv):
     parser.add_argument("--go-on", metavar="COMMAND", help="what a stopped run says to go on with (default: its own "
                         "command)")
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
-    parser.add_argument("--engine", choices=("auto", "embedded", "caffe"),
+    parser.add_argument("--engine", choices=ENGINES, default=os.environ.get("ENGINE", "auto"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
     parser.add_argument("--crf-backend", choices=CRF_BACKENDS,
                         help="what computes the dense CRF of the layers (default: the variable CRF_BACKEND, or own)")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.snapshot_keep is not None and args.snapshot_keep < 1:
+        parser.error("--snapshot-keep must be 1 or more")
+    return args
 
 
 def main(argv=None):
     args = parse_args(argv)
-    if args.engine:
-        os.environ["ENGINE"] = args.engine
+    if multi_gpu.is_one_of_several():
+        die_with_parent()                               # the launcher, should it be killed
     os.environ.setdefault("GLOG_minloglevel", "1")      # the bar and the plain lines stand for Caffe's own
-    from training.findcaffe import caffe
-
+    caffe = find_caffe(args.engine, os.environ.get("CAFFE_ROOT"))
     caffe_pb2 = caffe.proto.caffe_pb2
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
@@ -75,7 +82,10 @@ def main(argv=None):
     multi_gpu.announce(caffe)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
     try:
-        return _train(caffe, caffe_pb2, run, args)
+        with contextlib.ExitStack() as held:
+            if is_root():
+                held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
+            return _train(caffe, caffe_pb2, run, args)
     except Exception as error:
         if _is_for_the_user(error):
             raise UserError(str(error)) from error
@@ -113,7 +123,7 @@ def _train(caffe, caffe_pb2, run, args):
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
     log = LossLog(args.log, solver.iter) if args.log and is_root() else None
     try:
-        return _steps(solver, run, log, args)
+        return _steps(solver, run, log, args, caffe_pb2)
     finally:
         if log is not None:
             log.close()
@@ -144,7 +154,7 @@ def _restore(solver, run, path):
     print(f"resumed from {path}", file=sys.stderr)
 
 
-def _steps(solver, run, log, args):
+def _steps(solver, run, log, args, caffe_pb2):
     """Step to max_iter and take the last snapshot; the exit status."""
     end = run.solver.max_iter
     watch = LossWatch(solver)
@@ -162,9 +172,13 @@ def _steps(solver, run, log, args):
             progress.step(solver.iter, rate, watch.losses)
             if log is not None:
                 log.write(iteration, rate, watch.losses, time.monotonic() - started)
+            if args.snapshot_keep and is_root() and run.solver.snapshot and not solver.iter % run.solver.snapshot:
+                run.keep_newest(args.snapshot_keep, caffe_pb2)
         progress.close()
         if is_root() and solver.iter not in dict(run.snapshots()):
             solver.snapshot()
+        if args.snapshot_keep and is_root():
+            run.keep_newest(args.snapshot_keep, caffe_pb2)
     if solver.iter < end:
         _tell(f"stopped after iteration {solver.iter}, snapshot written; go on with\n  " + _resume_command(args))
         return 128 + stop.wanted
@@ -231,13 +245,16 @@ def loss_names(net):
 
 
 class StopSignal:
-    """Ctrl-C and SIGTERM set `wanted` to their number, for the loop to end between two iterations; a second one
-    ends the process at once.
+    """Ctrl-C, SIGTERM and SIGHUP (a terminal that closes) set `wanted` to their number, for the loop to end between two
+    iterations; a second one ends the process at once. Under nohup SIGHUP stays ignored.
     """
 
     def __enter__(self):
         self.wanted = 0
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def _note(self, number, frame):

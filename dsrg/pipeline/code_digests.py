@@ -2,22 +2,18 @@
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-#: where modules of the project are found, in this order
-SEARCHED = (ROOT, ROOT / "training", ROOT / "engine")
+#: folders that modules of the project are found in, in this order
+SEARCHED = (".", "training", "engine")
 #: installed modules that are built from the project: their source
-BUILT_FROM = {
-    "krahenbuhl2013": ROOT / "CRF",
-    "densecrf": ROOT / "CRF",
-    "graph_segmentation": ROOT / "localization_cues" / "drfi" / "native",
-}
+BUILT_FROM = {"krahenbuhl2013": "CRF", "densecrf": "CRF", "graph_segmentation": "dsrg/saliency/drfi/native"}
 SOURCES = ("*.py", "*.cpp", "*.h", "CMakeLists.txt")
 
 
-def sources_of(modules, searched=SEARCHED, built_from=BUILT_FROM):
+def sources_of(modules, root=ROOT):
     """Files of the project that these modules are made of: the modules, and all that they import.
 
     Imports are followed by reading the source, those inside functions too; nothing is imported. Of a package that only
@@ -28,12 +24,15 @@ def sources_of(modules, searched=SEARCHED, built_from=BUILT_FROM):
     ----------
     modules : iterable of str
         Dotted names; "module:name" for what defines `name` of the module.
+    root : Path
+        Of the project.
 
     Returns
     -------
     list of Path
         Sorted.
     """
+    searched, built_from = _places(root)
     found = set()               # files that count
     followed = set()            # those whose imports count too
     waiting = [tuple(entry.partition(":")[::2]) for entry in modules]
@@ -57,8 +56,14 @@ def sources_of(modules, searched=SEARCHED, built_from=BUILT_FROM):
     return sorted(found)
 
 
+def _places(root):
+    """The project's SEARCHED and BUILT_FROM as paths."""
+    root = Path(root)
+    return [root / name for name in SEARCHED], {name: root / folder for name, folder in BUILT_FROM.items()}
+
+
 def _located(module, searched, built_from):
-    """(files that importing a dotted name reads on the way, file of the module itself); (.., None) for others' modules."""
+    """(files that importing a dotted name reads on the way, the module's own file, or None where it is not ours)."""
     parts = module.split(".")
     if parts[0] in built_from:
         folder = built_from[parts[0]]
@@ -109,7 +114,7 @@ def _tree(path):
     return _parsed(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path, _time):
     return ast.parse(path.read_bytes(), str(path))
 
@@ -123,7 +128,7 @@ def code_digest(path):
     return hashlib.sha256(data).hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dump(path, _time):
     tree = ast.parse(path.read_bytes(), str(path))
     for node in ast.walk(tree):

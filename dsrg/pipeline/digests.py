@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from training.common import write_text
+from dsrg.io.atomic_files import write_text
 
 MISSING = "-"       # digest of a file that is not there
 #: A file that changed so shortly before it was read may change again within the same tick of the file system's clock

@@ -9,7 +9,7 @@ import socket
 import time
 from pathlib import Path
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 
 class Lock:

@@ -1,5 +1,6 @@
 """Child processes of a run: signals are passed on to them once, and none outlives the run."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -28,7 +29,7 @@ class Ended:
 
 
 def die_with_parent():
-    """Ask Linux to kill this process when its parent dies, be it by SIGKILL. Called in a child, before or after exec."""
+    """Ask Linux to kill this process when its parent dies, be it by SIGKILL. For a child, before or after exec."""
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "prctl"):
         libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -71,10 +72,8 @@ class Children:
             if first:
                 raise Stopped(number)
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self._child.pid, signal.SIGINT)
-        except ProcessLookupError:
-            pass
 
     def run(self, command, folder, environment, every=lambda seconds: None, interval=20.0):
         """Run a command to its end.

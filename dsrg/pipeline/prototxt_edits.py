@@ -16,9 +16,9 @@ from pathlib import Path
 import yaml
 from google.protobuf import json_format, text_format
 
+from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
 from dsrg.pipeline.prototxts import parse
-from training.common import UserError
-from training.param_str import parse_param_str
 
 
 def read_ablation(path):

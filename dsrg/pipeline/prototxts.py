@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from google.protobuf import descriptor_pool, message_factory, text_format
 
-from training.common import UserError
-from training.param_str import parse_param_str
+from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
 
 MESSAGES = Path(__file__).resolve().parents[2] / "engine" / "caffe" / "proto" / "caffe_pb2.py"
 

@@ -4,9 +4,9 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from dsrg.io.errors import UserError
 from dsrg.pipeline import prototxts
 from dsrg.pipeline.settings import KINDS, WEIGHT_VARIABLES
-from training.common import UserError
 
 #: where the baseline of static seeds, trained by stage s's solver, puts its snapshots
 STATIC_PREFIX = "models/static"

@@ -8,9 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
 from dsrg.pipeline.stamps import FORMAT, read_json
-from training.common import UserError, write_text
 
 #: records which text of each prototxt the pipeline put into the folder
 COPIES = "stamps/prototxts.copied"
@@ -99,8 +100,8 @@ def prepare(run, texts, says=None):
     if run.given_cues is not None:
         target = run.folder / run.experiment.cue_file
         if target.exists() and not target.is_symlink():
-            raise UserError(f"{target} was made by this run, and CUES asks for another; move it away, or choose another "
-                            "WORK")
+            raise UserError(f"{target} was made by this run, and CUES asks for another; move it away, or choose "
+                            "another WORK")
         link(run.given_cues.absolute(), target)
     elif (run.folder / run.experiment.cue_file).is_symlink():
         (run.folder / run.experiment.cue_file).unlink()     # of an earlier CUES: never write through it

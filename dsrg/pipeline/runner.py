@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dsrg.io.errors import UserError
 from dsrg.pipeline import run_folder
 from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.locks import Lock
@@ -14,7 +15,6 @@ from dsrg.pipeline.run import Run
 from dsrg.pipeline.settings import WEIGHT_VARIABLES, UsageError
 from dsrg.pipeline.stages import NOT_OF_AN_ABLATION, OF_THE_PLAIN_RUN, STAGES, selected
 from dsrg.pipeline.stamps import Stamps, read_json
-from training.common import UserError
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ def parts(settings, experiment, ablations, choice):
         run = Run(these, experiment, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base)
         run.asked = frozenset(words)
         base = run
+        if not run.trainings:
+            raise UserError(f"{experiment.folder} has no solver; an experiment has at least solver-s.prototxt")
         part = Part(run, texts, wanted, says)
         run_folder.refuse_older(run, choice.adopt)
         _check_data(run)
         _check_weights(part)
-        run.trainings       # solvers that cannot be used are named before anything runs
         found.append(part)
     return found
 
@@ -120,8 +121,17 @@ def _check_weights(part):
 # ---- running -----------------------------------------------------------------------------------------------------
 
 
-def execute(found, choice, say=print):
+def execute(found, choice, say=print, children=None):
     """Run what is not done.
+
+    Parameters
+    ----------
+    found : list of Part
+    choice : Choice
+    say : callable
+        Takes one line.
+    children : optional
+        What runs the commands, a processes.Children by default.
 
     Returns
     -------
@@ -135,7 +145,7 @@ def execute(found, choice, say=print):
     UserError
         Another process works in the folder, a stage did not make what it should, an input is not there.
     """
-    with Children() as children, contextlib.ExitStack() as locks:
+    with (children or Children()) as children, contextlib.ExitStack() as locks:
         for k, part in enumerate(found):
             last = k == len(found) - 1
             lock = _lock(part, locks, shared=not last)
@@ -146,7 +156,7 @@ def execute(found, choice, say=print):
 
 
 def _lock(part, locks, shared):
-    """Hold a run's folder; of an ablation the plain run's is held beside other readers where there is nothing to run."""
+    """Hold a run's folder; the plain run's of an ablation is shared with other readers when there is nothing to run."""
     what, path = str(part.run.folder), part.run.folder / ".lock"
     if shared and not _left_to_run(part):
         return locks.enter_context(Lock(path, what, shared=True))

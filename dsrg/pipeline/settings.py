@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from training.common import UserError
+from dsrg.io.errors import UserError
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")

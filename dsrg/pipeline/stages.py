@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dsrg.io.errors import UserError
+from dsrg.io.photos import PHOTO_SUFFIXES
 from dsrg.pipeline.prototxts import listed_files, net_files
-from training.common import PHOTO_SUFFIXES, UserError
 
 #: stands in `code` for the engine that nets run on
 CAFFE = "caffe"

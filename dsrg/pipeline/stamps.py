@@ -12,10 +12,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
 from dsrg.pipeline.code_digests import ROOT, code_digest, sources_of
 from dsrg.pipeline.digests import MISSING, DigestCache, Manifests, combined
 from dsrg.pipeline.stages import CAFFE, folder
-from training.common import UserError, write_text
 
 FORMAT = 2              # of the stamps; 1 were a hash alone
 CODE = "code"           # label of the manifest of sources
@@ -42,7 +43,8 @@ class Inputs:
 
     @property
     def key(self):
-        return hashlib.sha256(json.dumps([self.command, self.settings, self.reads], sort_keys=True).encode()).hexdigest()
+        everything = json.dumps([self.command, self.settings, self.reads], sort_keys=True)
+        return hashlib.sha256(everything.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Stamps:
     ----------
     run : Run
     """
+
+    root = ROOT         # of the project whose code counts
 
     def __init__(self, run):
         self.run = run
@@ -112,10 +116,10 @@ class Stamps:
                 modules = tuple(module for module in modules if module != CAFFE)
                 reads["Caffe"] = self.manifests.add([(str(path), self.digests.digest(path))
                                                      for path in _files_of_caffe(run.settings.caffe)])
-        sources = sources_of(modules)
-        if any(path.is_relative_to(ROOT / "CRF") for path in sources):
+        sources = sources_of(modules, self.root)
+        if any(path.is_relative_to(self.root / "CRF") for path in sources):
             settings["CRF backend"] = run.settings.crf_backend
-        reads[CODE] = self.manifests.add([(str(path.relative_to(ROOT)), code_digest(path)) for path in sources])
+        reads[CODE] = self.manifests.add([(str(path.relative_to(self.root)), code_digest(path)) for path in sources])
         command = tuple("<file>" if os.path.isabs(word) else word for word in stage.command(run)[1:])
         return Inputs(command, settings, reads)
 

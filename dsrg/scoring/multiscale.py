@@ -6,47 +6,10 @@ the photo and summed; softmax; dense CRF at the photo's size on -log p. No caffe
 
 import numpy as np
 
+from dsrg.scoring.resizing import zoom_linear
+
 MIN_PROBABILITY = 1e-5  # floor before the logarithm, as in the original (eps in test-ms.py)
 CRF_SCALE = 1.0         # scale_factor of the CRF at the photo's own size
-
-
-def zoom_linear(image, height, width):
-    """Resize bilinearly with the corner pixels of both grids aligned.
-
-    Equal to `scipy.ndimage.zoom(..., order=1)` up to rounding, many times faster.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W, C)
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width, C)
-        A new array.
-
-    Examples
-    --------
-    >>> zoom_linear(np.array([[[0.], [4.]]]), 1, 5)[0, :, 0].tolist()
-    [0.0, 1.0, 2.0, 3.0, 4.0]
-    """
-    rows, next_rows, down = _neighbours(image.shape[0], height)
-    columns, next_columns, right = _neighbours(image.shape[1], width)
-    # Gather first: of a large photo only the rows that count are converted.
-    above, below = (np.asarray(image[index], np.float32) for index in (rows, next_rows))
-    bands = above + (below - above) * down[:, None, None]                     # (height, W, C)
-    left = np.take(bands, columns, axis=1)
-    result = np.take(bands, next_columns, axis=1)
-    result -= left
-    result *= right[None, :, None]
-    result += left
-    return result                                                             # (height, width, C)
-
-
-def _neighbours(size, new_size):
-    """Index of the pixel before, index of the pixel after, and weight of the latter, for each new pixel."""
-    where = np.linspace(0, size - 1, new_size) if new_size > 1 else np.zeros(1)
-    before = np.minimum(where.astype(np.intp), size - 1)
-    return before, np.minimum(before + 1, size - 1), (where - before).astype(np.float32)
 
 
 def input_shapes(height, width, sizes=None, scales=None):
@@ -66,12 +29,6 @@ def input_shapes(height, width, sizes=None, scales=None):
     if sizes is not None:
         return [(size, size) for size in sizes]
     return [(max(1, round(height * scale)), max(1, round(width * scale))) for scale in scales]
-
-
-def to_input(image_bgr, height, width, mean_bgr):
-    """Network input, float32 (3, height, width), BGR minus the mean, of a photo, uint8 (H, W, 3) BGR."""
-    small = zoom_linear(image_bgr, height, width) - np.asarray(mean_bgr, np.float32)
-    return np.ascontiguousarray(small.transpose(2, 0, 1))
 
 
 def fuse_scores(maps, height, width):

@@ -9,7 +9,8 @@ import numpy as np
 from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
-from dsrg.scoring.multiscale import input_shapes, to_input
+from dsrg.scoring.multiscale import input_shapes
+from dsrg.scoring.resizing import to_input
 
 WINDOW = 8  # images whose square inputs of one size go through the net before it is reshaped for the next
 

@@ -128,9 +128,7 @@ def make_cues():
 
 def small_commands():
     from docker import check_caffe
-    from tools import final_model
 
-    final_model.main(["solver.prototxt"])
     check_caffe.main([])
 
 

@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.datasets.demo_scenes import CLASSES
+from dsrg.pipeline.settings import read_experiment
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "prototxts" / "demo"
@@ -60,5 +61,5 @@ def test_the_reference_differs_from_the_retraining_in_its_masks_alone(caffe):
         solver.ClearField("train_net")
         solver.ClearField("snapshot_prefix")
     assert f == full
-    settings = (FOLDER / "settings.sh").read_text()
-    assert "\nF_WEIGHTS=s\n" in settings and "\nFULL_WEIGHTS=s\n" in settings
+    settings = read_experiment(FOLDER)
+    assert settings.start_of("f") == settings.start_of("full") == "s"

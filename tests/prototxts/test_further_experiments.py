@@ -1,6 +1,5 @@
 """voc12-sec, voc12-resnet101 and coco-vgg16: wiring, what is frozen, shapes, and a step forward and back."""
 
-import re
 
 import caffe
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.io.param_str import parse_param_str
+from dsrg.pipeline.settings import read_experiment
 from localization_cues import make_cues
 from localization_cues.cam import CamNet
 from tests.conftest import ROOT
@@ -139,9 +139,9 @@ def test_coco_has_81_classes_everywhere():
 @pytest.mark.parametrize("name", sorted(p.parent.name for p in FOLDER.glob("*/cam-deploy.prototxt")))
 def test_class_maps_are_found_in_the_classifier_as_the_settings_say(name):
     """And have a channel for every class and the size of the cues that train-s wants."""
-    line = re.search(r'^CUE_ARGS="(.*)"$', (FOLDER / name / "settings.sh").read_text(), re.MULTILINE)[1]
+    words = read_experiment(FOLDER / name).arguments["cues"]
     files = ("--net", "--weights", "--list", "--images", "--labels", "--out")
-    args = make_cues.parse_args([*line.split(), *(word for flag in files for word in (flag, "x.npz"))])
+    args = make_cues.parse_args([*words, *(word for flag in files for word in (flag, "x.npz"))])
     net = caffe.Net(str(FOLDER / name / "cam-deploy.prototxt"), caffe.TEST)
     CamNet(net, args.maps_blob, args.classifier, args.features_blob)
     maps = net.blobs[args.features_blob or args.maps_blob or net.outputs[0]]

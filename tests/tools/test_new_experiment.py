@@ -67,16 +67,16 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
     for k, side in enumerate((250, 250, 90)):
         cv2.imwrite(f"data/JPEGImages/{k}.png", np.zeros((60, side, 3), np.uint8))
     new_experiment.main(["flowers", "--from", "demo", "--data", "data", "--batch", "2"])
-    settings = (experiments / "flowers/settings.sh").read_text()
-    assert "MAKE_DATA" not in settings and "--sizes 129 --crf-scale 2\"" in settings
+    settings = (experiments / "flowers/settings.yaml").read_text()
+    assert "make_data" not in settings and "label: --sizes 129 --crf-scale 2\n" in settings
     assert layers(experiments / "flowers", "train-s")["Input"].image_data_param.batch_size == 2
     out = capsys.readouterr().out
     assert "3 classes, inputs 129x129, maps 33x33" in out and "next: DATA_ROOT=data bash run.sh flowers" in out
     new_experiment.main(["wide", "--from", "msrc15-squeezenet", "--data", "data", "--size", "161"])
     assert "next: DATA_ROOT=data WEIGHTS=.. bash run.sh wide" in capsys.readouterr().out
-    settings = (experiments / "wide/settings.sh").read_text()
-    assert 'LABEL_ARGS="--sizes 161 217 265"' in settings     # 241, 321, 401 at two thirds
-    assert "NEEDS_WEIGHTS" in settings and "made from msrc15-squeezenet" in settings
+    settings = (experiments / "wide/settings.yaml").read_text()
+    assert "label: --sizes 161 217 265\n" in settings     # 241, 321, 401 at two thirds
+    assert "needs:\n  WEIGHTS: " in settings and "made from msrc15-squeezenet" in settings
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

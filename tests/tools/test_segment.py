@@ -12,7 +12,8 @@ import pytest
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.scoring import photo_pipeline
-from dsrg.scoring.multiscale import fuse_scores, input_shapes, to_input
+from dsrg.scoring.multiscale import fuse_scores, input_shapes
+from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import ScoreNet, open_net
 from tools import segment
 

@@ -19,7 +19,7 @@ from dsrg.cuefile.format import save_cues
 from dsrg.io.errors import UserError
 from tests.conftest import ROOT
 from tools import make_demo_data, make_lists
-from training.findcaffe import _folder_of_caffe
+from training.findcaffe import folder_of_caffe
 
 ITERATIONS = 20
 SIZE = 33       # of the demo's cue maps
@@ -30,7 +30,7 @@ def real_caffe():
     """CAFFE_ROOT of a pycaffe, or of the one that is installed (empty)."""
     root = os.environ.get("CAFFE_ROOT")
     try:
-        _folder_of_caffe("caffe", root)
+        folder_of_caffe("caffe", root)
     except UserError as error:
         pytest.skip(f"{error}; to run this test: CAFFE_ROOT=/path/to/caffe bash test.sh -m caffe")
     return root or ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
-from dsrg.scoring import multiscale
+from dsrg.scoring import multiscale, resizing
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (8, 8), (213, 320), (2, 9), (1, 4), (1, 1)])
@@ -17,15 +17,15 @@ def test_zoom_equals_scipys_order_1(rng, shape, new_shape):
     factors = (new_shape[0] / shape[0], new_shape[1] / shape[1], 1)
     # mode 'nearest' where scipy's default puts zeros into a last corner that rounding moved outside
     expected = ndimage.zoom(image.astype(np.float64), factors, order=1, mode="nearest")
-    result = multiscale.zoom_linear(image, *new_shape)
+    result = resizing.zoom_linear(image, *new_shape)
     assert result.dtype == np.float32 and result.shape == (*new_shape, 3)
     np.testing.assert_allclose(result, expected, atol=2e-5)  # float32 steps of values up to 40
 
 
 def test_zoom_reads_bytes_without_overflow():
     image = np.array([[[0], [255]]], np.uint8)
-    assert multiscale.zoom_linear(image, 1, 3)[0, :, 0].tolist() == [0.0, 127.5, 255.0]
-    assert multiscale.zoom_linear(image[:, ::-1], 1, 3)[0, :, 0].tolist() == [255.0, 127.5, 0.0]
+    assert resizing.zoom_linear(image, 1, 3)[0, :, 0].tolist() == [0.0, 127.5, 255.0]
+    assert resizing.zoom_linear(image[:, ::-1], 1, 3)[0, :, 0].tolist() == [255.0, 127.5, 0.0]
 
 
 def test_input_shapes_are_squares_or_rounded_factors():
@@ -35,7 +35,7 @@ def test_input_shapes_are_squares_or_rounded_factors():
 
 def test_input_is_bgr_minus_mean_channels_first():
     image_bgr = np.full((4, 6, 3), (110, 120, 130), np.uint8)
-    blob = multiscale.to_input(image_bgr, 5, 3, (104, 117, 123))
+    blob = resizing.to_input(image_bgr, 5, 3, (104, 117, 123))
     assert blob.shape == (3, 5, 3) and blob.dtype == np.float32 and blob.flags.c_contiguous
     assert blob[:, 4, 2].tolist() == [6, 3, 7]
 

@@ -1,0 +1,48 @@
+"""Bilinear resizing with aligned corners, of photos for a net and of what it answers."""
+
+import numpy as np
+
+
+def zoom_linear(image, height, width):
+    """Resize bilinearly with the corner pixels of both grids aligned.
+
+    Equal to `scipy.ndimage.zoom(..., order=1)` up to rounding, many times faster.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, C)
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width, C)
+        A new array.
+
+    Examples
+    --------
+    >>> zoom_linear(np.array([[[0.], [4.]]]), 1, 5)[0, :, 0].tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    rows, next_rows, down = _neighbours(image.shape[0], height)
+    columns, next_columns, right = _neighbours(image.shape[1], width)
+    # Gather first: of a large photo only the rows that count are converted.
+    above, below = (np.asarray(image[index], np.float32) for index in (rows, next_rows))
+    bands = above + (below - above) * down[:, None, None]                     # (height, W, C)
+    left = np.take(bands, columns, axis=1)
+    result = np.take(bands, next_columns, axis=1)
+    result -= left
+    result *= right[None, :, None]
+    result += left
+    return result                                                             # (height, width, C)
+
+
+def _neighbours(size, new_size):
+    """Index of the pixel before, index of the pixel after, and weight of the latter, for each new pixel."""
+    where = np.linspace(0, size - 1, new_size) if new_size > 1 else np.zeros(1)
+    before = np.minimum(where.astype(np.intp), size - 1)
+    return before, np.minimum(before + 1, size - 1), (where - before).astype(np.float32)
+
+
+def to_input(image_bgr, height, width, mean_bgr):
+    """Network input, float32 (3, height, width), BGR minus the mean, of a photo, uint8 (H, W, 3) BGR."""
+    small = zoom_linear(image_bgr, height, width) - np.asarray(mean_bgr, np.float32)
+    return np.ascontiguousarray(small.transpose(2, 0, 1))
