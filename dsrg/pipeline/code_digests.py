@@ -87,14 +87,21 @@ def _passed_on(path, name, searched):
 
 def _imports(path, searched, as_named=None):
     """(module, name) of every import of a file; name is "" for a whole module. With `as_named`, of that name alone."""
+    stat = path.stat()
+    found = _imports_of(path, tuple(searched), stat.st_mtime_ns, stat.st_size)
+    return [(module, name) for module, name, alias in found if as_named in (None, alias)]
+
+
+@cache
+def _imports_of(path, searched, _time, _size):
     found = []
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import) and as_named is None:
-            found += [(alias.name, "") for alias in node.names]
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "", None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(node, path, searched)
-            found += [(module, "" if alias.name == "*" else alias.name) for alias in node.names
-                      if as_named in (None, alias.asname or alias.name)]
+            found += [(module, "" if alias.name == "*" else alias.name, alias.asname or alias.name)
+                      for alias in node.names]
     return found
 
 
@@ -110,29 +117,21 @@ def _absolute(node, path, searched):
     return ".".join([*package.relative_to(folder).parts, *filter(None, [node.module])])
 
 
-def _tree(path):
-    return _parsed(path, path.stat().st_mtime_ns)
-
-
-@cache
-def _parsed(path, _time):
-    return ast.parse(path.read_bytes(), str(path))
-
-
 def code_digest(path):
     """SHA-256 of a source file; of Python only what is run counts, so that comments, docstrings and layout do not."""
     path = Path(path)
-    data = path.read_bytes()
-    if path.suffix == ".py":
-        data = _dump(path, path.stat().st_mtime_ns)
-    return hashlib.sha256(data).hexdigest()
+    stat = path.stat()
+    return _code_digest(path, stat.st_mtime_ns, stat.st_size)
 
 
 @cache
-def _dump(path, _time):
-    tree = ast.parse(path.read_bytes(), str(path))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-                node, clean=False) is not None:
-            del node.body[0]
-    return ast.dump(tree).encode()
+def _code_digest(path, _time, _size):
+    data = path.read_bytes()
+    if path.suffix == ".py":
+        tree = ast.parse(data, str(path))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and \
+                    ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]
+        data = ast.dump(tree).encode()
+    return hashlib.sha256(data).hexdigest()

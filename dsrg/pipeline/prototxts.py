@@ -170,7 +170,7 @@ def _repeated(value):
 def _params(layer, where):
     try:
         params = parse_param_str(layer.python_param.param_str)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"{where}: layer '{layer.name}': {error}") from None
     return params if isinstance(params, dict) else {}
 
