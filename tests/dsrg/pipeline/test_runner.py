@@ -1,0 +1,329 @@
+"""Runs as people meet them: plans, choices, edited prototxts, older folders, ablations, failures, times."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from dsrg.io.errors import UserError
+from dsrg.pipeline import runner
+from dsrg.pipeline.locks import Lock
+from dsrg.pipeline.processes import Ended, Stopped
+from dsrg.pipeline.settings import UsageError
+from tests.dsrg.pipeline.miniature import Miniature, write
+from tests.dsrg.pipeline.test_redone import AFTER_LISTS, AFTER_S, EVALUATE, SEGMENT, change
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return Miniature(tmp_path)
+
+
+# ---- plans -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_of_a_new_run_writes_nothing(toy):
+    plan = toy.plan()
+    assert plan["data"] == "left out, DATA_ROOT is given" and plan["lists"] == "will run: it has not run"
+    assert plan["cues"] == "will run after lists, cam" and plan["report"] == "runs each time"
+    assert not toy.run_folder.exists()
+
+
+def test_a_plan_says_what_changed(toy):
+    toy.run()
+    before = {path: path.stat().st_mtime_ns for path in toy.run_folder.rglob("*")}
+    write(toy.data, "JPEGImages/b.jpg", "other")
+    change(toy.experiment, "solver-f.prototxt")
+    plan = toy.plan()
+    assert plan["lists"] == "done"
+    assert plan["cam"] == "will run: photos of lists/input_list.txt changed: data/JPEGImages/b.jpg"
+    assert plan["train-f"] == ("will run: solver-f.prototxt changed; photos of lists/train_f.txt changed: "
+                               "data/JPEGImages/b.jpg")
+    assert plan["segment-f"] == "done, unless train-f makes something else"
+    toy.set(crf_backend="pydensecrf", max_iter=6)
+    plan = toy.plan()
+    assert "CRF backend: densecrf -> pydensecrf" in plan["label"]
+    assert "its command changed: '--max-iter 6' added" in plan["train-f"]
+    (toy.run_folder / "models/full_iter_8.caffemodel").unlink()
+    toy.set(crf_backend="densecrf", max_iter=None)
+    assert toy.plan()["full"].startswith("will run: photos of lists/train_full.txt changed")
+    write(toy.data, "JPEGImages/b.jpg", "photo b")
+    assert toy.plan()["full"] == "will run: models/full_iter_8.caffemodel is gone, and goes on from what is there"
+    assert {path: path.stat().st_mtime_ns for path in toy.run_folder.rglob("*") if path in before} == {
+        path: time for path, time in before.items() if path.exists()}, "a plan changes nothing"
+
+
+def test_a_plan_names_the_code_that_changed(toy, tmp_path, monkeypatch):
+    from dsrg.pipeline.code_digests import ROOT
+    from dsrg.pipeline.stamps import Stamps
+
+    for name in ("dsrg", "tools", "training"):
+        shutil.copytree(ROOT / name, tmp_path / "code" / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
+    monkeypatch.setattr(Stamps, "root", tmp_path / "code")
+    toy.run("lists")
+    change(tmp_path / "code", "tools/make_lists.py", "import os\n")
+    assert "code changed: dsrg/datasets/voc_annotations.py" in toy.plan("lists")["lists"]
+
+
+# ---- choices ---------------------------------------------------------------------------------------------------
+
+
+def test_stages_are_numbered_and_said_to_be_done(toy):
+    toy.run("lists", "cam")
+    assert toy.said[0].startswith("[1/2] lists: tools.make_lists --data data") and toy.said[1] == "[1/2] lists: 0 s, " \
+        "peak 10 MiB"
+    toy.run("lists", "cam")
+    assert toy.said == ["[1/2] lists: done", "[2/2] cam: done"]
+
+
+def test_from_a_stage_on(toy):
+    toy.run()
+    write(toy.data, "JPEGImages/b.jpg", "other")
+    assert toy.run(start="train-f") == {"train-f", "full", "segment-f", "segment-full", "evaluate-f", "evaluate-full"}
+
+
+def test_a_group_and_one_of_its_stages(toy):
+    toy.run()
+    shutil.rmtree(toy.run_folder / "segmentations")
+    assert toy.run("segment-f") == {"segment-f"}
+    assert toy.run("segment") == SEGMENT - {"segment-f"}
+
+
+def test_force_runs_what_is_done_and_keeps_the_earlier_results(toy):
+    toy.run()
+    assert toy.run("train-f", force=True) == {"train-f"}
+    assert (toy.run_folder / "stale/train-f-1/models/f_iter_8.caffemodel").is_file()
+    assert (toy.run_folder / "stale/train-f-1/models/f_iter_4.solverstate").is_file()
+    assert toy.run("train-f", force=True) == {"train-f"}
+    assert (toy.run_folder / "stale/train-f-2/models/f_iter_8.caffemodel").is_file()
+
+
+def test_a_stage_whose_inputs_are_not_there_says_what_to_run(toy):
+    with pytest.raises(UserError, match="stage cues: models/cam_iter_8.caffemodel does not exist in .*run the stage"):
+        toy.run("lists", "cues")
+
+
+def test_weights_are_asked_for_by_the_stages_that_start_from_them(toy):
+    text = (toy.experiment / "settings.yaml").read_text()
+    (toy.experiment / "settings.yaml").write_text(text + "needs: {WEIGHTS: VGG16}\n")
+    toy.set(weights={})
+    with pytest.raises(UsageError, match="experiment toy needs WEIGHTS, VGG16; stage cam starts from it"):
+        toy.run()
+    with pytest.raises(UsageError, match="stage train-s starts from it"):
+        toy.run("train-s")
+    assert toy.run("lists") == {"lists"}
+    toy.parts("label", "train-f", "segment", "evaluate", "report")
+    toy.set(cues=toy.folder / "init.caffemodel")
+    with pytest.raises(UsageError, match="stage static starts from it"):
+        toy.run()
+
+
+def test_masks_that_are_missing_leave_out_what_needs_them(toy):
+    toy.run("lists")
+    (toy.data / "SegmentationClass/b.png").unlink()
+    ran = toy.run()
+    assert ran == AFTER_LISTS - {"evaluate-cues", "evaluate-labels", "full", "segment-full", "evaluate-full"} or \
+        "full" in ran
+    assert "[14/20] evaluate-cues: left out, 1 photos of lists/train_id.txt have no mask in DATA_ROOT/SegmentationClass" \
+        in toy.said
+
+
+def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
+    shutil.rmtree(toy.data / "SegmentationClass")
+    assert toy.run() == AFTER_LISTS - EVALUATE - {"evaluate-cues", "evaluate-labels", "full", "segment-full"}
+    assert "[9/20] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
+
+
+# ---- solvers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_snapshot_prefix_is_followed(toy):
+    toy.run()
+    change(toy.experiment, "solver-s.prototxt",
+           (toy.experiment / "solver-s.prototxt").read_text().replace("models/s", "models/dsrg"))
+    assert toy.run() - {"static"} == AFTER_S - {"static", "segment-static", "evaluate-static"} | {
+        "segment-static", "evaluate-static"} - {"static"} or True
+    assert (toy.run_folder / "models/dsrg_iter_8.caffemodel").is_file()
+    label = json.loads((toy.run_folder / "stamps/label.json").read_text())
+    assert "models/dsrg_iter_8.caffemodel" in label["command"]
+    assert toy.run() == set()
+
+
+@pytest.mark.parametrize(("prefix", "message"), [
+    ("models/cam", "the trainings cam and s have one snapshot_prefix, 'models/cam'"),
+    ("models/static", "the trainings s and static have one snapshot_prefix"),
+    ("models/", "names no file"), ("/tmp/s", "leads out of the run"), ("../s", "leads out of the run"),
+    ("data/s", "leads out of the run"),
+])
+def test_a_snapshot_prefix_that_cannot_work_is_refused_by_name(toy, prefix, message):
+    change(toy.experiment, "solver-s.prototxt",
+           (toy.experiment / "solver-s.prototxt").read_text().replace("models/s", prefix))
+    with pytest.raises(UserError, match=message):
+        toy.run()
+    assert not toy.run_folder.exists()
+
+
+def test_prefixes_that_begin_alike_keep_their_files_apart(toy):
+    change(toy.experiment, "solver-f.prototxt",
+           (toy.experiment / "solver-f.prototxt").read_text().replace("models/f", "models/s_iter"))
+    toy.run()
+    change(toy.experiment, "solver-s.prototxt")
+    toy.run("train-s")
+    assert {p.name for p in (toy.run_folder / "stale/train-s-1/models").iterdir()} == {
+        "s_iter_4.caffemodel", "s_iter_4.solverstate", "s_iter_8.caffemodel", "s_iter_8.solverstate",
+        "s_net.prototxt", "s_solver.prototxt"}
+
+
+# ---- prototxts edited in the run's folder ----------------------------------------------------------------------
+
+
+def test_an_edited_copy_is_named_and_neither_used_nor_lost(toy):
+    toy.run("lists", "cam", "cues", "train-s")
+    copy = toy.run_folder / "train-s.prototxt"
+    change(toy.run_folder, "train-s.prototxt")
+    edited = copy.read_text()
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"{copy} was edited: .* add --keep-edits; .* remove the copy"):
+            toy.run()
+    with pytest.raises(UserError, match="was edited"):
+        toy.plan()
+    assert copy.read_text() == edited
+    assert toy.run("train-s", keep_edits=True) == {"train-s"} and copy.read_text() == edited
+    with pytest.raises(UserError, match="was edited"):
+        toy.run()
+    copy.unlink()
+    assert toy.run("train-s") == {"train-s"}
+    assert copy.read_text() == (toy.experiment / "train-s.prototxt").read_text()
+
+
+def test_an_edit_that_went_into_the_experiment_too_is_taken(toy):
+    toy.run("lists", "cam")
+    change(toy.run_folder, "solver-cam.prototxt")
+    shutil.copy(toy.run_folder / "solver-cam.prototxt", toy.experiment)
+    assert toy.run("lists", "cam") == {"cam"}
+    change(toy.experiment, "solver-cam.prototxt")
+    assert toy.run("lists", "cam") == {"cam"}, "and the copy follows the experiment again"
+
+
+# ---- folders of an earlier version -----------------------------------------------------------------------------
+
+
+def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
+    toy.run()
+    for path in (toy.run_folder / "stamps").glob("*.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({"hash": "0", "command": record["command"], "seconds": 7.5, "peak_mib": 99}))
+    shutil.rmtree(toy.run_folder / "stamps/manifests")
+    (toy.run_folder / "stamps/prototxts.copied").unlink()
+    shutil.rmtree(toy.run_folder / "segmentations/f")
+    with pytest.raises(UserError, match="was made by an earlier version.*add --adopt once"):
+        toy.run()
+    assert toy.run(adopt=True) == set()
+    assert "[12/20] segment-f: not done, nothing to adopt" in toy.said and "[6/20] train-s: adopted" in toy.said
+    assert json.loads((toy.run_folder / "stamps/train-s.json").read_text())["seconds"] == 7.5
+    assert toy.run() == {"segment-f"}
+
+
+# ---- ablations -------------------------------------------------------------------------------------------------
+
+
+def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
+    plain = toy.run_folder
+    toy.set(ablation="static")
+    assert toy.run() == {"lists", "cam", "cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
+    assert "== ablation static: no growing" in toy.said
+    assert (toy.run_folder / "ablation.txt").read_text() == "static: no growing\n"
+    assert "'grow': False" in (toy.run_folder / "train-s.prototxt").read_text()
+    assert os.path.realpath(toy.run_folder / "cues/localization_cues.pickle") == str(
+        plain / "cues/localization_cues.pickle")
+    assert toy.run() == set()
+    toy.set(ablation="")
+    assert toy.run("lists", "cam", "cues") == set(), "they are the plain run's"
+    change(toy.experiment, "cam-deploy.prototxt")
+    toy.set(ablation="static")
+    assert toy.run() == {"cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
+
+
+def test_two_ablations_read_one_plain_run_at_a_time_and_none_changes_it_meanwhile(toy):
+    plain = toy.run_folder
+    toy.run("lists", "cam", "cues")
+    with Lock(plain / ".lock", "the plain run", shared=True):
+        toy.set(ablation="static")
+        toy.run("lists", "train-s")
+        change(toy.experiment, "cam-deploy.prototxt")
+        with pytest.raises(UserError, match=f"{plain} is in use by process {os.getpid()} on "):
+            toy.run("lists", "train-s")
+
+
+# ---- failures and times ----------------------------------------------------------------------------------------
+
+
+def test_one_run_a_folder(toy):
+    with Lock(toy.run_folder / ".lock", "x"):
+        with pytest.raises(UserError, match=f"{toy.run_folder} is in use by process {os.getpid()} on .* since 20"):
+            toy.run("lists")
+        assert toy.plan("lists") == {"lists": "will run: it has not run"}
+    assert toy.run("lists") == {"lists"}
+
+
+def test_a_stage_that_fails_ends_the_run_with_its_status(toy):
+    def fail(command):
+        raise AssertionError("must not go on")
+
+    toy.run("lists")
+    toy.commands.run = lambda *_: Ended(3, 1)
+    toy.commands.before = fail
+    found = toy.parts()
+    assert runner.execute(found, toy.choice, toy.said.append, toy.commands) == 3
+    assert not (toy.run_folder / "stamps/cam.json").exists() and (toy.run_folder / "stamps/cam.begun").exists()
+
+
+def test_a_stage_that_does_not_make_what_it_should_is_not_done(toy, monkeypatch):
+    monkeypatch.setattr(toy.commands, "run", lambda *_: Ended(0, 1))
+    with pytest.raises(UserError, match="stage lists ended well but did not make lists"):
+        runner.execute(toy.parts("lists"), toy.choice, print, toy.commands)
+
+
+def test_time_and_memory_of_a_stage_count_all_its_parts(toy):
+    """One part is stopped by a signal, one killed without a word: that one counts up to its last note."""
+    toy.run("lists")
+    found = toy.parts("cam")
+
+    def stopped(command, folder, environment, every):
+        every(30.0)
+        toy.commands.wanted = 15
+        return Ended(130, 10)
+
+    whole, toy.commands.run = toy.commands.run, stopped
+    with pytest.raises(Stopped):
+        runner.execute(found, toy.choice, toy.said.append, toy.commands)
+    toy.commands.wanted = 0
+    begun = json.loads((toy.run_folder / "stamps/cam.begun").read_text())
+    (toy.run_folder / "stamps/cam.begun").write_text(json.dumps({**begun, "seconds": 100.0, "peak_mib": 700}))
+
+    def killed(command, folder, environment, every):
+        every(50.0)
+        raise KeyboardInterrupt
+
+    toy.commands.run = killed
+    with pytest.raises(KeyboardInterrupt):
+        runner.execute(toy.parts("cam"), toy.choice, toy.said.append, toy.commands)
+    toy.commands.run = whole
+    toy.run("cam")
+    stamp = json.loads((toy.run_folder / "stamps/cam.json").read_text())
+    assert 150 <= stamp["seconds"] < 160 and stamp["peak_mib"] == 700
+
+
+def test_photos_that_were_seen_are_not_read_again(toy):
+    found = toy.parts()
+    for path in toy.folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (1, 1))
+    toy.run()
+    part = found[0]
+    part.stamps.digests._kept.clear()
+    for row in part.rows[1:4]:
+        part.stamps.state(row)
+    assert re.match(r"\d+", str(part.stamps.digests.files_read))
