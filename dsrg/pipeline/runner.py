@@ -204,10 +204,11 @@ def _run_row(part, row, head, choice, children, say):
         return 0
     if choice.adopt:
         return _adopt(part, row, state, head, say)
-    before = 0.0
+    before, peak = 0.0, 0
     if state.resumes:
-        before = float(stamps.begun(row.name).get("seconds", 0))
-        stamps.begin(row.name, state.inputs, before)
+        earlier = stamps.begun(row.name) or state.record
+        before, peak = float(earlier.get("seconds", 0)), int(earlier.get("peak_mib", 0))
+        stamps.begin(row.name, state.inputs, before, peak)
         stamps.stamp_path(row.name).unlink(missing_ok=True)
     else:
         stamps.forget(row.name)
@@ -218,18 +219,17 @@ def _run_row(part, row, head, choice, children, say):
     say(f"{head}: {shown}")
 
     def note(seconds):
-        stamps.begin(row.name, state.inputs, before + seconds)
+        stamps.begin(row.name, state.inputs, before + seconds, peak)
 
     started = time.monotonic()
     ended = children.run(command, run.folder, environment(run.settings), note)
-    seconds = before + time.monotonic() - started
-    if ended.status or children.wanted:
-        note(time.monotonic() - started)
+    seconds, peak = round(before + time.monotonic() - started, 1), max(peak, ended.peak_mib)
     if ended.status == 0:
-        seconds = round(seconds, 1)
-        stamps.finish(row, state.inputs, row.command(run), seconds=seconds, peak_mib=ended.peak_mib,
+        stamps.finish(row, state.inputs, row.command(run), seconds=seconds, peak_mib=peak,
                       finished=time.strftime("%Y-%m-%d %H:%M:%S"))
-        say(f"{head}: {seconds:.0f} s, peak {ended.peak_mib} MiB")
+        say(f"{head}: {seconds:.0f} s, peak {peak} MiB")
+    else:
+        stamps.begin(row.name, state.inputs, seconds, peak)
     if children.wanted:
         raise Stopped(children.wanted)
     return ended.status
@@ -243,6 +243,7 @@ def _adopt(part, row, state, head, say):
         stamps.finish(row, state.inputs, row.command(part.run), seconds=known.get("seconds", 0.0),
                       peak_mib=known.get("peak_mib", 0), finished=known.get("finished", ""))
     except UserError:
+        stamps.forget(row.name)
         say(f"{head}: not done, nothing to adopt")
         return 0
     say(f"{head}: adopted")

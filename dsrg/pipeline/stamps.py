@@ -167,7 +167,7 @@ class Stamps:
         return content if content.get("format") == FORMAT else None
 
     def begun(self, name):
-        """{"key", "seconds"} of the start in progress, or {}."""
+        """{"key", "seconds", "peak_mib"} of the start in progress, or {}."""
         return read_json(self.begun_path(name))
 
     def _changes(self, record, inputs):
@@ -224,9 +224,10 @@ class Stamps:
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
-    def begin(self, name, inputs, seconds=0.0):
-        """Note that a stage starts with these inputs, and how many seconds its earlier parts took."""
-        write_text(self.begun_path(name), json.dumps({"key": inputs.key, "seconds": round(seconds, 1)}))
+    def begin(self, name, inputs, seconds=0.0, peak_mib=0):
+        """Note that a stage starts with these inputs, and what its earlier parts took of time and memory."""
+        note = {"key": inputs.key, "seconds": round(seconds, 1), "peak_mib": peak_mib}
+        write_text(self.begun_path(name), json.dumps(note))
 
     def forget(self, name):
         """Neither done nor begun, in this order: files that lie there belong to no inputs from now on."""
