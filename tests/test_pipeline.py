@@ -1,5 +1,6 @@
 """run.sh from end to end on a tiny made data set: every stage, what it promises, and how it refuses."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,8 +20,8 @@ WEIGHTS = ("models/cam_iter_3.caffemodel", "models/s_iter_3.caffemodel", "models
 
 def environment(**settings):
     """The caller's environment with the pipeline's own variables as given, in fp32 on few threads."""
-    own = ("DATA_ROOT", "WEIGHTS", "CUES", "INPUT_LIST", "MASKS", "BATCH", "SEED", "STAGES", "DEVICE", "ENGINE",
-           "EXPERIMENT")
+    own = ("DATA_ROOT", "WEIGHTS", "VGG_WEIGHTS", "CUES", "INPUT_LIST", "MASKS", "BATCH", "SEED", "STAGES", "DEVICE",
+           "ENGINE", "CRF_BACKEND", "SNAPSHOT_KEEP", "ABLATION", "EXPERIMENT")
     keep = {k: v for k, v in os.environ.items() if k not in own}
     return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **{k: str(v) for k, v in settings.items()}}
 
@@ -73,7 +74,7 @@ def test_second_call_does_nothing_again(whole_run, folder):
     before = {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")}
     result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
     assert result.returncode == 0, result.stderr
-    assert "== train-f: done" in result.stdout and "== evaluate-full: done" in result.stdout
+    assert "[8/20] train-f: done\n" in result.stdout and "[19/20] evaluate-full: done\n" in result.stdout
     assert {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")} == before
     assert not (whole_run / "stale").exists()
 
@@ -91,7 +92,7 @@ def test_photos_without_true_masks_are_left_out_of_the_evaluation(whole_run, fol
         result.unlink()
     result = run("demo", "--stages", "evaluate", DATA_ROOT=root, MASKS="Masks", WORK=work, MAX_ITER=3)
     assert result.returncode == 0, result.stderr
-    assert "photos of lists/train_id.txt left out, 16 of them have no mask in DATA_ROOT/Masks" in result.stdout
+    assert "evaluate-cues: left out, 16 photos of lists/train_id.txt have no mask in DATA_ROOT/Masks" in result.stdout
     made = {path.stem for path in (work / "demo/results").glob("*.json")}
     assert made == {"static", "s", "f", "full"}
 
@@ -112,16 +113,70 @@ def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder)
     assert not (other / "stamps/train-s.json").exists()
     second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=PATIENCE)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "== cues: done" in second.stdout
+    assert "[3/6] cues: done\n" in second.stdout
     for name in WEIGHTS:
         assert (other / name).read_bytes() == (whole_run / name).read_bytes(), f"{name} differs without the masks"
     for label in (whole_run / "labels").glob("*.png"):
         assert (other / "labels" / label.name).read_bytes() == label.read_bytes()
 
 
-def wait_for(path, process, seconds=200):
+@pytest.mark.parametrize(("to_group", "number", "status"), [
+    (True, signal.SIGINT, 130), (False, signal.SIGINT, 130), (False, signal.SIGTERM, 143), (True, signal.SIGTERM, 143),
+    (False, signal.SIGHUP, 129),
+], ids=["Ctrl-C", "SIGINT to run.sh", "SIGTERM to run.sh", "SIGTERM to all", "SIGHUP to run.sh"])
+def test_a_signal_ends_the_iteration_and_says_how_to_go_on(folder, tmp_path, to_group, number, status):
+    """With a snapshot, no process left, and a command that goes on where it is printed."""
+    settings = environment(DATA_ROOT=folder / "data", WORK=tmp_path / "my work", MAX_ITER=100000, BATCH=2)
+    command = ["bash", ROOT / "run.sh", "demo", "--stages", "lists,cam"]
+    process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    run_folder = tmp_path / "my work/demo"
+    wait_for(run_folder / "logs/cam.jsonl", process, lambda log: len(log.read_text().splitlines()) > 2)
+    (os.killpg if to_group else os.kill)(process.pid, number)
+    error = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == status, error
+    done = [json.loads(line)["iteration"] for line in (run_folder / "logs/cam.jsonl").read_text().splitlines()]
+    assert (run_folder / f"models/cam_iter_{done[-1] + 1}.solverstate").is_file(), error
+    assert not processes_in(run_folder)
+    again = error.strip().splitlines()[-1].strip()
+    assert again.endswith(f"bash {ROOT}/run.sh demo --stages lists,cam") and f"WORK='{tmp_path}/my work'" in again
+    assert again.count("go on with") == 0 and "python -m training.train" not in error
+    keep = {k: v for k, v in settings.items() if k not in ("DATA_ROOT", "WORK", "MAX_ITER", "BATCH", "PRECISION")}
+    again = again.replace("MAX_ITER=100000", f"MAX_ITER={done[-1] + 2}")
+    second = subprocess.run(["bash", "-c", again], env=keep, cwd=tmp_path, text=True, capture_output=True,
+                            timeout=PATIENCE)
+    assert second.returncode == 0, second.stderr
+
+
+def test_nothing_outlives_a_killed_run(folder, tmp_path):
+    settings = environment(DATA_ROOT=folder / "data", WORK=tmp_path, MAX_ITER=100000, BATCH=2)
+    process = subprocess.Popen(["bash", ROOT / "run.sh", "demo", "--stages", "lists,cam"], env=settings,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(tmp_path / "demo/logs/cam.jsonl", process)
+    assert processes_in(tmp_path / "demo")
+    other = run("demo", "--stages", "lists", DATA_ROOT=folder / "data", WORK=tmp_path)
+    assert other.returncode == 1 and f"is in use by process {process.pid} on " in other.stderr
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 20
+    while processes_in(tmp_path / "demo"):
+        assert time.monotonic() < end, "a stage outlived its run"
+        time.sleep(0.1)
+
+
+def processes_in(folder):
+    """Numbers of the processes that work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if Path(os.readlink(entry)) == folder:
+                found.append(int(entry.parent.name))
+    return found
+
+
+def wait_for(path, process, enough=lambda path: True, seconds=200):
     end = time.monotonic() + seconds
-    while not path.exists():
+    while not (path.exists() and enough(path)):
         assert process.poll() is None, "the run ended before it was killed"
         assert time.monotonic() < end, f"{path} did not appear"
         time.sleep(0.05)
@@ -130,7 +185,7 @@ def wait_for(path, process, seconds=200):
 @pytest.mark.parametrize(("arguments", "settings", "status", "says"), [
     (["nope"], {}, 2, "unknown experiment 'nope'; expected one of: coco-vgg16 demo "),
     (["demo", "--stages", "cue"], {}, 2, "unknown stage 'cue'; expected some of: data lists"),
-    (["--fast"], {}, 2, "unknown option '--fast'; see bash run.sh --help"),
+    (["--fast"], {}, 2, "unrecognized arguments: --fast; see --help"),
     (["demo", "demo"], {}, 2, "one experiment at a time"),
     (["demo"], {"SEED": "x"}, 2, "SEED=x: expected a whole number"),
     (["demo"], {"ENGINE": "tensorflow"}, 2, "ENGINE=tensorflow: expected auto, embedded or caffe"),
@@ -158,7 +213,7 @@ def test_an_ablation_that_does_not_fit_is_refused_before_anything_is_trained(fol
     result = run("voc12-sec", "--ablation", "static", DATA_ROOT=folder / "data", WEIGHTS=weights, WORK=tmp_path)
     assert result.returncode == 1
     assert "error: ablation static: train-s.prototxt: the net has no layer 'update-seed'" in result.stderr
-    assert not (tmp_path / "voc12-sec").exists() and not list((tmp_path / "voc12-sec-static/stamps").iterdir())
+    assert not (tmp_path / "voc12-sec").exists() and not (tmp_path / "voc12-sec-static").exists()
 
 
 def test_help_lists_experiments_stages_and_settings():
