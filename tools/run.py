@@ -65,7 +65,7 @@ def parse_args(argv, environment):
     return args
 
 
-def settings_of(args, environment, go_on):
+def settings_of(args, environment):
     """Settings of what was asked for; UsageError where a word does not fit, UserError where a path is not there."""
     def number(name, least):
         text = environment[name]
@@ -93,7 +93,7 @@ def settings_of(args, environment, go_on):
     return Settings(args.experiment, Path(environment["WORK"]).absolute(), args.ablation, data, paths["CUES"],
                     paths["INPUT_LIST"], weights, environment["MASKS"], environment["ENGINE"], None,
                     environment["CAFFE_ROOT"], environment["PRECISION"], environment["DEVICE"],
-                    environment["CRF_BACKEND"], go_on=go_on, **numbers)
+                    environment["CRF_BACKEND"], **numbers)
 
 
 def _existing(name, text, kind):
@@ -154,7 +154,7 @@ def main(argv=None):
 def _main(argv, environment):
     args = parse_args(argv, environment)
     again = command_again(args.called_as, [word for word in argv if not word.startswith("--called-as")], environment)
-    settings = settings_of(args, environment, again)
+    settings = settings_of(args, environment)
     experiment = read_experiment(PROTOTXTS / args.experiment)
     choice = runner.Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits,
                            args.adopt)

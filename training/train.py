@@ -52,7 +52,7 @@ def parse_args(argv):
     parser.add_argument("--snapshot-keep", type=int, metavar="N",
                         help="keep the newest N snapshots, and the last; earlier ones are removed (default: all)")
     parser.add_argument("--go-on", metavar="COMMAND", help="what a stopped run says to go on with (default: its own "
-                        "command)")
+                        "command; '' for nothing, where a pipeline says it)")
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
     parser.add_argument("--engine", choices=ENGINES, default=os.environ.get("ENGINE", "auto"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
@@ -180,7 +180,9 @@ def _steps(solver, run, log, args, caffe_pb2):
         if args.snapshot_keep and is_root():
             run.keep_newest(args.snapshot_keep, caffe_pb2)
     if solver.iter < end:
-        _tell(f"stopped after iteration {solver.iter}, snapshot written; go on with\n  " + _resume_command(args))
+        again = _resume_command(args)
+        hint = f"; go on with\n  {again}" if again else ""
+        _tell(f"stopped after iteration {solver.iter}, snapshot written{hint}")
         return 128 + stop.wanted
     _tell(f"trained: {run.finished()}")
     return 0
@@ -269,7 +271,7 @@ class StopSignal:
 
 def _resume_command(args):
     """What goes on with this run when it is typed where this one was."""
-    if args.go_on:
+    if args.go_on is not None:
         return args.go_on
     words = sys.argv[1:] if args.resume else [*sys.argv[1:], "--resume"]
     start = [os.path.basename(sys.orig_argv[0]), "-m", "training.train"]

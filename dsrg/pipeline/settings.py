@@ -43,8 +43,6 @@ class Settings:
     precision, device, crf_backend : str
     seed : int
     max_iter, batch, snapshot_keep : int or None
-    go_on : str
-        The command that goes on with this run where it was started.
     """
 
     experiment: str
@@ -65,7 +63,6 @@ class Settings:
     max_iter: int | None = None
     batch: int | None = None
     snapshot_keep: int | None = None
-    go_on: str = "bash run.sh"
 
     def run_name(self, ablation=None):
         """Name of the run's folder below `work`."""

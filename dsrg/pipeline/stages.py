@@ -184,7 +184,7 @@ def training(name, kind, needs, *, changes=None, left_out=lambda run: None, read
 
     def unkeyed(run):
         keep = run.settings.snapshot_keep
-        return ["--go-on", run.settings.go_on, *(["--snapshot-keep", str(keep)] if keep else [])]
+        return ["--go-on", "", *(["--snapshot-keep", str(keep)] if keep else [])]     # the run says how to go on
 
     return Stage(name, needs, command, inputs, makes, code, unkeyed, left_out)
 

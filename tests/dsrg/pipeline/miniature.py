@@ -156,7 +156,8 @@ def evaluate(folder, values, words, environment):
 
 
 def evaluate_cues(folder, values, words, environment):
-    masks = [f"{values['--masks']}/{line.split()[0].removesuffix('.jpg')}.png" for line in lines(folder, values["--list"])]
+    ids = [line.split()[0].removesuffix(".jpg") for line in lines(folder, values["--list"])]
+    masks = [f"{values['--masks']}/{image_id}.png" for image_id in ids]
     write(folder, values["--out"], hashed(folder, values["--cues"], values["--classes"], *masks))
 
 

@@ -14,7 +14,7 @@ CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.t
 
 
 def killed_at(step, work):
-    """Do `work` in a process that ends, as by SIGKILL, before its file operation number `step`; whether it came to it."""
+    """Do `work` in a process that ends, as by SIGKILL, before its file operation number `step`; whether it did."""
     child = os.fork()
     if child == 0:
         left = [step]
@@ -47,9 +47,15 @@ STAGES = ("train-s", "label")
 ALL = ("lists", "cam", "cues", *STAGES)
 
 
+@pytest.fixture
+def no_code(monkeypatch):
+    """Digests of code take time and are not what is tested here."""
+    monkeypatch.setattr("dsrg.pipeline.stamps.sources_of", lambda modules, root: [])
+
+
 @pytest.mark.parametrize("back", [False, True], ids=["changed", "changed back"])
 @pytest.mark.parametrize("name", ["solver-s.prototxt", "deploy.prototxt"])
-def test_killed_anywhere_while_results_are_set_aside_and_made_again(tmp_path, name, back):
+def test_killed_anywhere_while_results_are_set_aside_and_made_again(tmp_path, name, back, no_code):
     """A training with its snapshots, and a folder of label maps; the inputs changed for good, or changed back."""
     start = Miniature(tmp_path / "toy")
     start.run(*ALL)
@@ -81,7 +87,7 @@ def test_killed_anywhere_while_results_are_set_aside_and_made_again(tmp_path, na
     assert seen > 15
 
 
-def test_a_first_run_killed_anywhere_goes_on(tmp_path):
+def test_a_first_run_killed_anywhere_goes_on(tmp_path, no_code):
     whole = Miniature(tmp_path / "whole")
     whole.run(*ALL[:3])
     step, came = 0, True

@@ -123,7 +123,6 @@ def test_given_cues_are_known_by_content(toy):
     ({"device": "0"}, AFTER_LISTS),
     ({"batch": 7}, AFTER_LISTS),
     ({"snapshot_keep": 1}, set()),
-    ({"go_on": "bash other.sh"}, set()),
 ])
 def test_a_changed_setting_redoes_what_it_is_for(toy, changes, redone):
     toy.set(**changes)

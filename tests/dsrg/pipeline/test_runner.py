@@ -126,8 +126,8 @@ def test_masks_that_are_missing_leave_out_what_needs_them(toy):
     with pytest.raises(FileNotFoundError, match="b.png"):       # the reference reads all masks
         toy.run()
     assert toy.run("evaluate", "segment") == SEGMENT - {"segment-full"} | EVALUATE - {"evaluate-full"}
-    assert "[5/10] evaluate-cues: left out, 1 photos of lists/train_id.txt have no mask in DATA_ROOT/SegmentationClass" \
-        in toy.said
+    reason = "1 photos of lists/train_id.txt have no mask in DATA_ROOT/SegmentationClass"
+    assert f"[5/10] evaluate-cues: left out, {reason}" in toy.said
 
 
 def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
