@@ -23,7 +23,7 @@ CUES=${CUES:-}                   # a finished cue file (.pickle or .npz) instead
 INPUT_LIST=${INPUT_LIST:-}       # the list "<photo> <number>" that came with CUES, whose numbers are its keys
 MASKS=${MASKS:-SegmentationClass}  # folder of DATA_ROOT with the true masks (with SBD: SegmentationClassAug)
 ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
-CRF_BACKEND=${CRF_BACKEND:-densecrf}  # densecrf | pydensecrf (for comparison)
+CRF_BACKEND=${CRF_BACKEND:-own}   # own (CRF/) | pydensecrf (for comparison)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
 DEVICE=${DEVICE:-cpu}            # cpu, a GPU number, or several with commas: trainings use all of them, 0,1
 PRECISION=${PRECISION:-auto}     # auto (bf16 where the device has it, else fp32) | fp32 | tf32 | bf16
@@ -51,6 +51,7 @@ for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
   MAX_ITER BATCH SNAPSHOT_KEEP WORK STAGES ABLATION
 bash setup.sh
+# a check of what a run needs belongs here, before anything is trained
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"
 }

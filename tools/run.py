@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsrg.caffe_device import PRECISIONS
+from dsrg.crf_backend import CRF_BACKENDS, OWN
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline import runner
 from dsrg.pipeline.processes import Stopped
@@ -32,7 +33,7 @@ PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fro
 #: the others, with their defaults
 VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
              "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
-             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": "densecrf"}
+             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": OWN}
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,7 +81,7 @@ def settings_of(args, environment):
     if args.ablation and args.ablation not in known:
         raise UsageError(f"unknown ablation '{args.ablation}'; expected one of: {' '.join(known)}")
     for name, allowed in (("ENGINE", ("auto", "embedded", "caffe")), ("PRECISION", PRECISIONS),
-                          ("CRF_BACKEND", ("densecrf", "pydensecrf"))):
+                          ("CRF_BACKEND", CRF_BACKENDS)):
         if environment[name] not in allowed:
             raise UsageError(f"{name}={environment[name]}: expected {', '.join(allowed[:-1])} or {allowed[-1]}")
     numbers = {"seed": number("SEED", 0) or 0, "max_iter": number("MAX_ITER", 0) or None,

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SEARCHED = (".", "training", "engine")
 #: installed modules that are built from the project: their source
 BUILT_FROM = {"krahenbuhl2013": "CRF", "densecrf": "CRF", "graph_segmentation": "dsrg/saliency/drfi/native"}
+#: modules that choose what computes, and compute nothing: what they may choose counts where it is used
+CHOOSERS = ("dsrg/crf_backend.py",)
 SOURCES = ("*.py", "*.cpp", "*.h", "CMakeLists.txt")
 
 
@@ -50,7 +52,7 @@ def sources_of(modules, root=ROOT):
         found.add(path)
         if passed_on is not None:
             waiting.append(passed_on)
-        elif path not in followed and path.suffix == ".py":
+        elif path not in followed and path.suffix == ".py" and str(path.relative_to(root)) not in CHOOSERS:
             followed.add(path)
             waiting += _imports(path, searched)
     return sorted(found)

@@ -58,7 +58,7 @@ class Settings:
     caffe_root: str = ""
     precision: str = "fp32"
     device: str = "cpu"
-    crf_backend: str = "densecrf"
+    crf_backend: str = "own"
     seed: int = 0
     max_iter: int | None = None
     batch: int | None = None

@@ -42,11 +42,11 @@ def test_a_plan_says_what_changed(toy):
                                "data/JPEGImages/b.jpg")
     assert plan["segment-f"] == "done, unless train-f makes something else"
     toy.set(crf_backend="pydensecrf")
-    assert "CRF backend: densecrf -> pydensecrf" in toy.plan()["label"]
+    assert "CRF backend: own -> pydensecrf" in toy.plan()["label"]
     toy.set(max_iter=6)
     assert "its command changed: '--max-iter 6' added" in toy.plan()["cam"]
     (toy.run_folder / "models/full_iter_8.caffemodel").unlink()
-    toy.set(crf_backend="densecrf", max_iter=None)
+    toy.set(crf_backend="own", max_iter=None)
     assert toy.plan()["full"].startswith("will run: photos of lists/train_full.txt changed")
     write(toy.data, "JPEGImages/b.jpg", "photo b")
     assert toy.plan()["full"] == "will run: models/full_iter_8.caffemodel is gone, and goes on from what is there"
