@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dsrg.io.errors import UserError
+from dsrg.pipeline.locks import Lock
 from tests.conftest import PATIENCE, ROOT
 from tests.training.runs import NET, SOLVER, make_run
 from training import train
@@ -285,6 +286,42 @@ def test_several_processes_need_a_seed_they_share(run, monkeypatch):
         run()
 
 
+# -- snapshots and their prefix ---------------------------------------------------------------------------
+
+
+def iterations(folder, kind):
+    return sorted(int(path.stem.rsplit("_", 1)[1]) for path in folder.glob(f"models/tiny_iter_*.{kind}"))
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, [8]), (2, [6, 8]), (3, [3, 6, 8])])
+def test_the_newest_snapshots_are_kept_and_the_last(run, keep, kept):
+    """Of 3, 6 and the last, 8."""
+    assert run("--snapshot-keep", str(keep)) == 0
+    assert iterations(run.folder, "caffemodel") == iterations(run.folder, "solverstate") == kept
+
+
+def test_the_only_whole_snapshot_is_never_removed(run):
+    import caffe
+
+    from training.run_files import resolve
+
+    run()
+    for iteration in (6, 8):
+        (run.folder / f"models/tiny_iter_{iteration}.solverstate").write_bytes(b"half")
+    files = resolve(caffe.proto.caffe_pb2, "solver.prototxt")
+    files.keep_newest(1, caffe.proto.caffe_pb2)
+    assert iterations(run.folder, "solverstate") == [3, 6, 8], "3 is the newest whole one"
+    files.keep_newest(2, caffe.proto.caffe_pb2)
+    assert iterations(run.folder, "caffemodel") == [3, 6, 8]
+
+
+def test_two_trainings_of_one_prefix_refuse_each_other(run):
+    with Lock(run.folder / "models/.tiny.lock", "x"), \
+            pytest.raises(UserError, match=f"snapshot_prefix models/tiny is in use by process {os.getpid()} on "):
+        run()
+    assert run() == 0
+
+
 # -- as a process -------------------------------------------------------------------------------------------
 
 
@@ -302,7 +339,7 @@ def test_errors_are_one_line_and_a_status(run):
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_a_snapshot_and_says_how_to_go_on(run, number, status):
     (run.folder / "solver.prototxt").write_text(
         SOLVER.replace("max_iter: 8", "max_iter: 100000").replace("snapshot: 3", "snapshot: 0"))
