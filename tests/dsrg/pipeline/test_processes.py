@@ -1,4 +1,4 @@
-"""Children of a run: one signal each, none left behind, ignored signals stay ignored; locks that die with their process."""
+"""Children of a run: one signal each, none left behind, ignored ones stay ignored; locks that die with a process."""
 
 import os
 import signal
@@ -33,8 +33,8 @@ print("ended", ended.status, "wanted", children.wanted, flush=True)
 
 
 def start(*before, code=CHILD):
-    process = subprocess.Popen([*before, sys.executable, "-c", RUNNER, code], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
+    process = subprocess.Popen([*before, sys.executable, "-c", RUNNER, code], cwd=ROOT, stdout=subprocess.PIPE,
+                               text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
     return process, int(process.stdout.readline().split()[1])
 
 
