@@ -53,6 +53,7 @@ def no_code(monkeypatch):
     monkeypatch.setattr("dsrg.pipeline.stamps.sources_of", lambda modules, root: [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True], ids=["changed", "changed back"])
 @pytest.mark.parametrize("name", ["solver-s.prototxt", "deploy.prototxt"])
 def test_killed_anywhere_while_results_are_set_aside_and_made_again(tmp_path, name, back, no_code):
