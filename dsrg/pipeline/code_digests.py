@@ -8,8 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: folders that modules of the project are found in, in this order
 SEARCHED = (".", "training", "engine")
-#: installed modules that are built from the project: their source
-BUILT_FROM = {"krahenbuhl2013": "CRF", "densecrf": "CRF", "graph_segmentation": "dsrg/saliency/drfi/native"}
+#: packages that count whole: those that are built, by their source, and the engine, which imports by name at first use
+BUILT_FROM = {"krahenbuhl2013": "CRF", "densecrf": "CRF", "graph_segmentation": "dsrg/saliency/drfi/native",
+              "caffe": "engine/caffe"}
 #: modules that choose what computes, and compute nothing: what they may choose counts where it is used
 CHOOSERS = ("dsrg/crf_backend.py",)
 SOURCES = ("*.py", "*.cpp", "*.h", "CMakeLists.txt")
