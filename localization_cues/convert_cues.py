@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from dsrg.cuefile.format import CueError, load_cues, save_cues
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.errors import UserError, note, run_main
 
 
 def parse_args(argv=None):
@@ -25,9 +25,12 @@ def main(argv=None):
     args = parse_args(argv)
     try:
         cues = load_cues(args.source)
-        save_cues(args.target, cues)
+        save_cues(args.target, cues, overlaps=True)
     except CueError as error:
         raise UserError(str(error)) from None
+    if double := cues.overlaps():
+        note(f"note: {len(double)} images have a cell with two cues, the first is {double[0]}; they are kept, and both "
+             "classes are seeds there")
     print(f"{args.target}: {len(cues)} images, {args.target.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.photo_folder import photos_of
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
 from dsrg.saliency.drfi.apply_to_folder import apply
 from dsrg.saliency.drfi.forest_training import TrainOptions, train
 from dsrg.saliency.drfi.map_quality import draw_montage, results, table
 from dsrg.saliency.drfi.model import save_model
-from dsrg.saliency.drfi.photo_folder import photos_of
 from dsrg.saliency.drfi.pixels import VARIANTS
 from dsrg.saliency.drfi.segmentation import LEVELS, Level
 
@@ -26,7 +27,7 @@ def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m localization_cues.drfi", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--images", type=Path, required=True, help="folder of photos")
+    common.add_argument("--images", type=Path, required=True, help="folder of photos, searched with its folders")
     common.add_argument("--list", type=Path, help="ids of the photos to take, one a line (default: all)")
     common.add_argument("--workers", type=_count, default=available_cpus(), help="processes (default: all cores)")
 
@@ -98,6 +99,9 @@ def _named(text):
 
 def main(argv=None):
     args = parse_args(argv)
+    inputs = [args.images, getattr(args, "masks", None), *(folder for _, folder in getattr(args, "maps", ()))]
+    refuse_inputs_as_output(args.out, *inputs)
+    refuse_inputs_as_output(getattr(args, "montage", None), *inputs, what="--montage")
     photos = photos_of(args.images, args.list)
     {"train": _train, "apply": _apply, "evaluate": _evaluate}[args.command](args, photos)
 

@@ -19,8 +19,10 @@ from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_input_list
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.scoring.metrics import Result, confusion_matrix
@@ -41,6 +43,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.out, args.masks)
     classes = read_classes(args.classes)
     names = read_input_list(args.list)
     try:
@@ -75,7 +78,7 @@ def evaluate(cues, names, mask_dir, size, num_classes):
     ----------
     cues : Cues
     names : dict of int to str
-        Image number -> photo name; the mask is `<stem>.png` in `mask_dir`.
+        Image number -> photo name; the mask is `<id>.png` in `mask_dir`.
     size : (int, int)
         Height and width of the cue map.
 
@@ -89,7 +92,7 @@ def evaluate(cues, names, mask_dir, size, num_classes):
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
     cells = np.zeros(num_classes, np.int64)
     for number, name in progress(names.items(), "evaluate cues", len(names)):
-        path = mask_dir / f"{Path(name).stem}.png"
+        path = file_of(mask_dir, id_of(name))
         mask = mask_at_cells(load_label_png(path), size)
         label_map = map_from_cues(cues[number][1], size)
         cells += np.bincount(label_map[label_map >= 0], minlength=num_classes)

@@ -20,7 +20,9 @@ from dsrg.cuefile.map_size import size_of_map
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of, id_of, photo_file
 from dsrg.io.lists import read_input_list
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.report.cue_overlay import cue_picture
@@ -61,6 +63,8 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.draw, args.images, what="--draw")
+    refuse_inputs_as_output(args.out, args.images)
     names = read_input_list(args.list) if args.list else None
     classes = read_classes(args.classes) if args.classes else None
     try:
@@ -139,7 +143,7 @@ def summarise(cues, size, names=None):
 
 
 def _name(number, names):
-    return Path(names[number]).stem if names and number in names else str(number)
+    return id_of(names[number]) if names and number in names else str(number)
 
 
 def as_text(report, classes=None):
@@ -173,7 +177,7 @@ def chosen(names, cues, args):
     """Number -> photo of the images to draw, in file order."""
     here = {number: name for number, name in names.items() if number in cues}
     if args.only:
-        by_id = {str(Path(name).with_suffix("")): number for number, name in here.items()}
+        by_id = {id_of(name): number for number, name in here.items()}
         unknown = [image_id for image_id in args.only if image_id not in by_id]
         if unknown:
             raise UserError(f"--only {unknown[0]}: {args.list} and {args.file} have no such image together")
@@ -191,8 +195,9 @@ def draw(cues, size, photos, classes, folder, out):
     """Write `<id>.png` for every photo; see overlay.cue_picture."""
     for number, name in progress(photos.items(), "overlays", len(photos)):
         labels, cells = cues[number]
-        picture = cue_picture(load_image_bgr(folder / name), map_from_cues(cells, size), labels.tolist(), classes)
-        with atomic_write(out / Path(name).with_suffix(".png")) as temporary:
+        image_bgr = load_image_bgr(photo_file(folder, name))
+        picture = cue_picture(image_bgr, map_from_cues(cells, size), labels.tolist(), classes)
+        with atomic_write(file_of(out, id_of(name))) as temporary:
             if not cv2.imwrite(str(temporary), picture):
                 raise OSError(f"cannot write {temporary}")
 

@@ -19,6 +19,7 @@ from dsrg.cuefile.writer import CueWriter
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
@@ -110,6 +111,7 @@ def _rule(names):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.out, args.images, args.saliency_maps)
     photos = read_photos(args.list, args.images)
     labels = labels_of(photos, args.labels)
     from training.findcaffe import caffe  # not before the arguments are known to be good
@@ -121,7 +123,7 @@ def main(argv=None):
     cue_size = tuple(args.size or map_size(net))
     with CueWriter(args.out) as writer:
         merged = progress(make(net, gradients, photos, labels, cue_size, args), "cues", len(photos))
-        report = summary(written(merged, labels, writer), {n: path.stem for n, path in photos.items()}, cue_size)
+        report = summary(written(merged, labels, writer), {n: photo.id for n, photo in photos.items()}, cue_size)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     settings["background"] = [str(rule) for rule in args.background]
     settings["gate"] = args.gate and str(args.gate)
@@ -155,14 +157,14 @@ def make(net, gradients, photos, labels, cue_size, args):
     sizes = [(side, side) for side in args.sizes] if args.sizes else [net.native_size]
     wanted = "saliency" in needed(args)
     with SaliencySource(photos.values(), cue_size, args.saliency_maps, args.workers, wanted) as saliency_of:
-        for number, path in photos.items():
-            image_bgr = load_image_bgr(path)
+        for number, photo in photos.items():
+            image_bgr = load_image_bgr(photo.path)
             maps = net.image_maps(image_bgr, labels[number], sizes, cue_size, args.flip, args.mean)
             if not np.isfinite(maps).all():
-                raise UserError(f"the class maps of {path} are not finite; the training of {args.weights} diverged, "
-                                "lower its learning rate")
+                raise UserError(f"the class maps of {photo.path} are not finite; the training of {args.weights} "
+                                "diverged, lower its learning rate")
             gradient = gradients.saliency(image_bgr, cue_size, args.mean) if gradients else None
-            evidence = Evidence(maps, saliency_of(path), gradient)
+            evidence = Evidence(maps, saliency_of(photo), gradient)
             gate = ~args.gate.below(evidence) if args.gate else None
             background = background_cells(args.background, evidence)
             yield number, merge(maps, labels[number], background, args.threshold, gate, args.overlap,

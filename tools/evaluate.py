@@ -17,8 +17,10 @@ import numpy as np
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_ids
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
@@ -38,6 +40,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.out, args.gt, args.pred)
     classes = read_classes(args.classes)
     ids = read_ids(args.list)
     result = evaluate(args.pred, args.gt, ids, len(classes))
@@ -71,14 +74,14 @@ def evaluate(pred_dir, gt_dir, ids, num_classes):
         A missing, unreadable or colour-coded map, maps of two sizes, an index out of range; names the image.
     """
     pred_dir, gt_dir = Path(pred_dir), Path(gt_dir)
-    missing = [i for i in ids if not (pred_dir / f"{i}.png").is_file()]
+    missing = [i for i in ids if not (file_of(pred_dir, i)).is_file()]
     if missing:
         raise UserError(f"{len(missing)} of {len(ids)} images have no prediction in {pred_dir}, the first is "
                         f"'{missing[0]}.png'; let the segmentation finish or evaluate another list")
 
     def count(image_id):
-        pred = load_label_png(pred_dir / f"{image_id}.png")
-        gt = load_label_png(gt_dir / f"{image_id}.png")
+        pred = load_label_png(file_of(pred_dir, image_id))
+        gt = load_label_png(file_of(gt_dir, image_id))
         try:
             return confusion_matrix(gt, pred, num_classes)
         except ValueError as error:

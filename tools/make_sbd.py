@@ -16,8 +16,10 @@ from scipy.io import loadmat
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.lists import read_ids
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.voc import CLASSES
 
@@ -56,18 +58,20 @@ def read_sbd_mask(path):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.data / OUT, args.data / "SegmentationClass", args.data / "JPEGImages",
+                            args.sbd / "cls", what=OUT)
     voc = {name: read_ids(args.data / SETS / f"{name}.txt") for name in ("train", "val")}
     sbd = [image_id for name in ("train", "val") for image_id in read_ids(args.sbd / f"{name}.txt")]
     of_voc = dict.fromkeys([*voc["train"], *voc["val"]])
     everything = dict.fromkeys([*of_voc, *sbd])
     for image_id in progress(everything, "masks"):
-        target = args.data / OUT / f"{image_id}.png"
+        target = file_of(args.data / OUT, image_id)
         if target.exists():
             continue
         if image_id in of_voc:
-            mask = load_label_png(args.data / "SegmentationClass" / f"{image_id}.png")
+            mask = load_label_png(file_of(args.data / "SegmentationClass", image_id))
         else:
-            mask = read_sbd_mask(args.sbd / "cls" / f"{image_id}.mat")
+            mask = read_sbd_mask(file_of(args.sbd / "cls", image_id, ".mat"))
         save_label_png(target, mask)
     train = sorted({*sbd, *voc["train"]} - set(voc["val"]))
     write_text(args.data / SETS / "trainaug.txt", "".join(f"{image_id}\n" for image_id in train))

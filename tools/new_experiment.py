@@ -16,12 +16,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
-from dsrg.io.photos import PHOTO_SUFFIXES
+from dsrg.io.photos import is_photo
+from dsrg.io.picture_files import open_picture
+from dsrg.io.regular_files import read_file
 from training.findcaffe import find_caffe
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"
@@ -135,16 +136,13 @@ def new_settings(text, args, resize):
 
 def crf_scale(folder):
     """What to divide the CRF's widths by for the photos of a folder (a sample, by their middle longer side)."""
-    photos = sorted(path for path in folder.iterdir() if path.suffix in PHOTO_SUFFIXES) if folder.is_dir() else []
+    photos = sorted(path for path in folder.rglob("*") if is_photo(path.name)) if folder.is_dir() else []
     if not photos:
         raise UserError(f"no photo in {folder}; --data is a data root in VOC layout (python -m tools.make_dataset)")
     sides = []
     for k in np.unique(np.linspace(0, len(photos) - 1, PHOTOS_MEASURED).astype(int)):
-        try:
-            with Image.open(photos[k]) as image:
-                sides.append(max(image.size))
-        except OSError as error:
-            raise UserError(f"photo {photos[k]} cannot be read: {error}") from None
+        with open_picture(read_file(photos[k], "photo"), photos[k], "photo") as image:
+            sides.append(max(image.size))
     return round(CRF_PHOTO_SIDE / float(np.median(sides)), 2)
 
 

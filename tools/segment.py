@@ -20,10 +20,12 @@ from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.label_png import save_label_png
 from dsrg.io.lists import read_ids
-from dsrg.io.photos import find_image
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.photos import find_images
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
@@ -82,6 +84,8 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_inputs_as_output(args.out, args.images)
+    refuse_inputs_as_output(args.scores, args.images, what="--scores")
     ids = read_ids(args.list)
     labels = read_labels(args.labels, ids) if args.labels else None
     if args.crf:
@@ -91,7 +95,7 @@ def main(argv=None):
     if not todo:
         print(f"{args.out}: all {len(ids)} label maps are there")
         return
-    photos = {image_id: find_image(args.images, image_id) for image_id in todo}
+    photos = find_images(args.images, todo)
     from training.findcaffe import caffe  # not before the photos are known to be there
 
     net = ScoreNet(open_net(caffe, args.net, args.weights, args.device, args.precision), args.output_blob)
@@ -100,10 +104,10 @@ def main(argv=None):
         classes = allowed_classes(image_id, labels, len(maps[0])) if labels else None
         scores = fuse_scores(maps, *image_bgr.shape[:2])
         if args.scores:
-            with atomic_write(args.scores / f"{image_id}.npz") as temporary:
+            with atomic_write(file_of(args.scores, image_id, ".npz")) as temporary:
                 np.savez_compressed(temporary, scores=scores.transpose(2, 0, 1).astype(np.float16))
         result = label_map(scores, image_bgr if args.crf else None, classes, args.crf_scale, args.crf_backend)
-        save_label_png(args.out / f"{image_id}.png", result)
+        save_label_png(file_of(args.out, image_id), result)
 
     done = score_photos(net, photos, finish, args, args.workers)
     for _ in progress(done, f"segment into {args.out}", len(todo)):
@@ -169,8 +173,8 @@ def start_or_resume(args, ids):
 
 def _outputs(args, image_id):
     """Files of one image in the order they are written: the label map is last and tells that it is done."""
-    scores = [args.scores / f"{image_id}.npz"] if args.scores else []
-    return [*scores, args.out / f"{image_id}.png"]
+    scores = [file_of(args.scores, image_id, ".npz")] if args.scores else []
+    return [*scores, file_of(args.out, image_id)]
 
 
 def _sha256(path):

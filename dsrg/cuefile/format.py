@@ -205,7 +205,8 @@ def load_cues(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise CueError(f"{path}: no such cue file; make it with python -m localization_cues.make_cues")
+        what = "no file" if path.exists() else "no such cue file"
+        raise CueError(f"{path}: {what}; make it with python -m localization_cues.make_cues")
     with open(path, "rb") as file:
         is_archive = file.read(4) == b"PK\x03\x04" or path.resolve().suffix == ".npz"
     if is_archive:
@@ -226,7 +227,7 @@ def load_cues(path):
     return Cues(_images_of(content, path), path)
 
 
-def save_cues(path, items):
+def save_cues(path, items, overlaps=False):
     """Write a cue file beside ``path`` and rename it, so that a killed run leaves no half file.
 
     Parameters
@@ -235,9 +236,11 @@ def save_cues(path, items):
         ``.pickle`` or ``.pkl``: the original's format, protocol 2, readable by the original's layers under
         Python 2 and 3 and by every numpy. ``.npz``: flat arrays.
     items : Cues or mapping of int to (labels, cues)
-        Image number -> classes and (3, n) cues. No cell may carry two classes.
+        Image number -> classes and (3, n) cues.
+    overlaps : bool
+        Whether a cell may carry two classes.
     """
-    with CueWriter(path) as writer:
+    with CueWriter(path, overlaps) as writer:
         for index in sorted(items):
             writer.add(index, *items[index])
 

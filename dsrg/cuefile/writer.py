@@ -26,6 +26,9 @@ class CueWriter:
     path : str or Path
         ``.pickle`` or ``.pkl``: the original's format, protocol 2, readable by the original's layers under Python 2
         and 3 and by every numpy. ``.npz``: flat arrays, stored in the narrowest type, so that they can be mapped.
+    overlaps : bool
+        Take images in which a cell carries two classes, as files of other programs may, and AnnotationLayer does:
+        both classes are seeds there.
 
     Examples
     --------
@@ -33,11 +36,12 @@ class CueWriter:
         writer.add(7, [2], [[0, 2], [0, 5], [0, 5]])  # image 7 shows class 2; background and 2 at two cells
     """
 
-    def __init__(self, path):
+    def __init__(self, path, overlaps=False):
         self.path = Path(path)
         if self.path.suffix not in (*PICKLE_SUFFIXES, ".npz"):
             raise CueError(f"{self.path}: a cue file ends in .pickle, .pkl or .npz")
         self._file = (_archive if self.path.suffix == ".npz" else _pickle)(self.path)
+        self._overlaps = overlaps
         self._written = set()
 
     def __enter__(self):
@@ -50,13 +54,15 @@ class CueWriter:
         Raises
         ------
         CueError
-            Labels or cues that ``Cues`` refuses, a cell with two classes, or an image added before.
+            Labels or cues that ``Cues`` refuses, a cell with two classes (unless `overlaps`), or an image added
+            before.
         """
         labels, cues = checked_pair((labels, cues), index, self.path)
         if index in self._written:
             raise CueError(f"{self.path}: image {index} is given twice")
         rows, columns = cues[1:].astype(np.int64)
-        if len(np.unique(rows * (columns.max(initial=0) + 1) + columns)) < len(rows):
+        cells = rows * (columns.max(initial=0) + 1) + columns
+        if not self._overlaps and len(np.unique(cells)) < len(cells):
             raise CueError(f"{self.path}: image {index} has a cell with two cues; one class a cell "
                            "(localization_cues.merge)")
         self._written.add(index)

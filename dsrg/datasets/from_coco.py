@@ -18,7 +18,9 @@ from dsrg.datasets.coco_masks import region_counts, region_mask, run_lengths
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.label_png import save_label_png
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 
 SETS = ("train", "val")
@@ -47,6 +49,8 @@ def make_data_root(files, out, masks="all"):
     UserError
         Damaged or contradictory annotations, a missing photo, or a folder begun from other files.
     """
+    for folder in (out / "JPEGImages", out / "SegmentationClass"):
+        refuse_inputs_as_output(folder, *(photos for _, photos in files.values()))
     classes, names = class_map(common_categories(*(path for path, _ in files.values())))
     images = {name: read_images(*files[name]) for name in SETS}
     refuse_shared_names(images)
@@ -59,7 +63,7 @@ def make_data_root(files, out, masks="all"):
             link_photos(images[name], folder, out / "JPEGImages")
             if name == "val" or masks == "all":
                 write_masks(regions, images[name], out / "SegmentationClass", name)
-        ids[name] = [Path(image[0]).stem for i, image in images[name].items() if name == "val" or labels[name][i]]
+        ids[name] = [id_of(image[0]) for i, image in images[name].items() if name == "val" or labels[name][i]]
     write_lists(out, images, labels, ids, names)
     bare = len(images["train"]) - len(ids["train"])
     return (f"{out}: {len(ids['train'])} train photos ({bare} without objects left out), {len(ids['val'])} val "
@@ -110,7 +114,7 @@ def read_images(path, folder):
 
 
 def refuse_shared_names(images):
-    stems = [{Path(name).stem for name, _, _ in images[part].values()} for part in SETS]
+    stems = [{id_of(name) for name, _, _ in images[part].values()} for part in SETS]
     for stem, part in zip(stems, SETS, strict=True):
         if len(stem) < len(images[part]):
             raise UserError(f"two images of {part} have one file name; label maps are named after the photos")
@@ -194,14 +198,14 @@ def link_photos(images, folder, target):
 
 def write_masks(regions, images, folder, what):
     for number, (name, height, width) in progress(images.items(), f"label maps of {what}", len(images)):
-        path = folder / f"{Path(name).stem}.png"
+        path = file_of(folder, id_of(name))
         if not path.exists():
             save_label_png(path, regions.label_map(number, height, width))
 
 
 def write_lists(out, images, labels, ids, names):
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in names))
-    lines = (" ".join([Path(name).stem, *map(str, sorted(labels[part][number]))])
+    lines = (" ".join([id_of(name), *map(str, sorted(labels[part][number]))])
              for part in SETS for number, (name, _, _) in images[part].items() if labels[part][number])
     write_text(out / "image_labels.txt", "".join(f"{line}\n" for line in lines))
     numbers = (f"{name} {number}\n" for number, (name, _, _) in images["train"].items())

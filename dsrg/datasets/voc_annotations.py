@@ -1,9 +1,12 @@
 """Image-level labels from VOC annotations (`Annotations/<id>.xml`, one file an image with its objects)."""
 
-from pathlib import Path
 from xml.parsers import expat
 
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import file_of
+from dsrg.io.regular_files import read_file
+
+MOST_BYTES = 64 << 20
 
 
 def read_object_names(path):
@@ -43,9 +46,7 @@ def read_object_names(path):
     parser.CharacterDataHandler = text.append
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
-        parser.Parse(Path(path).read_bytes(), True)
-    except FileNotFoundError:
-        raise UserError(f"annotation {path} does not exist; add it or write image_labels.txt") from None
+        parser.Parse(read_file(path, "annotation", MOST_BYTES), True)
     except expat.ExpatError as error:
         raise UserError(f"annotation {path} is no well-formed XML ({error}); download it again") from None
     return names
@@ -70,7 +71,7 @@ def labels_from_annotations(folder, ids, classes):
     index = {name: i for i, name in enumerate(classes)}
     labels = {}
     for image_id in ids:
-        path = Path(folder) / f"{image_id}.xml"
+        path = file_of(folder, image_id, ".xml")
         names = set(read_object_names(path))
         unknown = sorted(name for name in names if index.get(name, 0) == 0)
         if unknown:

@@ -18,12 +18,12 @@ def read_classes(path):
     names = [line for _, line in read_lines(path, "class list")]
     if names[0].lower() != "background":
         raise UserError(f"{path}:1: the first class must be 'background' (index 0), got '{names[0]}'")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"{path}: class '{twice[0]}' is listed more than once")
     if not 2 <= len(names) <= voc.IGNORE_LABEL:
         limit = voc.IGNORE_LABEL - 1
         raise UserError(f"{path}: {len(names)} classes; expected background and 1 to {limit} more")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{path}: class '{twice[0]}' is listed more than once")
     return names
 
 

@@ -2,6 +2,8 @@
 
 from dsrg.io.class_names import class_index
 from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
+from dsrg.io.image_ids import fault_of
 from dsrg.io.lists import read_lines
 
 
@@ -19,14 +21,27 @@ def read_image_labels(path, num_classes=None, classes=None):
     -------
     dict of str to list of int
         Sorted indices without repetition; an id alone on its line has an empty list.
+
+    Raises
+    ------
+    UserError
+        All faults of the file: an image listed twice, a label that is no class, an id that cannot be.
     """
-    labels = {}
+    labels, faults = {}, Faults(path)
     for number, line in read_lines(path, "image labels"):
         name, *fields = line.split()
         where = f"{path}:{number}: image '{name}'"
         if name in labels:
-            raise UserError(f"{where} is listed twice; put its classes on one line")
-        labels[name] = sorted({_label(field, where, line, num_classes, classes) for field in fields})
+            faults.add("images listed twice", f"{where} is listed twice; put its classes on one line")
+            continue
+        if fault := fault_of(name):
+            faults.add("ids that cannot be", f"{where} {fault}")
+        labels[name] = []
+        try:
+            labels[name] = sorted({_label(field, where, line, num_classes, classes) for field in fields})
+        except UserError as error:
+            faults.add("images with labels that are no class", error)
+    faults.refuse()
     return labels
 
 

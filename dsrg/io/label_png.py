@@ -6,6 +6,8 @@ from PIL import Image
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
+from dsrg.io.picture_files import MOST_BYTES, open_picture
+from dsrg.io.regular_files import read_file
 
 
 def save_label_png(path, labels, palette=None):
@@ -44,25 +46,23 @@ def load_label_png(path):
     UserError
         Missing or unreadable file, no PNG, colours instead of indices, or a depth that is not 8 bits.
     """
-    try:
-        with Image.open(path) as image:
-            if image.format != "PNG":
-                raise UserError(f"label map {path} is a {image.format} file; expected a PNG of class indices")
-            bits = _png_bit_depth(path)
-            if image.mode in ("RGB", "RGBA", "LA", "PA"):
-                raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices "
-                                "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
-            if image.mode != "P" and not (image.mode == "L" and bits == 8):
-                raise UserError(f"label map {path} has mode {image.mode} with {bits} bits a pixel; "
-                                "expected class indices in mode P or 8-bit gray")
+    data = read_file(path, "label map", MOST_BYTES)
+    with open_picture(data, path, "label map") as image:
+        if image.format != "PNG":
+            raise UserError(f"label map {path} is a {image.format} file; expected a PNG of class indices")
+        bits = _png_bit_depth(data)
+        if image.mode in ("RGB", "RGBA", "LA", "PA"):
+            raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices "
+                            "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
+        if image.mode != "P" and not (image.mode == "L" and bits == 8):
+            raise UserError(f"label map {path} has mode {image.mode} with {bits} bits a pixel; expected class "
+                            "indices in mode P or 8-bit gray: convert the folder with python -m tools.index_masks")
+        try:
             return np.array(image, np.uint8)
-    except FileNotFoundError:
-        raise UserError(f"label map {path} does not exist") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"label map {path} cannot be read ({error}); make or download it again") from None
+        except (OSError, SyntaxError, ValueError, MemoryError) as error:
+            raise UserError(f"label map {path} cannot be read ({error}); make or download it again") from None
 
 
-def _png_bit_depth(path):
+def _png_bit_depth(data):
     """Bits per sample, byte 24 of a PNG (chunk IHDR): PIL stretches gray of fewer than 8 bits to 0..255."""
-    with open(path, "rb") as file:
-        return file.read(25)[24]
+    return data[24]

@@ -1,23 +1,23 @@
-"""Text files of lines: image ids, and photos with their numbers."""
-
-from pathlib import Path, PurePosixPath
+"""Text files of lines: image ids, and photos with their numbers. All faults of a file are told in one go."""
 
 from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
+from dsrg.io.image_ids import fault_of, id_of
+from dsrg.io.regular_files import read_file
 
 
 def read_lines(path, what):
-    """Lines of a text file as (number, stripped text), blank ones left out; `what` names it in errors."""
-    path = Path(path)
+    """Yield the lines of a text file as (number, stripped text), blank ones left out; `what` names it in errors."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{what} {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{what} {path} cannot be read as UTF-8 text: {error}") from None
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not lines:
+        text = read_file(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{what} {path} cannot be read as UTF-8 text: {error}; save it as UTF-8") from None
+    if not text.strip():
         raise UserError(f"{what} {path} is empty")
-    return lines
+    # not splitlines, which cuts at form feeds and Unicode's separators too
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+        if line := line.strip():
+            yield number, line
 
 
 def read_ids(path):
@@ -33,16 +33,18 @@ def read_ids(path):
     UserError
         Missing or empty file, more than one column, an id twice, or an id that leads out of its folder.
     """
-    seen = {}
+    seen, faults = {}, Faults(path)
     for number, line in read_lines(path, "image list"):
         if len(line.split()) != 1:
-            raise UserError(f"{path}:{number}: expected one image id a line, got '{line}'")
-        parts = PurePosixPath(line).parts
-        if line.startswith("/") or ".." in parts:
-            raise UserError(f"{path}:{number}: id '{line}' leads out of the photo folder; give a plain name")
-        if line in seen:
-            raise UserError(f"{path}:{number}: id '{line}' is already on line {seen[line]}; keep one of them")
-        seen[line] = number
+            faults.add("lines with more than an id", f"{path}:{number}: expected one image id a line, got '{line}'")
+        elif fault := fault_of(line):
+            faults.add("ids that cannot be", f"{path}:{number}: id '{line}' {fault}")
+        elif line in seen:
+            faults.add("ids given twice",
+                       f"{path}:{number}: id '{line}' is already on line {seen[line]}; keep one of them")
+        else:
+            seen[line] = number
+    faults.refuse()
     return list(seen)
 
 
@@ -52,14 +54,34 @@ def read_input_list(path):
     Returns
     -------
     dict of int to str
-        Image number -> file name, in file order. UserError for a malformed line or a number given twice.
+        Image number -> file name, in file order.
+
+    Raises
+    ------
+    UserError
+        A malformed line, a number given twice, a photo that leads out of its folder, or two photos of one id.
     """
-    names = {}
+    names, ids, faults = {}, {}, Faults(path)
     for line_number, line in read_lines(path, "list of photos"):
-        words = line.split()
-        if len(words) != 2 or not words[1].isdecimal():
-            raise UserError(f"{path}:{line_number}: expected '<photo> <number>', got '{line}'")
-        if int(words[1]) in names:
-            raise UserError(f"{path}:{line_number}: number {words[1]} is given twice; each photo needs its own")
-        names[int(words[1])] = words[0]
+        words, where = line.split(), f"{path}:{line_number}"
+        if len(words) != 2 or not (words[1].isascii() and words[1].isdecimal()):
+            faults.add("lines that are no photo with its number",
+                       f"{where}: expected '<photo> <number>', got '{line}'")
+            continue
+        number = int(words[1]) if len(words[1]) <= 18 else -1
+        try:
+            image_id = id_of(words[0])
+        except UserError as error:
+            faults.add("photos that cannot be", f"{where}: {error}")
+            continue
+        if number < 0:
+            faults.add("numbers too large", f"{where}: number {words[1][:40]} is beyond what any net carries")
+        elif number in names:
+            faults.add("numbers given twice", f"{where}: number {number} is given twice; each photo needs its own")
+        elif ids.setdefault(image_id, words[0]) != words[0]:
+            faults.add("photos of one id", f"{where}: photos '{ids[image_id]}' and '{words[0]}' have the same id "
+                       f"'{image_id}', so their masks and maps would be one file; rename one")
+        else:
+            names[number] = words[0]
+    faults.refuse()
     return names

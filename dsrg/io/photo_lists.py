@@ -1,16 +1,26 @@
 """The photos of a list with their labels: each photo there, each with at least one class."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import id_of, photo_file
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.lists import read_input_list
 
 
+class ListedPhoto(NamedTuple):
+    """A photo of an input list: its id, which masks, maps and labels go by, and its file."""
+
+    id: str
+    path: Path
+
+
 def read_photos(list_path, folder):
-    """Image number -> path of its photo, for every line of the input list; each photo must be there."""
-    photos = {number: Path(folder) / name for number, name in read_input_list(list_path).items()}
-    missing = [path for path in photos.values() if not path.is_file()]
+    """Image number -> ListedPhoto, for every line of the input list; each photo must be there."""
+    photos = {number: ListedPhoto(id_of(name), photo_file(folder, name))
+              for number, name in read_input_list(list_path).items()}
+    missing = [photo.path for photo in photos.values() if not photo.path.is_file()]
     if missing:
         raise UserError(f"{len(missing)} photos of {list_path} are missing, the first is {missing[0]}; "
                         "add them or make the lists again")
@@ -20,8 +30,8 @@ def read_photos(list_path, folder):
 def labels_of(photos, labels_path):
     """Image number -> its classes; every photo must have at least one."""
     labels = read_image_labels(labels_path)
-    bare = [path.stem for path in photos.values() if not labels.get(path.stem)]
+    bare = [photo.id for photo in photos.values() if not labels.get(photo.id)]
     if bare:
         raise UserError(f"{len(bare)} photos have no label in {labels_path}, the first is '{bare[0]}'; name their "
                         "classes there, or take them out of the list")
-    return {number: labels[path.stem] for number, path in photos.items()}
+    return {number: labels[photo.id] for number, photo in photos.items()}

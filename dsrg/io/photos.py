@@ -1,28 +1,92 @@
 """Photos: found by id, decoded as Caffe decodes them, refused when cut off."""
 
 import contextlib
-from pathlib import Path
+import os
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import ImageOps
 
 from dsrg.io.errors import UserError
+from dsrg.io.picture_files import open_picture, read_picture
 
-PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG", ".PNG", ".JPEG")
+#: suffixes of photos, in any case; of one id in several formats the first here is taken
+PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm",
+                  ".pnm")
+SUFFIXES_TEXT = "jpg, png, webp, tif, bmp and the like"
+
+
+def is_photo(name):
+    """Whether a file's name ends as a photo's does; upper and lower case are the same."""
+    return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+def find_images(folder, ids):
+    """Files of photos by id; each folder is listed once, whatever the number of photos.
+
+    Parameters
+    ----------
+    folder : path
+    ids : sequence of str
+
+    Returns
+    -------
+    dict of str to Path
+        In the order of the ids. Of several suffixes the first of PHOTO_SUFFIXES counts.
+
+    Raises
+    ------
+    UserError
+        An id without a photo; names the first and says how many.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"photo folder {folder} does not exist")
+    parts = {part: _photos_by_stem(folder / part) for part in {_split(image_id)[0] for image_id in ids}}
+    found, missing = {}, []
+    for image_id in ids:
+        part, stem = _split(image_id)
+        name = parts[part].get(stem)
+        if name is None:
+            missing.append(image_id)
+        else:
+            found[image_id] = folder / part / name
+    if missing:
+        raise UserError(f"{len(missing)} of {len(ids)} ids have no photo in {folder}, the first is '{missing[0]}' "
+                        f"(looked for {SUFFIXES_TEXT}); add the photos or take the ids out of the list")
+    return found
 
 
 def find_image(folder, image_id):
     """Path of photo `<folder>/<id>`, the first suffix of PHOTO_SUFFIXES that exists; UserError if none."""
     folder = Path(folder)
-    for suffix in PHOTO_SUFFIXES:
-        path = folder / (image_id + suffix)
+    for suffix in PHOTO_SUFFIXES[:2]:   # nearly all photos, without listing a folder of many
+        path = folder / f"{image_id}{suffix}"
         if path.is_file():
             return path
+    with contextlib.suppress(UserError):
+        return find_images(folder, [image_id])[image_id]
     if not folder.is_dir():
         raise UserError(f"photo folder {folder} does not exist")
-    raise UserError(f"no photo for id '{image_id}' in {folder} (looked for {', '.join(PHOTO_SUFFIXES[:3])}); "
+    raise UserError(f"no photo for id '{image_id}' in {folder} (looked for {SUFFIXES_TEXT}); "
                     "add it or take the id out of the list")
+
+
+def _split(image_id):
+    part, _, stem = image_id.rpartition("/")
+    return part, stem
+
+
+def _photos_by_stem(folder):
+    """Name without suffix -> file name, of the photos right in a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if is_photo(entry.name)]
+    except OSError:
+        return {}
+    names.sort(key=lambda name: (PHOTO_SUFFIXES.index(PurePosixPath(name).suffix.lower()), name), reverse=True)
+    return {PurePosixPath(name).stem: name for name in names}
 
 
 def load_image_bgr(path):
@@ -36,23 +100,65 @@ def load_image_bgr(path):
     Raises
     ------
     UserError
-        Missing, not a picture, or cut off before its end (OpenCV alone would fill the rest with gray).
+        Missing, no regular file, not a picture, too many pixels, or cut off before its end (OpenCV alone would fill
+        the rest with gray).
     """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"photo {path} does not exist") from None
-    except OSError as error:
-        raise UserError(f"photo {path} cannot be read: {error.strerror or error}") from None
+    data = read_picture(path, "photo")
     if not _has_end_marker(data):
-        _refuse_truncated(path)
-    image_bgr = None
-    with contextlib.suppress(cv2.error):  # raised for an empty file; None for other garbage
-        image_bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        _refuse_truncated(data, path)
+    image_bgr = _decode(data, cv2.IMREAD_COLOR)
     if image_bgr is None:
-        raise UserError(f"photo {path} is not a readable picture ({len(data)} bytes); "
-                        "replace the file or take it out of the list")
+        image_bgr = _decode_with_pillow(data, path)
     return image_bgr
+
+
+def load_gray(path, what):
+    """Read a picture as gray, uint8 (H, W); UserError as of load_image_bgr, with `what` in front of its path."""
+    gray = _decode(read_picture(path, what), cv2.IMREAD_GRAYSCALE)
+    if gray is None:
+        raise UserError(f"{what} {path} is not a readable picture; make it again")
+    return gray
+
+
+def _decode(data, flags):
+    with contextlib.suppress(cv2.error, MemoryError):  # raised for some garbage; None for other
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None
+
+
+def _decode_with_pillow(data, path):
+    """What OpenCV does not decode (rare compressions of TIFF), upright, (H, W, 3) in B, G, R."""
+    with open_picture(data, path, "photo") as image:
+        try:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"mode {image.mode}")
+            return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[:, :, ::-1])
+        except (OSError, SyntaxError, ValueError, MemoryError) as error:
+            raise UserError(f"photo {path} is not a readable picture ({error}, {len(data)} bytes); replace the file or "
+                            "take it out of the list") from None
+
+
+def exif_orientation(path):
+    """How a photo is stored, 1 to 8 as EXIF's tag 274 says; 1 is upright and the answer where nothing is said."""
+    with open_picture(read_picture(path, "photo"), path, "photo") as image:
+        try:
+            orientation = image.getexif().get(0x112, 1)
+        except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError):  # damaged EXIF says nothing
+            return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+#: how stored pixels (H, W, ..) become upright ones, by EXIF orientation (TIFF 6.0, tag Orientation)
+TO_UPRIGHT = {
+    1: lambda pixels: pixels,
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
 
 
 def _has_end_marker(data):
@@ -64,10 +170,10 @@ def _has_end_marker(data):
     return True
 
 
-def _refuse_truncated(path):
-    """Decode with PIL, which stops at a cut; files with other bytes after their end pass."""
+def _refuse_truncated(data, path):
+    """Decode with Pillow, which stops at a cut; files with other bytes after their end pass."""
     try:
-        with Image.open(path) as image:
+        with open_picture(data, path, "photo") as image:
             image.load()
     except (OSError, SyntaxError, ValueError):
         raise UserError(f"photo {path} is cut off before its end; copy or download it again") from None

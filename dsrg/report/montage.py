@@ -9,6 +9,7 @@ import numpy as np
 from dsrg.cuefile.format import load_cues, map_from_cues
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write
+from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_ids, read_input_list
 from dsrg.io.photos import find_image, load_image_bgr
@@ -33,9 +34,9 @@ def draw_montage(run, out, photos):
     run = Path(run)
     panels = []
     if (run / "labels").is_dir():
-        numbers = {Path(name).stem: number for number, name in read_input_list(run / "lists/input_list.txt").items()}
+        numbers = {id_of(name): number for number, name in read_input_list(run / "lists/input_list.txt").items()}
         ids = _spread(run / "lists/train_id.txt", photos)
-        panels.append((TRAIN_COLUMNS, [_train_row(run, numbers.get(Path(i).stem), i) for i in ids]))
+        panels.append((TRAIN_COLUMNS, [_train_row(run, numbers.get(i), i) for i in ids]))
     if (run / "segmentations").is_dir():
         panels.append((VAL_COLUMNS, [_val_row(run, i) for i in _spread(run / "lists/val_id.txt", photos)]))
     if not panels:
@@ -82,20 +83,20 @@ def _map(path):
 def _train_row(run, number, image_id):
     photo = _photo(run, image_id)
     return {"photo": photo, "cues": _cue_picture(run, number, photo),
-            "pseudo-label": _map(run / "labels" / f"{image_id}.png"),
+            "pseudo-label": _map(file_of(run / "labels", image_id)),
             "ground truth": _true_mask(run, image_id)}
 
 
 def _val_row(run, image_id):
     row = {"photo": _photo(run, image_id), "ground truth": _true_mask(run, image_id)}
     for name, folder in VAL_FOLDERS.items():
-        row[name] = _map(run / "segmentations" / folder / f"{image_id}.png")
+        row[name] = _map(file_of(run / "segmentations" / folder, image_id))
     return row
 
 
 def _true_mask(run, image_id):
     folder = "masks" if (run / "masks").is_dir() else "data/SegmentationClass"
-    return _map(run / folder / f"{image_id}.png")
+    return _map(file_of(run / folder, image_id))
 
 
 def _cue_picture(run, number, photo):

@@ -17,7 +17,7 @@ from skimage.segmentation import slic
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.photos import load_image_bgr
+from dsrg.io.photos import load_gray, load_image_bgr
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def as_photo(image_bgr):
     return image_bgr
 
 
-def photo_saliency(path, size, folder=None):
+def photo_saliency(path, size, map_path=None):
     """Saliency of a photo file at a given size, each cell the mean of the pixels it covers.
 
     Parameters
@@ -79,27 +79,23 @@ def photo_saliency(path, size, folder=None):
         The photo.
     size : (int, int)
         Height and width.
-    folder : Path, optional
-        Where `<stem>.png` holds the map (gray, 255 = most salient, of the photo's size); computed when None.
+    map_path : Path, optional
+        The map as a picture (gray, 255 = most salient, of the photo's size); computed when None.
 
     Returns
     -------
     (height, width) float32 array in [0, 1]
     """
     image_bgr = load_image_bgr(path)
-    if folder is None:
-        values = saliency_map(image_bgr)
-    else:
-        values = read_saliency(Path(folder) / f"{Path(path).stem}.png", image_bgr.shape[:2])
+    values = saliency_map(image_bgr) if map_path is None else read_saliency(map_path, image_bgr.shape[:2])
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def read_saliency(path, size):
     """A saliency map from a gray PNG, float32 in [0, 1]; UserError when missing or of another size than the photo."""
-    gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if Path(path).is_file() else None
-    if gray is None:
-        raise UserError(f"no saliency map {path}, or no picture; make one for every photo "
-                        "(python -m localization_cues.saliency)")
+    if not Path(path).is_file():
+        raise UserError(f"no saliency map {path}; make one for every photo (python -m localization_cues.saliency)")
+    gray = load_gray(path, "saliency map")
     if gray.shape != tuple(size):
         raise UserError(f"saliency map {path} is {gray.shape[0]}x{gray.shape[1]}, its photo {size[0]}x{size[1]} "
                         "(height x width); make it from this photo")
@@ -183,9 +179,10 @@ def _unit(values):
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def write_saliency(path, out):
-    """Write the saliency of photo `path` as an 8-bit PNG of its name to the folder `out`."""
+def write_saliency(job):
+    """Write the saliency of a photo as an 8-bit PNG; `job` is the photo and the file to write."""
+    path, target = job
     gray = np.rint(255 * saliency_map(load_image_bgr(path))).astype(np.uint8)
-    with atomic_write(out / f"{path.stem}.png") as temporary:
+    with atomic_write(target) as temporary:
         if not cv2.imwrite(str(temporary), gray):
             raise OSError(f"cannot write {temporary}")

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from dsrg.io import photo_folder as folder
 from dsrg.io.errors import UserError
 from dsrg.io.workers import in_order
 from dsrg.saliency.background_detection import photo_saliency
 from dsrg.saliency.drfi import forest_training as train
 from dsrg.saliency.drfi import map_quality as evaluate
-from dsrg.saliency.drfi import photo_folder as folder
 from dsrg.saliency.drfi.model import load_model
+from dsrg.saliency.drfi.object_mask import read_mask
 from dsrg.saliency.drfi.photo_map import saliency_map, shrunk
 from localization_cues import drfi
 
@@ -79,7 +80,7 @@ def test_maps_are_what_make_cues_reads(data, tmp_path):
     image = cv2.imread(str(data / "images/p7.png"))
     values = saliency_map(image, load_model(data / "m.npz"))
     assert values.dtype == np.float32 and values.min() == 0 and values.max() == 1
-    read = photo_saliency(data / "images/p7.png", image.shape[:2], tmp_path)
+    read = photo_saliency(data / "images/p7.png", image.shape[:2], tmp_path / "p7.png")
     np.testing.assert_allclose(read, values, atol=0.5 / 255 + 1e-6)
 
 
@@ -198,7 +199,7 @@ def test_bad_masks_stop_with_one_line(data, tmp_path, mask, message):
 
 def test_masks_of_0_and_1_are_read(tmp_path):
     cv2.imwrite(str(tmp_path / "m.png"), np.eye(3, dtype=np.uint8))
-    np.testing.assert_array_equal(folder.read_mask(tmp_path / "m.png", (3, 3)), np.eye(3, dtype=bool))
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", (3, 3)), np.eye(3, dtype=bool))
 
 
 def test_folders_that_give_no_photos(tmp_path):
@@ -208,7 +209,7 @@ def test_folders_that_give_no_photos(tmp_path):
         folder.photos_of(tmp_path)
     for name in ("a.png", "b.jpg", "b.png"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=r"b\.jpg and b\.png have the same id"):
+    with pytest.raises(UserError, match=r"'b\.jpg' and 'b\.png' have the same id 'b'"):
         folder.photos_of(tmp_path)
 
 

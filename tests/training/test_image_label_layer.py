@@ -37,7 +37,7 @@ def test_files_may_lie_elsewhere(folder):
     ("image_labels.txt", "a 1 9\nsub/b.c 3\n", r"layer 'L' \(ImageLabelLayer\): .*image_labels\.txt:1: .* class 9"),
     ("image_labels.txt", "a 1\n", r"image_labels\.txt: no labels for 'sub/b\.c' of lists/input_list\.txt; name its"),
     ("image_labels.txt", "a 1\nsub/b.c\n", r"no labels for 'sub/b\.c'"),
-    ("input_list.txt", "a.jpg\n", r"input_list\.txt:1: expected '<name>\.jpg <number>', got 'a\.jpg'"),
+    ("input_list.txt", "a.jpg\n", r"input_list\.txt:1: expected '<photo> <number>', got 'a\.jpg'"),
     ("input_list.txt", "", r"input_list\.txt is empty"),
 ])
 def test_lists_that_do_not_fit_are_named(file, content, message, folder):

@@ -1,14 +1,14 @@
 """ImageLabelLayer: image numbers become the targets of a classifier (for the class activation maps)."""
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import caffe
 import numpy as np
 
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import id_of
 from dsrg.io.image_labels import read_image_labels
-from dsrg.io.lists import read_lines
+from dsrg.io.lists import read_input_list
 
 from .contract import LayerError, expect_blobs, read_params, title
 
@@ -51,17 +51,14 @@ class ImageLabelLayer(caffe.Layer):
     def _targets_by_number(self, labels):
         """Image number -> float32 targets (C - 1,), for every line of the list."""
         targets = {}
-        for number, line in read_lines(self.params.list, "photo list"):
-            words = line.split()
-            if len(words) != 2 or not words[1].isdigit():
-                raise UserError(f"{self.params.list}:{number}: expected '<name>.jpg <number>', got '{line}'")
-            image_id = str(PurePosixPath(words[0]).with_suffix(""))
+        for number, name in read_input_list(self.params.list).items():
+            image_id = id_of(name)
             if not labels.get(image_id):
                 raise UserError(f"{self.params.labels}: no labels for '{image_id}' of {self.params.list}; "
                                 "name its classes, or take the photo out of the list")
             target = np.zeros(self.params.classes - 1, dtype=np.float32)
             target[np.array(labels[image_id]) - 1] = 1
-            targets[int(words[1])] = target
+            targets[number] = target
         return targets
 
     def reshape(self, bottom, top):

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_lines
 from dsrg.io.photos import load_image_bgr
@@ -23,12 +24,15 @@ ORDER, PLACE = 0, 1     # streams of random numbers: order of an epoch, choices 
 
 def read_pairs(source, root_folder):
     """Paths of a list of "photo mask" lines; `root_folder` is put in front as it is, as Caffe does."""
-    pairs = []
+    pairs, faults = [], Faults(source)
     for number, line in read_lines(source, "list of photos and masks"):
         words = line.split()
-        if len(words) != 2:
-            raise UserError(f"{source}:{number}: expected '<photo> <mask>', got '{line}'")
-        pairs.append((root_folder + words[0], root_folder + words[1]))
+        if len(words) == 2:
+            pairs.append((root_folder + words[0], root_folder + words[1]))
+        else:
+            faults.add("lines that are no photo and mask", f"{source}:{number}: expected '<photo> <mask>', got "
+                       f"'{line}'")
+    faults.refuse()
     return pairs
 
 
@@ -49,7 +53,7 @@ def load_pair(photo_path, mask_path, classes=0, ignore_label=255):
     image_bgr, labels = load_image_bgr(photo_path), load_label_png(mask_path)
     if labels.shape != image_bgr.shape[:2]:
         raise UserError(f"mask {mask_path} is {labels.shape}, its photo {photo_path} {image_bgr.shape[:2]} "
-                        "(height, width); make the mask for this photo")
+                        "(height, width); make the mask for this photo, turned upright as its EXIF orientation says")
     if classes:
         wrong = labels[(labels >= classes) & (labels != ignore_label)]
         if wrong.size:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dsrg.io.atomic_files import atomic_write
+from dsrg.io.image_ids import file_of
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_order
@@ -18,7 +19,7 @@ _model = None   # of a worker process: read once, used for all its photos
 def apply(photos, model_path, out, enhance=False, workers=1):
     """Write `<out>/<id>.png` (gray, 255 = salient, of the photo's size) for each photo (dict of id to Path)."""
     load_model(model_path)  # what is wrong with it is said here, once
-    jobs = [(path, out / f"{image_id}.png") for image_id, path in photos.items()]
+    jobs = [(path, file_of(out, image_id)) for image_id, path in photos.items()]
     done = in_order(partial(write_map, enhance=enhance), jobs, workers, _open, (model_path,))
     for _ in progress(done, "DRFI", len(jobs)):
         pass

@@ -10,6 +10,7 @@ import sklearn
 from sklearn.ensemble import RandomForestRegressor
 
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import file_of
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
@@ -17,7 +18,7 @@ from dsrg.io.workers import in_order
 from dsrg.saliency.drfi.filters import texture_filters
 from dsrg.saliency.drfi.forest import as_single, from_scikit_learn
 from dsrg.saliency.drfi.model import Model
-from dsrg.saliency.drfi.photo_folder import read_mask
+from dsrg.saliency.drfi.object_mask import read_mask
 from dsrg.saliency.drfi.photo_map import photo_features, shrunk
 from dsrg.saliency.drfi.segmentation import LEVELS
 
@@ -87,7 +88,7 @@ def train(photos, masks, options=TrainOptions(), workers=1):
 
 def gather(photos, masks, options, workers):
     """Features (n, 93) float32 and targets (n,) float32, 1 on the object, of the regions to learn from."""
-    jobs = [(path, masks / f"{image_id}.png") for image_id, path in photos.items()]
+    jobs = [(path, file_of(masks, image_id)) for image_id, path in photos.items()]
     results = in_order(partial(photo_samples, options=options), jobs, workers, cv2.setNumThreads, (1,))
     samples = list(progress(results, "features", len(jobs)))
     return tuple(np.concatenate(parts) for parts in zip(*samples, strict=True))

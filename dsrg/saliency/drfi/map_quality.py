@@ -13,10 +13,11 @@ import numpy as np
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import file_of
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.saliency.background_detection import read_saliency
-from dsrg.saliency.drfi.photo_folder import read_mask
+from dsrg.saliency.drfi.object_mask import read_mask
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -49,11 +50,11 @@ def evaluate(photos, masks, maps):
     precision, recall, errors, areas = [], [], [], []
     for image_id, path in progress(photos.items(), f"evaluate {maps.name}", len(photos)):
         size = load_image_bgr(path).shape[:2]
-        mask = read_mask(masks / f"{image_id}.png", size)
+        mask = read_mask(file_of(masks, image_id), size)
         if mask.all() or not mask.any():
             raise UserError(f"mask {masks / image_id}.png is all object or all ground: recall or AUC has no value; "
                             "take the photo out of the list")
-        gray = np.rint(255 * read_saliency(maps / f"{image_id}.png", size)).astype(np.uint8)
+        gray = np.rint(255 * read_saliency(file_of(maps, image_id), size)).astype(np.uint8)
         curves = precision_recall(gray, mask)
         precision.append(curves[0])
         recall.append(curves[1])
@@ -121,8 +122,8 @@ def draw_montage(out, photos, masks, folders, rows):
     for row, image_id in zip(axes, shown, strict=True):
         image_bgr = load_image_bgr(photos[image_id])
         size = image_bgr.shape[:2]
-        pictures = [cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), read_mask(masks / f"{image_id}.png", size),
-                    *(read_saliency(folder / f"{image_id}.png", size) for folder in folders.values())]
+        pictures = [cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), read_mask(file_of(masks, image_id), size),
+                    *(read_saliency(file_of(folder, image_id), size) for folder in folders.values())]
         for axis, picture, name in zip(row, pictures, columns, strict=True):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.axis("off")

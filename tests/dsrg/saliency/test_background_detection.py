@@ -101,7 +101,7 @@ def test_command_writes_a_map_for_each_photo_and_make_cues_reads_it(rng, tmp_pat
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a.png", "b.png"]
     for name in ("a.png", "b.jpg"):
         computed = photo_saliency(tmp_path / "photos" / name, (9, 12))
-        read = photo_saliency(tmp_path / "photos" / name, (9, 12), tmp_path / "maps")
+        read = photo_saliency(tmp_path / "photos" / name, (9, 12), tmp_path / "maps" / f"{name[0]}.png")
         assert computed.shape == (9, 12)
         np.testing.assert_allclose(read, computed, atol=0.5 / 255 + 1e-6)       # 8 bits
 
@@ -111,12 +111,13 @@ def test_maps_of_another_size_or_missing_are_refused(rng, tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
     with pytest.raises(UserError, match="no saliency map"):
-        photo_saliency(tmp_path / "a.png", (9, 12), maps)
+        photo_saliency(tmp_path / "a.png", (9, 12), maps / "a.png")
     cv2.imwrite(str(maps / "a.png"), np.zeros((90, 110), np.uint8))
     with pytest.raises(UserError, match="is 90x110, its photo 90x120"):
-        photo_saliency(tmp_path / "a.png", (9, 12), maps)
+        photo_saliency(tmp_path / "a.png", (9, 12), maps / "a.png")
 
 
 def test_folder_without_photos(tmp_path):
+    (tmp_path / "photos").mkdir()
     with pytest.raises(UserError, match="no photo in"):
-        command.main(["--images", str(tmp_path), "--out", str(tmp_path / "o")])
+        command.main(["--images", str(tmp_path / "photos"), "--out", str(tmp_path / "o")])

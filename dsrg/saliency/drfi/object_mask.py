@@ -1,26 +1,10 @@
-"""Photos of a folder and their masks of the salient object."""
+"""Masks of the salient object."""
 
 import cv2
 import numpy as np
 
 from dsrg.io.errors import UserError
-from dsrg.io.lists import read_ids
-from dsrg.io.photos import PHOTO_SUFFIXES, find_image
-
-
-def photos_of(folder, id_list=None):
-    """Photos of a folder by id (name without suffix), sorted, or those of a list in its order; UserError if none."""
-    if not folder.is_dir():
-        raise UserError(f"no folder {folder}")
-    if id_list is not None:
-        return {image_id: find_image(folder, image_id) for image_id in read_ids(id_list)}
-    photos = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in PHOTO_SUFFIXES and photos.setdefault(path.stem, path) != path:
-            raise UserError(f"{photos[path.stem]} and {path.name} have the same id; rename one or give a --list")
-    if not photos:
-        raise UserError(f"no photo in {folder} ({', '.join(PHOTO_SUFFIXES[:3])})")
-    return photos
+from dsrg.io.picture_files import read_picture
 
 
 def read_mask(path, size):
@@ -35,7 +19,7 @@ def read_mask(path, size):
     """
     if not path.is_file():
         raise UserError(f"no mask {path}; each photo needs a mask of its name (.png), or take it out of the list")
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    mask = cv2.imdecode(np.frombuffer(read_picture(path, "mask"), np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None:
         raise UserError(f"mask {path} is not a readable picture")
     if mask.ndim != 2 or mask.dtype != np.uint8:

@@ -1,0 +1,48 @@
+"""Where a command writes, held against where it reads photos and masks: neither ever lies in the other's way."""
+
+import os
+from pathlib import Path
+
+from dsrg.io.errors import UserError
+
+
+def refuse_inputs_as_output(output, *inputs, what="--out"):
+    """Refuse a place to write that is, or lies in, a folder whose photos or masks are read.
+
+    Maps and masks are files of a photo's name, so they would replace it; and what is written below a folder of photos
+    is taken for photos by the next command.
+
+    Parameters
+    ----------
+    output : path
+        A folder to write into, or a file to write (then its folder counts); it need not exist. None is nothing.
+    *inputs : path
+        Folders that are read; None is nothing.
+    what : str
+        The option that names the output.
+
+    Raises
+    ------
+    UserError
+        Links and other names of one folder are seen through.
+    """
+    if output is None:
+        return
+    place = Path(output).resolve()
+    for folder in inputs:
+        if folder is None or not Path(folder).is_dir():
+            continue
+        resolved = Path(folder).resolve()
+        if any(_same(above, resolved) for above in (place, *place.parents)):
+            raise UserError(f"{what} {output} would write into {folder}, whose photos or masks are read; choose a "
+                            "folder elsewhere")
+
+
+def _same(one, other):
+    """Whether two resolved paths are one folder, by mounts and hard names too."""
+    if one == other:
+        return True
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False

@@ -1,0 +1,66 @@
+"""The photos of a folder and of the folders in it, by id; whatever else lies there is counted, never dropped unsaid."""
+
+import os
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from dsrg.io.errors import UserError, note
+from dsrg.io.image_ids import by_id
+from dsrg.io.lists import read_ids
+from dsrg.io.photos import SUFFIXES_TEXT, find_images, is_photo
+
+
+def photos_of(folder, id_list=None):
+    """Photos by id: those of a list in its order, or all of the folder and the folders in it, sorted.
+
+    Raises
+    ------
+    UserError
+        No folder, no photo, an id of the list without one, or two photos of one id (a.jpg and a.png).
+    """
+    if not Path(folder).is_dir():
+        raise UserError(f"no folder {folder}")
+    if id_list is not None:
+        return find_images(folder, read_ids(id_list))
+    names, others = photo_names(folder)
+    if others:
+        note(f"note: {folder}: {sum(others.values())} other files left out ({kinds_text(others)})")
+    return by_id((name, Path(folder) / name) for name in names)
+
+
+def photo_names(folder):
+    """Paths of all photos below a folder, and what else there is.
+
+    Returns
+    -------
+    list of str
+        Paths from the folder, with slashes, sorted; at least one.
+    Counter
+        Suffix in lower case -> number of files that are no photos; hidden ones (macOS's `._a.jpg`) count as "hidden".
+    """
+    names, others = [], Counter()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _leads_back(place, name))
+        below = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        for name in files:
+            if name.startswith("."):
+                others["hidden"] += 1
+            elif is_photo(name):
+                names.append(str(below / name))
+            else:
+                others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+    if not names:
+        there = f"; it holds {kinds_text(others)}" if others else ""
+        raise UserError(f"no photo in {folder} ({SUFFIXES_TEXT}){there}")
+    return sorted(names), others
+
+
+def kinds_text(counts):
+    """'3 .gif, 1 .txt', the commonest first."""
+    return ", ".join(f"{number} {kind}" for kind, number in counts.most_common(10))
+
+
+def _leads_back(place, name):
+    """Whether a link leads to a folder above itself, which would be walked without end."""
+    path = Path(place, name)
+    return path.is_symlink() and Path(place).resolve().is_relative_to(path.resolve())

@@ -1,0 +1,78 @@
+"""Files of pictures: read once, their size taken from the header and held against a limit before anything is decoded.
+
+A PNG of a few kilobytes can stand for gigabytes of pixels. The limit is 100 megapixels; DSRG_MAX_MEGAPIXELS in the
+environment sets another.
+"""
+
+import io
+import os
+import warnings
+
+from PIL import Image
+
+from dsrg.io.errors import UserError
+from dsrg.io.regular_files import read_file
+
+LIMIT_VARIABLE, MOST_MEGAPIXELS = "DSRG_MAX_MEGAPIXELS", 100
+MOST_BYTES = 1 << 30
+#: what OpenCV and Pillow both read; Pillow's other formats (PostScript, FITS ..) are never tried
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "GIF")
+
+# Pillow warns from 89 megapixels on, and refuses from twice that, whatever is asked here.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def read_picture(path, what):
+    """The bytes of a picture file whose header names a size within the limit.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What errors call it: "photo", "label map".
+
+    Raises
+    ------
+    UserError
+        No regular file, no picture, or too many pixels.
+    """
+    data = read_file(path, what, MOST_BYTES)
+    with open_picture(data, path, what):
+        return data
+
+
+def open_picture(data, path, what):
+    """A Pillow image of the bytes, its header read and its pixels not yet; UserError as of read_picture."""
+    most = most_megapixels()
+    # a larger limit is for this project's own check alone to hold
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(most * 1e6)) or None
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UserError(too_large(path, what, "far more", most)) from None
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError,
+            MemoryError, AttributeError, ZeroDivisionError, RuntimeError) as error:  # as damaged headers raise them
+        reason = "" if isinstance(error, Image.UnidentifiedImageError) else f": {error}"
+        raise UserError(f"{what} {path} is not a readable picture ({len(data)} bytes{reason}); replace the file or "
+                        "take it out of the list") from None
+    if image.width * image.height > most * 1e6:
+        raise UserError(too_large(path, what, f"{image.width}x{image.height} = "
+                                  f"{image.width * image.height / 1e6:.0f} megapixels", most))
+    return image
+
+
+def too_large(path, what, size, most):
+    return (f"{what} {path} has {size}, expected at most {most:g} megapixels; shrink it, or set {LIMIT_VARIABLE} where "
+            "such pictures are meant")
+
+
+def most_megapixels():
+    """The limit, a positive number; UserError for a setting that is none."""
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    try:
+        most = float(text or MOST_MEGAPIXELS)
+    except ValueError:
+        most = -1
+    if not 0 < most < 1e6:
+        raise UserError(f"{LIMIT_VARIABLE}={text}: expected a number of megapixels above 0")
+    return most
