@@ -9,7 +9,8 @@ import numpy as np
 from PIL import ImageOps
 
 from dsrg.io.errors import UserError
-from dsrg.io.picture_files import open_picture, read_picture
+from dsrg.io.picture_files import MOST_BYTES, open_picture, read_picture
+from dsrg.io.regular_files import read_file
 
 #: suffixes of photos, in any case; of one id in several formats the first here is taken
 PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm",
@@ -140,7 +141,10 @@ def _decode_with_pillow(data, path):
 
 def exif_orientation(path):
     """How a photo is stored, 1 to 8 as EXIF's tag 274 says; 1 is upright and the answer where nothing is said."""
-    with open_picture(read_picture(path, "photo"), path, "photo") as image:
+    data = read_file(path, "photo", MOST_BYTES)
+    if data.startswith(b"\x89PNG") and b"eXIf" not in data:
+        return 1    # Pillow would decode all of it to look behind the pixels
+    with open_picture(data, path, "photo") as image:
         try:
             orientation = image.getexif().get(0x112, 1)
         except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError):  # damaged EXIF says nothing

@@ -102,8 +102,9 @@ def test_photos_that_do_not_serve(folder):
     with pytest.raises(UserError, match="photo photos/c.jpg is not a readable picture"):
         command()
     (folder / "photos/c.png").write_bytes(b"")
-    with pytest.raises(UserError, match="labels.txt:3: 'c' are several photos"):
+    with pytest.raises(UserError, match="2 faults, the first: labels.txt:3: 'c' are several photos") as caught:
         command()
+    assert any("2 of 5 photos have no label" in line for line in caught.value.details)
     cv2.imwrite("photos/sub_b b.png", np.zeros((4, 4, 3), np.uint8))
     (folder / "photos/c.png").unlink()
     (folder / "labels.txt").write_text(LABELS + "sub_b b,cow\n")
@@ -112,7 +113,7 @@ def test_photos_that_do_not_serve(folder):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({}, "no mask masks/c.png; with --masks every photo needs one"),
+    ({}, "the 3 masks hold background alone"),
     ({"c": np.zeros((12, 19), int)}, r"mask masks/c.png is 12x19, its photo 12x20 \(height x width\)"),
     ({"c": np.full((12, 20), 4)}, "mask masks/c.png has class 4, expected 0 to 3 or 255"),
 ])

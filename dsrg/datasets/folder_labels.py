@@ -1,0 +1,89 @@
+"""The labels of a folder's photos made class indices, and ids for the photos."""
+
+import re
+from collections import Counter
+from pathlib import PurePosixPath
+
+from dsrg.datasets.photo_names import folded
+from dsrg.io.class_names import class_index
+from dsrg.io.errors import UserError
+from dsrg.io.voc import IGNORE_LABEL
+
+
+def one_spelling(words, given, notes):
+    """The words with labels that differ in case, spaces or accents' coding made one: as given, or the commonest."""
+    count = Counter(word for fields in words.values() for _, word in fields)
+    spellings = {}
+    for word in count:
+        spellings.setdefault(folded(word), []).append(word)
+    classes = {}
+    for name in given[1:]:
+        classes.setdefault(folded(name), []).append(name)
+    changed = {}
+    for key, group in spellings.items():
+        if given:
+            chosen = classes[key][0] if len(classes.get(key, ())) == 1 else None
+        else:
+            chosen = min(group, key=lambda word: (-count[word], word))
+        changed |= {word: chosen for word in group if chosen and word != chosen and word not in given}
+    if changed:
+        shown = ", ".join(f"'{word}' ({count[word]}) as '{chosen}'" for word, chosen in list(changed.items())[:10])
+        notes.append(f"labels that differ in case or spaces are one class: {shown}; to keep them apart, name both in "
+                     "--classes")
+    return {name: [(number, changed.get(word, word)) for number, word in fields] for name, fields in words.items()}
+
+
+def names_used(words, path):
+    """Background and the names of a labels file in alphabetical order; numbers name nothing and are refused."""
+    names = sorted({word for fields in words.values() for _, word in fields} - {"background"})
+    numbers = [name for name in names if name.lstrip("+-").isdecimal()]
+    if numbers:
+        raise UserError(f"{path} labels photos with numbers ({numbers[0]}); give their names with --classes")
+    if not names:
+        raise UserError(f"{path} gives no photo a label; write '<photo> <class> ..' lines")
+    if len(names) >= IGNORE_LABEL:
+        raise UserError(f"{path} has {len(names)} different labels, expected 1 to {IGNORE_LABEL - 1}")
+    return ["background", *names]
+
+
+def index_labels(words, classes, path, faults):
+    """Photo -> sorted class indices; a label that is no class is a fault, told where it first stands."""
+    labels, known = {}, {}
+    for name, fields in words.items():
+        for number, word in fields:
+            if word not in known:
+                try:
+                    known[word] = class_index(word, classes)
+                except ValueError as error:
+                    known[word] = None
+                    faults.add("labels are no class", f"{path}:{number}: photo '{name}' has label {word}; {error}")
+        labels[name] = sorted({known[word] for _, word in fields} - {None})
+    return labels
+
+
+def with_labels(labels, words, names, options, faults, left_out):
+    """The labels of photos that have some, in the order of the photos; photos without are a fault, or left out."""
+    bare = [name for name in names if not words.get(name)]
+    if bare and options.skip_unlabelled:
+        left_out["photos without a label"] = len(bare)
+    elif bare:
+        faults.add("labels are missing", f"{len(bare)} of {len(names)} photos have no label in {options.labels}, the "
+                   f"first is '{bare[0]}'; label them, or pass --skip-unlabelled to leave them out")
+    return {name: labels[name] for name in names if labels.get(name)}
+
+
+def ids_of(names, faults):
+    """Photo -> id: no suffix, no folder, no space, for lists that go by spaces."""
+    ids, taken = {}, {}
+    for name in names:
+        plain = "".join(c if c.isprintable() else "_" for c in id_of_photo(name))
+        ids[name] = re.sub(r"\s+", "_", plain.replace("/", "_"))
+        if taken.setdefault(ids[name], name) != name:
+            faults.add("photos share a name", f"photos '{taken[ids[name]]}' and '{name}' would both be called "
+                       f"'{ids[name]}'; rename one")
+    return ids
+
+
+def id_of_photo(name):
+    """A photo's path without the suffix; it may hold what no id of a list may."""
+    return str(PurePosixPath(name).with_suffix(""))

@@ -1,0 +1,255 @@
+"""A data root in VOC layout from a folder of photos and a file of labels.
+
+Everything is read and checked first and all faults are told in one go; then the data root is written beside its place
+and renamed.
+"""
+
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from dsrg.datasets.folder_labels import id_of_photo, ids_of, index_labels, names_used, one_spelling, with_labels
+from dsrg.datasets.folder_summary import members_of
+from dsrg.datasets.label_table import read_label_table
+from dsrg.datasets.mask_checks import MaskCounts, check_mask, judge
+from dsrg.datasets.photo_names import PhotoNames
+from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
+from dsrg.io.image_ids import file_of
+from dsrg.io.label_png import save_label_png
+from dsrg.io.lists import read_lines
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.photo_folder import photo_names
+from dsrg.io.photos import exif_orientation, load_image_bgr
+from dsrg.io.progress_bar import progress
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Where the photos, labels and masks are, and what to make of them; `tools.make_dataset --help` says more."""
+
+    photos: Path
+    labels: Path
+    out: Path
+    classes: Path | None = None
+    val: float = 0.2
+    val_list: Path | None = None
+    seed: int = 0
+    masks: Path | None = None
+    masks_stored: bool = False
+    trust_masks: bool = False
+    skip_unlabelled: bool = False
+    unused_classes: bool = False
+    copy: bool = False
+
+
+@dataclass
+class PhotoSet:
+    """What was found: all that is written follows from it.
+
+    Attributes
+    ----------
+    labels : dict of str to list of int
+        Photo (its path below the photo folder) -> sorted classes, at least one; in the order of the names.
+    classes : list of str
+        With background.
+    ids : dict of str to str
+        Photo -> id in the data root.
+    masks : dict of str to Path
+        Of the photos that have one.
+    turned : dict of str to int
+        Photo -> EXIF orientation, of those that are not stored upright.
+    left_out : Counter
+        Reason -> number of files.
+    notes : list of str
+        What the user should know and that stops nothing.
+    """
+
+    labels: dict
+    classes: list
+    ids: dict
+    masks: dict = field(default_factory=dict)
+    counts: MaskCounts = field(default_factory=MaskCounts)
+    turned: dict = field(default_factory=dict)
+    left_out: Counter = field(default_factory=Counter)
+    notes: list = field(default_factory=list)
+    val: set = field(default_factory=set)
+
+
+def make_data_root(options):
+    """Make the data root; UserError with all faults when something does not fit, and then nothing is written.
+
+    Returns
+    -------
+    PhotoSet
+    """
+    out = options.out
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out, or remove it first")
+    refuse_inputs_as_output(out, options.photos, options.masks)
+    found = read_folder(options)
+    found.val = (listed(options.val_list, found) if options.val_list
+                 else choose_val(found.labels, options.val, options.seed, found.masks))
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        write_root(partial, options, found)
+        partial.rename(out)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}; free space or choose another "
+                        "folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return found
+
+
+def read_folder(options):
+    """The PhotoSet of a folder, every photo and mask opened once."""
+    if not options.photos.is_dir():
+        raise UserError(f"photo folder {options.photos} does not exist")
+    names, others = photo_names(options.photos)
+    faults, notes = Faults(f"{options.photos} and {options.labels}"), []
+    given = read_classes(options.classes) if options.classes else []
+    table = read_label_table(options.labels, options.photos, names, faults, given[1:])
+    if not table.words:
+        faults.refuse()
+    words = one_spelling(table.words, given, notes)
+    classes = given or names_used(words, options.labels)
+    labels = index_labels(words, classes, options.labels, faults)
+    left_out = Counter({f"{kind} files": number for kind, number in others.items()})
+    labels = with_labels(labels, words, names, options, faults, left_out)
+    ids = ids_of(labels, faults)
+    found = PhotoSet(labels, classes, ids, left_out=left_out, notes=notes)
+    for name in progress(labels, "photos", len(labels)):
+        check_photo(name, options, found, faults)
+    faults.refuse()
+    refuse_unused(found, options)
+    if options.masks:
+        notes += unused_masks(found, options)
+        notes += judge(found.counts, labels, classes, options.trust_masks)
+    notes += orientation_notes(found, options)
+    return found
+
+
+def mask_of(folder, name):
+    """File of the mask of a photo, .png or .PNG."""
+    path = file_of(folder, id_of_photo(name))
+    other = path.with_name(path.name.removesuffix(".png") + ".PNG")
+    return other if other.exists() and not path.exists() else path
+
+
+def check_photo(name, options, found, faults):
+    """Open a photo and its mask, and note what they are."""
+    path = options.photos / name
+    try:
+        shape, orientation = load_image_bgr(path).shape[:2], exif_orientation(path)
+    except UserError as error:
+        faults.add("photos cannot be read", error)
+        return
+    if orientation != 1:
+        found.turned[name] = orientation
+    if not options.masks or not mask_of(options.masks, name).exists():
+        return
+    try:
+        mask = check_mask(mask_of(options.masks, name), shape, orientation, len(found.classes), options.masks_stored)
+    except UserError as error:
+        faults.add("masks do not fit", error)
+        return
+    found.masks[name] = mask_of(options.masks, name)
+    found.counts.add(name, mask)
+
+
+def unused_masks(found, options):
+    """One line on masks that no photo took; UserError where that is all of them."""
+    there = sorted(path for path in options.masks.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if not found.masks:
+        holds = f", which begins with {there[0]}" if there else ", which is empty"
+        raise UserError(f"no mask in {options.masks}{holds}, is named as a photo; the first would be "
+                        f"{mask_of(options.masks, next(iter(found.labels)))}")
+    rest = sorted(set(there) - set(found.masks.values()))
+    if not rest:
+        return []
+    return [f"{len(rest)} files of {options.masks} are of no photo that was taken, the first is {rest[0]}"]
+
+
+def refuse_unused(found, options):
+    """Classes of --classes that no photo shows: a net cannot learn them."""
+    used = {c for classes in found.labels.values() for c in classes}
+    unused = [name for index, name in enumerate(found.classes) if index and index not in used]
+    if unused and not options.unused_classes:
+        raise UserError(f"no photo is labelled with {len(unused)} of the classes of {options.classes} "
+                        f"({', '.join(unused[:10])}), so nothing can be learned of them; take them out, label photos, "
+                        "or pass --unused-classes")
+
+
+def orientation_notes(found, options):
+    """One line on photos that their EXIF orientation turns, where masks have to be turned alike."""
+    turned = [name for name in found.turned if name in found.masks]
+    if not turned:
+        return []
+    shown = f"{len(turned)} photos with a mask are turned upright by their EXIF orientation ({turned[0]} first)"
+    if options.masks_stored:
+        return [f"{shown}; their masks, of the stored pixels, are turned alike"]
+    return [f"{shown}; their masks are taken to be of the upright photo, which sizes cannot tell for orientations 2 "
+            "to 4 and for square photos: look at one, and pass --masks-stored if the masks are of the pixels as stored"]
+
+
+def listed(path, found):
+    """The photos of --val-list as a set."""
+    photos, val, faults = PhotoNames("", found.labels), set(), Faults(path)
+    for number, line in read_lines(path, "image list"):
+        names = photos.find(line)
+        if len(names) == 1:
+            val.add(names[0])
+        else:
+            faults.add("lines name no photo with a label", f"{path}:{number}: '{line}' is no photo with a label")
+    faults.refuse()
+    if len(val) == len(found.labels):
+        raise UserError(f"{path} names every photo; leave some to learn from")
+    return val
+
+
+def choose_val(labels, share, seed, masks=()):
+    """A random share of the photos, leaving every class at least one; drawn from the sorted names.
+
+    Where some photos alone have a mask, those are drawn first: the others could not be measured.
+    """
+    left = Counter(c for classes in labels.values() for c in classes)
+    names, wanted, val = sorted(labels), round(share * len(labels)), set()
+    order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
+    for name in sorted(order, key=lambda name: bool(masks) and name not in masks):
+        if len(val) < wanted and all(left[c] > 1 for c in labels[name]):
+            val.add(name)
+            left.subtract(labels[name])
+    if not val:
+        raise UserError(f"{len(names)} photos with --val {share:g} leave none to set apart; bring more photos, or name "
+                        "some with --val-list")
+    return val
+
+
+def write_root(root, options, found):
+    """Write the data root; photos keep their suffix, in lower case."""
+    place = shutil.copyfile if options.copy else lambda source, target: os.symlink(source.resolve(), target)
+    (root / "JPEGImages").mkdir(parents=True)
+    for name in found.labels:
+        place(options.photos / name, root / "JPEGImages" / (found.ids[name] + PurePosixPath(name).suffix.lower()))
+    if found.masks:
+        (root / "SegmentationClass").mkdir()
+    for name, path in found.masks.items():
+        target = file_of(root / "SegmentationClass", found.ids[name])
+        if options.masks_stored and name in found.turned:
+            shape = load_image_bgr(options.photos / name).shape[:2]
+            save_label_png(target, check_mask(path, shape, found.turned[name], len(found.classes), True))
+        else:
+            place(path, target)
+    sets = root / "ImageSets" / "Segmentation"
+    for part, members in members_of(found).items():
+        write_text(sets / f"{part}.txt", "".join(f"{found.ids[name]}\n" for name in members))
+    write_text(root / "image_labels.txt", "".join(" ".join([found.ids[name], *map(str, classes)]) + "\n"
+                                                  for name, classes in found.labels.items()))
+    write_text(root / "classes.txt", "".join(f"{name}\n" for name in found.classes))

@@ -1,0 +1,151 @@
+"""The labels of a folder of photos, as people write them: text or CSV, with a header or without.
+
+A line names a photo and its classes. Fields are apart by commas, semicolons or tabs, quoted where they hold one, or by
+spaces where there is none of these; a field may hold several labels apart by commas, semicolons or bars. Lines that
+begin with # are comments. A header is known by its first word (image, file, name ..); under one, a table of 0 and 1
+with a column a class is read as such.
+"""
+
+import csv
+import re
+from dataclasses import dataclass, field
+
+from dsrg.datasets.photo_names import PhotoNames, why_unknown
+from dsrg.io.errors import UserError
+from dsrg.io.lists import read_lines
+
+#: names of columns, in any case: image, file_name, ImagePath; label, class_name, tag2, none at all
+PHOTO_COLUMN = re.compile(r"(image|img|photo|picture|file)?s?[ _-]?(name|path|file|id|image|img|photo|picture)?s?",
+                          re.I)
+LABEL_COLUMN = re.compile(r"((image|class|object)?[ _-]?(label|class|category|categories|tag|object|name|target)"
+                          r"(es|s)?[ _-]?\d*)?", re.I)
+YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+
+
+@dataclass
+class LabelTable:
+    """Photo -> (line number, label) pairs as written; and how many lines were comments or a header."""
+
+    words: dict = field(default_factory=dict)
+    comments: int = 0
+    header: bool = False
+
+
+def read_label_table(path, folder, names, faults, classes=()):
+    """Read a labels file.
+
+    Parameters
+    ----------
+    path, folder : Path
+        The file, and the folder of the photos.
+    names : sequence of str
+        Paths of the photos from the folder.
+    faults : Faults
+        Takes the lines that name no photo, or several.
+    classes : sequence of str
+        Names that are not taken apart at commas and bars.
+
+    Returns
+    -------
+    LabelTable
+
+    Raises
+    ------
+    UserError
+        No text, or a header with columns that are neither the photo nor labels.
+    """
+    photos, table = PhotoNames(folder, names), LabelTable()
+    rows, first = [], True
+    for number, line in read_lines(path, "labels"):
+        name, found, fields = _photo_and_fields(line, photos)
+        if line.startswith("#") and not found:
+            table.comments += 1
+            continue
+        if first and not found and _is_header(_fields(line)):
+            table.header = [text.strip() for text in _fields(line)]
+        else:
+            rows.append((number, name, found, fields))
+        first = False
+    columns = _columns(table.header, rows, path) if table.header else None
+    for number, name, found, fields in rows:
+        if len(found) != 1:
+            _add_unknown(faults, f"{path}:{number}", name, found)
+            continue
+        words = table.words.setdefault(found[0], [])
+        if columns:
+            words += [(number, column) for column, value in zip(columns, fields, strict=True)
+                      if value.strip().lower() in YES]
+        else:
+            words += [(number, word) for text in fields for word in _labels(text, classes)]
+    table.header = bool(table.header)
+    return table
+
+
+def _add_unknown(faults, where, name, found):
+    if found:
+        faults.add("lines whose photo is not clear",
+                   f"{where}: '{name}' are several photos below the photo folder ({', '.join(found[:3])}); name the "
+                   "file with its suffix, as it is written there")
+    else:
+        faults.add("lines that name no photo", lambda: f"{where}: '{name}' {why_unknown(name)}")
+
+
+def _fields(line):
+    """The fields of a line as CSV has them, by the first of comma, semicolon and tab outside quotes; or by spaces."""
+    quotes = csv.QUOTE_MINIMAL if line.count('"') % 2 == 0 else csv.QUOTE_NONE
+    bare = re.sub(r'"[^"]*"', "", line) if quotes == csv.QUOTE_MINIMAL else line
+    delimiter = next((c for c in bare if c in ",;\t"), None)
+    if delimiter is None and quotes == csv.QUOTE_NONE:
+        return line.split()
+    try:
+        fields = next(csv.reader([line], delimiter=delimiter or " ", skipinitialspace=True, quoting=quotes))
+    except csv.Error:    # a field beyond the module's limit of 128 KiB
+        fields = re.split(r"[,;\t]", line)
+    return [text for text in fields if text] if delimiter is None else fields
+
+
+def _photo_and_fields(line, photos):
+    """Name of the photo on a line, the photos it may stand for, and the fields behind it."""
+    fields = _fields(line)
+    by_spaces = not re.search(r"[,;\t]", line) and len(fields) > 1
+    name = fields[0].strip()
+    if found := photos.find(name):
+        return name, found, fields[1:]
+    words = fields if by_spaces else name.split()
+    for count in range(1, min(len(words), 12) + by_spaces):  # a name that holds spaces, or a space behind it
+        start = " ".join(words[:count])
+        if found := photos.find(start):
+            rest = words[count:] if by_spaces else [" ".join(words[count:]), *fields[1:]]
+            return start, found, rest
+    return name, [], fields[1:]
+
+
+def _labels(text, classes):
+    """The labels in a field."""
+    text = text.strip()
+    if text in classes:
+        return [text]
+    return [word.strip() for word in re.split(r"[,;|\t]", text) if word.strip()]
+
+
+def _is_header(fields):
+    """Whether the first line of a file, which names no photo, is a header."""
+    first = fields[0].strip()
+    return (first == "" and len(fields) > 2) or (first != "" and PHOTO_COLUMN.fullmatch(first) is not None)
+
+
+def _columns(header, rows, path):
+    """The classes of a table of 0 and 1 under its header; None where the fields are labels themselves."""
+    if not header[0]:
+        raise UserError(f"{path}: its first column has no name, as where row numbers were written; leave that column "
+                        "out, so that each line begins with the photo")
+    names = header[1:]
+    strange = [name for name in names if not LABEL_COLUMN.fullmatch(name)]
+    values = {text.strip().lower() for *_, fields in rows for text in fields}
+    whole = all(len(fields) == len(names) for *_, fields in rows)
+    if strange and whole and values <= {*YES, *NO}:
+        return names
+    if strange:
+        raise UserError(f"{path}: has a header with columns that are no labels ({', '.join(strange[:5])}); keep the "
+                        "photo and its labels, or a column of 0 and 1 for each class")
+    return None
