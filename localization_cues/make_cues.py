@@ -18,6 +18,7 @@ from dsrg.cuefile.format import PICKLE_SUFFIXES, cues_from_map
 from dsrg.cuefile.writer import CueWriter
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
@@ -25,6 +26,7 @@ from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
+from dsrg.report.cue_summary import print_summary, summary
 from dsrg.scoring.score_net import open_net
 from localization_cues.background_rules import Evidence, background_cells, parse_rule
 from localization_cues.cam import CamNet
@@ -123,13 +125,15 @@ def main(argv=None):
     cue_size = tuple(args.size or map_size(net))
     with CueWriter(args.out) as writer:
         merged = progress(make(net, gradients, photos, labels, cue_size, args), "cues", len(photos))
-        report = summary(written(merged, labels, writer), {n: photo.id for n, photo in photos.items()}, cue_size)
+        names = {number: photo.id for number, photo in photos.items()}
+        classes = sorted({c for image_labels in labels.values() for c in image_labels})
+        report = summary(written(merged, labels, writer), names, cue_size, classes)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     settings["background"] = [str(rule) for rule in args.background]
     settings["gate"] = args.gate and str(args.gate)
     text = json.dumps({**report, "settings": settings, "commit": git_commit()}, indent=1)
     write_text(args.out.with_suffix(".json"), text + "\n")
-    print_summary(args.out, report)
+    print_summary(args.out, report, class_names(args.labels.with_name("classes.txt")))
 
 
 def needed(args):
@@ -171,16 +175,6 @@ def make(net, gradients, photos, labels, cue_size, args):
                                 not args.leave_empty)
 
 
-#: kinds of images that the report counts and names
-NOTES = {
-    "fallback": "with a class below threshold or gate everywhere, kept by its largest cell",
-    "empty": "with a class below threshold or gate everywhere, left without a cue",
-    "lost": "with a class that lost every cell to others",
-    "without_background": "without a background cell",
-    "without_cues": "without any cue, which stage s refuses",
-}
-
-
 def written(merged, labels, writer):
     """Yield the (image number, Merged) pairs on, each after its cues went into the file."""
     for number, result in merged:
@@ -188,34 +182,9 @@ def written(merged, labels, writer):
         yield number, result
 
 
-def summary(merged, names, cue_size):
-    """Counts over (image number, Merged) pairs, ready for JSON; images by name. Keeps no map."""
-    images = foreground = background = 0
-    notes = {key: [] if key.startswith("without") else {} for key in NOTES}
-    for number, result in merged:
-        images += 1
-        foreground += (result.label_map > 0).mean()
-        background += (result.label_map == 0).mean()
-        for key in ("fallback", "empty", "lost"):
-            if getattr(result, key):
-                notes[key][names[number]] = list(getattr(result, key))
-        if not (result.label_map == 0).any():
-            notes["without_background"].append(names[number])
-        if not (result.label_map >= 0).any():
-            notes["without_cues"].append(names[number])
-    return {"images": images, "cue_size": list(cue_size), "foreground": float(foreground / images),
-            "background": float(background / images), **notes, "counts": {key: len(notes[key]) for key in NOTES}}
-
-
-def print_summary(path, report):
-    size = "x".join(map(str, report["cue_size"]))
-    print(f"{path}: {report['images']} images, {size} cells, foreground {report['foreground']:.1%}, "
-          f"background {report['background']:.1%}")
-    for key, text in NOTES.items():
-        names = list(report[key])
-        if names:
-            shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-            print(f"  {len(names)} images {text}: {shown}")
+def class_names(path):
+    """The names in a classes.txt, or None where there is none."""
+    return read_classes(path) if path.is_file() else None
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ def read_colours(path):
             raise UserError(f"{path}:{number}: expected 'R G B', each 0 to 255, got '{line}'")
         colours.append([int(value) for value in values])
     if len(colours) > IGNORE_LABEL + 1:
-        raise UserError(f"{path}: {len(colours)} colours, expected at most {IGNORE_LABEL + 1}; give --ignore the one of "
-                        "ignored pixels")
+        raise UserError(f"{path}: {len(colours)} colours, expected at most {IGNORE_LABEL + 1}; give --ignore the one "
+                        "of ignored pixels")
     if len({tuple(colour) for colour in colours}) < len(colours):
         raise UserError(f"{path}: a colour is listed twice; each class needs its own")
     return np.array(colours, np.uint8)

@@ -146,3 +146,34 @@ def test_fewer_ids_than_photos_are_named(folder):
     bottoms = {"ids": np.zeros(3, np.float32), "photos": np.zeros((2, 3, 8, 10), np.float32)}
     with pytest.raises(LayerError, match=r"bottom\[0\] 'image ids' is \(3,\), expected 2 numbers"):
         one_layer_net(folder, "AnnotationLayer", bottoms, PARAMS, TOPS)
+
+
+def test_classes_with_few_cues_or_none_are_named_before_the_training(folder, rng, capfd):
+    """Class 3 has one cell of image 1, class 2 two of image 0; 30 cells of class 1 are enough."""
+    (folder / "lists").mkdir()
+    (folder / "lists/classes.txt").write_text("background\ncow\nsheep\nhorse\ndog\n")
+    rows, columns = [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5, [*range(5)] * 4
+    plenty = {n: ([1], [[0] * 10 + [1] * 10, rows, columns]) for n in range(8, 11)}
+    save_cues(folder / "cues.pickle", {**ANNOTATIONS, **plenty})
+    annotation_net(folder, [0], rng, "{'cues': 'cues.pickle', 'classes': 5, 'size': [4, 5]}")
+    said = capfd.readouterr().err
+    assert "no cue of class dog; under 20 cells of 2 classes: sheep (2), horse (1); nothing grows" in said
+    assert "cow" not in said and "background" not in said
+
+
+def test_nothing_is_said_where_every_class_has_cues(folder, rng, capfd):
+    rows, columns = [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5, [*range(5)] * 4
+    save_cues(folder / "cues.pickle", {n: ([1], [[0] * 10 + [1] * 10, rows, columns]) for n in range(2)})
+    annotation_net(folder, [0], rng, "{'cues': 'cues.pickle', 'classes': 2, 'size': [4, 5]}")
+    assert "cue of class" not in capfd.readouterr().err
+
+
+def test_cells_with_two_cues_are_seeds_of_both(folder, rng):
+    """A converted file keeps them (python -m localization_cues.convert_cues), as the layer takes them."""
+    from localization_cues import convert_cues
+
+    save_cues(folder / "double.pickle", {0: ([1, 2], [[1, 2, 0], [1, 1, 0], [2, 2, 0]])}, overlaps=True)
+    convert_cues.main(["double.pickle", "double.npz"])
+    net = annotation_net(folder, [0], rng, "{'cues': 'double.npz', 'classes': 4, 'size': [4, 5]}")
+    net.forward()
+    assert net.blobs["cues"].data[0, :, 1, 2].tolist() == [0, 1, 1, 0]

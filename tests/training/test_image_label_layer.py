@@ -39,6 +39,7 @@ def test_files_may_lie_elsewhere(folder):
     ("image_labels.txt", "a 1\nsub/b.c\n", r"no labels for 'sub/b\.c'"),
     ("input_list.txt", "a.jpg\n", r"input_list\.txt:1: expected '<photo> <number>', got 'a\.jpg'"),
     ("input_list.txt", "", r"input_list\.txt is empty"),
+    ("input_list.txt", "a.jpg 0\nsub/b.c.png 0\n", r"input_list\.txt:2: number 0 is given twice; each photo needs"),
 ])
 def test_lists_that_do_not_fit_are_named(file, content, message, folder):
     (folder / "lists" / file).write_text(content)
@@ -55,3 +56,10 @@ def test_a_number_that_is_not_in_the_list_is_named(folder):
 def test_the_number_of_classes_has_to_be_given(folder):
     with pytest.raises(LayerError, match=r"param_str lacks 'classes'; it takes classes, labels, list"):
         label_net(folder, [0], "")
+
+
+def test_names_of_the_originals_lists_begin_with_a_slash(folder):
+    (folder / "lists/input_list.txt").write_text("/a.jpg 0\n/sub/b.c.png 5\n")
+    net = label_net(folder, [5])
+    net.forward()
+    assert net.blobs["top"].data.shape == (1, 3)

@@ -7,10 +7,14 @@ import caffe
 import numpy as np
 
 from dsrg.cuefile.format import CueError, load_cues
+from dsrg.cuefile.scarce_classes import cells_of_classes, scarce_text
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError, note
 from dsrg.supervision.annotation import dense_annotation, mirrored
 
 from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
 
+CLASS_LIST = "lists/classes.txt"    # of a run folder; names classes in messages
 CUE_FOLDERS = (".", "localization_cues", "cues")    # where a bare file name is looked for, in this order
 
 
@@ -74,7 +78,14 @@ class AnnotationLayer(caffe.Layer):
         if bare:
             raise LayerError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
                              "make the cues anew with a lower threshold, or take it out of the training list")
+        self._name_scarce_classes(cues, path)
         return cues
+
+    def _name_scarce_classes(self, cues, path):
+        """Say before the training which classes have no cue or hardly any; one process of several does."""
+        text = scarce_text(cells_of_classes(cues, self.params.classes), _class_names(self.params.classes))
+        if text and process_share(caffe)[0] == 0:
+            note(f"note: {title(self)}: {path}: {text}")
 
     def seek(self, forwards):
         """Go on as if `forwards` batches had passed: a resumed run mirrors like an unbroken one."""
@@ -133,3 +144,12 @@ def _find(name):
     if path.name == name:
         return next((p for p in (Path(folder) / name for folder in CUE_FOLDERS) if p.is_file()), path)
     return path
+
+
+def _class_names(count):
+    """Names of the classes for messages, or None where the run has no list of so many."""
+    try:
+        names = read_classes(CLASS_LIST)
+    except UserError:
+        return None
+    return names if len(names) == count else None

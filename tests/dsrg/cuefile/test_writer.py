@@ -154,6 +154,18 @@ def test_convert_changes_the_kind_of_file_alone(tmp_path, capsys):
         convert.main([str(tmp_path / "b.npz"), str(tmp_path / "d.txt")])
 
 
+def test_convert_keeps_cells_with_two_cues_as_the_annotation_layer_takes_them(tmp_path, capsys):
+    double = {3: ([1, 2], [[1, 2, 0], [1, 1, 0], [2, 2, 0]]), 4: ([1], [[1], [0], [0]])}
+    with pytest.raises(CueError, match="image 3 has a cell with two cues"):
+        save_cues(tmp_path / "a.pickle", double)
+    save_cues(tmp_path / "a.pickle", double, overlaps=True)
+    for source, target in (("a.pickle", "b.npz"), ("b.npz", "c.pickle")):
+        convert.main([str(tmp_path / source), str(tmp_path / target)])
+        assert "note: 1 images have a cell with two cues, the first is 3; they are kept" in capsys.readouterr().err
+    assert (tmp_path / "a.pickle").read_bytes() == (tmp_path / "c.pickle").read_bytes()
+    assert load_cues(tmp_path / "b.npz")[3][1].tolist() == [[1, 2, 0], [1, 1, 0], [2, 2, 0]]
+
+
 def test_compressed_archives_of_numpy_are_read_too(tmp_path):
     cues = Cues({n: (labels, cells) for n, labels, cells in entries(9)})
     np.savez_compressed(tmp_path / "c.npz", **cues.arrays())
