@@ -1,0 +1,133 @@
+"""No command writes into a folder that it reads photos or masks from: each command, each such option, each disguise."""
+
+import ast
+import importlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import save_label_png
+from dsrg.io.output_folders import refuse_inputs_as_output
+from tests.conftest import ROOT
+
+#: command: (option that names where to write, a file name below it or "", options of folders that are read, the rest)
+COMMANDS = {
+    "localization_cues.saliency": [("--out", "", ["--images"], [])],
+    "localization_cues.drfi": [
+        ("--out", "model.npz", ["--images", "--masks"], ["train"]),
+        ("--out", "", ["--images"], ["apply", "--model", "model.npz"]),
+        ("--out", "scores.json", ["--images", "--masks", "--maps"], ["evaluate"]),
+        ("--montage", "sheet.png", ["--images", "--masks", "--maps"], ["evaluate"]),
+    ],
+    "localization_cues.make_cues": [
+        ("--out", "cues.npz", ["--images", "--saliency-maps"],
+         ["--net", "n", "--weights", "w", "--list", "list.txt", "--labels", "labels.txt"])],
+    "localization_cues.evaluate_cues": [
+        ("--out", "cues.json", ["--masks"], ["--cues", "c.npz", "--list", "list.txt", "--classes", "classes.txt"])],
+    "localization_cues.inspect_cues": [
+        ("--draw", "", ["--images"], ["c.npz", "--list", "list.txt"]),
+        ("--out", "summary.json", ["--images"], ["c.npz", "--list", "list.txt", "--draw", "drawn"])],
+    "tools.segment": [
+        ("--out", "", ["--images"], ["--net", "n", "--weights", "w", "--list", "ids.txt"]),
+        ("--scores", "", ["--images"], ["--net", "n", "--weights", "w", "--list", "ids.txt", "--out", "o"])],
+    "tools.evaluate": [
+        ("--out", "result.json", ["--gt", "--pred"], ["--list", "ids.txt", "--classes", "classes.txt"])],
+    "tools.index_masks": [("--out", "", ["--masks"], [])],
+    "tools.make_dataset": [("--out", "new", ["--photos", "--masks"], ["--labels", "labels.txt"])],
+    "tools.make_lists": [("--out", "", ["--masks"], ["--data", "data"])],
+}
+#: commands whose output has fixed names in a data root; tested below by links from there
+BY_LINK = {"tools.make_coco", "tools.make_sbd"}
+READ = {"--images", "--photos", "--masks", "--gt", "--pred", "--maps", "--saliency-maps", "--sbd"}
+WRITTEN = {"--out", "--scores", "--draw", "--montage"}
+CASES = [(module, option, name, read, rest, place) for module, entries in COMMANDS.items()
+         for option, name, folders, rest in entries for read in folders for place in ("same", "link", "below")]
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """A photo and a mask in each of three folders, links to them, an empty data root; chdir beside them."""
+    monkeypatch.chdir(tmp_path)
+    for k in range(3):
+        folder = tmp_path / f"read{k}"
+        save_label_png(folder / "a.png", np.eye(8, dtype=int))
+        (tmp_path / f"link{k}").symlink_to(folder)
+    (tmp_path / "data/JPEGImages").mkdir(parents=True)
+    (tmp_path / "data/ImageSets/Segmentation").mkdir(parents=True)
+    (tmp_path / "labels.txt").write_text("a cow\n")
+    return tmp_path
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(("module", "option", "name", "read", "rest", "place"), CASES)
+def test_a_command_refuses_to_write_where_it_reads(folders, module, option, name, read, rest, place):
+    reads = next(names for o, n, names, r in COMMANDS[module] if (o, n, r) == (option, name, rest))
+    argv, target = list(rest), None
+    for k, other in enumerate(reads):
+        argv += [other, f"read{k}"]
+        if other == read:
+            target = folders / {"same": f"read{k}", "link": f"link{k}", "below": f"read{k}/deeper"}[place]
+    before = content(folders)
+    with pytest.raises(UserError, match=f"^{option} .* would write into .*read., whose photos or masks are read"):
+        importlib.import_module(module).main([*argv, option, str(target / name)])
+    assert content(folders) == before and not (folders / "read0/deeper").exists()
+
+
+def test_make_lists_writes_nothing_into_the_photos(folders):
+    with pytest.raises(UserError, match="would write into .*JPEGImages"):
+        importlib.import_module("tools.make_lists").main(["--data", "data", "--out", "data/JPEGImages"])
+
+
+def test_make_sbd_does_not_write_into_the_masks_of_voc(folders):
+    (folders / "data/SegmentationClassAug").symlink_to(folders / "read0")
+    (folders / "data/SegmentationClass").symlink_to(folders / "read0")
+    with pytest.raises(UserError, match="SegmentationClassAug .* would write into .*SegmentationClass"):
+        importlib.import_module("tools.make_sbd").main(["--sbd", "sbd", "--data", "data"])
+
+
+def test_make_coco_does_not_write_masks_into_the_photos(folders):
+    (folders / "data/SegmentationClass").symlink_to(folders / "read0")
+    argv = ["--train", "t.json", "--train-photos", "read0", "--val", "v.json", "--val-photos", "read1", "--out", "data"]
+    with pytest.raises(UserError, match="would write into read0"):
+        importlib.import_module("tools.make_coco").main(argv)
+
+
+def test_every_command_that_reads_photos_or_masks_and_writes_is_tried_here():
+    missing = []
+    for path in sorted([*(ROOT / "tools").glob("*.py"), *(ROOT / "localization_cues").glob("*.py")]):
+        options = {}
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "add_argument":
+                names = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                kinds = [ast.unparse(word.value) for word in call.keywords if word.arg == "type"]
+                options |= dict.fromkeys(names, kinds)
+        folders = {name for name in options if name in READ and options[name] not in ([], ["int"])}
+        module = f"{path.parent.name}.{path.stem}"
+        if folders and WRITTEN & set(options) and module not in {*COMMANDS, *BY_LINK}:
+            missing.append(module)
+    assert missing == []
+
+
+def test_folders_beside_each_other_and_above_are_fine(tmp_path):
+    (tmp_path / "data/JPEGImages").mkdir(parents=True)
+    refuse_inputs_as_output(tmp_path / "data/maps", tmp_path / "data/JPEGImages")
+    refuse_inputs_as_output(tmp_path / "data/JPEGImages2", tmp_path / "data/JPEGImages")
+    refuse_inputs_as_output(tmp_path / "data/list.txt", tmp_path / "data/JPEGImages", None, tmp_path / "none")
+    refuse_inputs_as_output(None, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["localization_cues.saliency", "localization_cues.drfi"])
+def test_photos_that_would_share_a_map_are_refused(tmp_path, module):
+    (tmp_path / "photos/sub").mkdir(parents=True)
+    for name in ("sub/a.jpg", "sub/a.PNG", "b.jpg"):
+        Image.new("RGB", (9, 9)).save(tmp_path / "photos" / name)
+    model = ["apply", "--model", "none.npz"] if module.endswith("drfi") else []
+    argv = [*model, "--images", str(tmp_path / "photos"), "--out", str(tmp_path / "maps")]
+    with pytest.raises(UserError, match=r"photos 'sub/a\.PNG' and 'sub/a\.jpg' have the same id 'sub/a'"):
+        importlib.import_module(module).main(argv)
+    assert not (tmp_path / "maps").exists()
