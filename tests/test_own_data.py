@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dsrg.io.label_png import load_label_png, save_label_png
 from tests.conftest import PATIENCE, ROOT
 
 COLOURS_BGR = {"red disc": (40, 60, 220), "green box": (60, 190, 60), "bar": (220, 110, 40)}
@@ -67,3 +68,66 @@ def test_from_photos_and_labels_to_a_trained_model(project):
               "work/mine/data/JPEGImages", "--draw", "work/mine/overlays")
     assert "6 images numbered 0 to 5, map 9x9" in out and "no images have a label without a cue" in out
     assert len(list((folder / "overlays").glob("*.png"))) == 6
+
+
+@pytest.fixture
+def folders(project):
+    """A data root whose photos lie in two folders and have the same file names there, but other labels."""
+    root = project.parent / "data"
+    ids = [f"{place}/img{k}" for place in ("one", "two") for k in range(3)]
+    rng = np.random.default_rng(2)
+    for image_id in ids:
+        label = 1 if image_id.startswith("one") else 2
+        image = rng.integers(90, 160, (48, 64, 3), np.uint8)
+        cv2.circle(image, (20, 20), 10, list(COLOURS_BGR.values())[label], -1)
+        mask = np.zeros((48, 64), np.uint8)
+        cv2.circle(mask, (20, 20), 10, label, -1)
+        (root / "JPEGImages" / image_id).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / "JPEGImages" / f"{image_id}.png"), image)
+        save_label_png(root / "SegmentationClass" / f"{image_id}.png", mask)
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    train, val = [i for i in ids if i[-1] != "2"], [i for i in ids if i[-1] == "2"]
+    (root / "ImageSets/Segmentation/train.txt").write_text("".join(f"{i}\n" for i in train))
+    (root / "ImageSets/Segmentation/val.txt").write_text("".join(f"{i}\n" for i in val))
+    (root / "image_labels.txt").write_text("".join(f"{i} {1 if i.startswith('one') else 2}\n" for i in ids))
+    (root / "classes.txt").write_text("background\ngreen box\nbar\n")
+    return root, train, val
+
+
+def names(folder, suffix=".png"):
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob(f"*{suffix}"))
+
+
+def test_photos_of_one_name_in_two_folders_stay_apart_through_all_stages(project, folders):
+    root, train, val = folders
+    python = sys.executable, "-m"
+    run(project, *python, "tools.new_experiment", "mine", "--from", "demo", "--data", "../data", "--size", "33",
+        "--batch", "2")
+    run(project, *python, "localization_cues.saliency", "--images", "../data/JPEGImages", "--out", "../maps",
+        "--workers", "1")
+    assert names(project.parent / "maps") == sorted([*train, *val])
+    run(project, "bash", "run.sh", "mine", DATA_ROOT="../data", MAX_ITER="2")
+    folder = project / "work" / "mine"
+    assert (folder / "lists/train_id.txt").read_text().split() == train
+    assert names(folder / "labels") == sorted(train)
+    for model in ("s", "f"):
+        assert names(folder / "segmentations" / model) == sorted(val)
+    for image_id in train:  # a pseudo-label holds its own photo's class, and not that of the other folder's
+        allowed = {0, 1 if image_id.startswith("one") else 2}
+        assert set(np.unique(load_label_png(folder / "labels" / f"{image_id}.png")).tolist()) <= allowed
+    assert (folder / "results/cues.json").exists() and (folder / "results/report.png").exists()
+
+    cues = "work/mine/cues/localization_cues.pickle"
+    lists = "--list", "work/mine/lists/input_list.txt", "--classes", "work/mine/lists/classes.txt"
+    out = run(project, *python, "localization_cues.inspect_cues", cues, *lists, "--images", "../data/JPEGImages",
+              "--draw", "../overlays", "--out", "../cues.json")
+    assert names(project.parent / "overlays") == sorted(train)
+    assert "no images have cues of a class that is not their label" in out
+    run(project, *python, "localization_cues.make_cues", "--net", "work/mine/cam-deploy.prototxt", "--weights",
+        "work/mine/models/cam_iter_2.caffemodel", "--list", "work/mine/lists/input_list.txt", "--images",
+        "../data/JPEGImages", "--labels", "work/mine/lists/image_labels.txt", "--saliency-maps", "../maps",
+        "--background", "saliency:0.1", "--workers", "1", "--out", "../cues2.npz")
+    out = run(project, *python, "localization_cues.evaluate_cues", "--cues", "../cues2.npz", "--list",
+              "work/mine/lists/input_list.txt", "--masks", "../data/SegmentationClass", "--classes",
+              "work/mine/lists/classes.txt")
+    assert "green box" in out and "coverage" in out
