@@ -41,6 +41,8 @@ def names_used(words, path):
         raise UserError(f"{path} labels photos with numbers ({numbers[0]}); give their names with --classes")
     if not names:
         raise UserError(f"{path} gives no photo a label; write '<photo> <class> ..' lines")
+    if strange := [name for name in names if not name.isprintable()]:
+        raise UserError(f"{path}: label '{strange[0]}' holds a control character; take it out")
     if len(names) >= IGNORE_LABEL:
         raise UserError(f"{path} has {len(names)} different labels, expected 1 to {IGNORE_LABEL - 1}")
     return ["background", *names]

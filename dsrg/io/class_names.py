@@ -21,6 +21,8 @@ def read_classes(path):
     if not 2 <= len(names) <= voc.IGNORE_LABEL:
         limit = voc.IGNORE_LABEL - 1
         raise UserError(f"{path}: {len(names)} classes; expected background and 1 to {limit} more")
+    if strange := [name for name in names if not name.isprintable()]:
+        raise UserError(f"{path}: class '{strange[0]}' holds a control character; take it out")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{path}: class '{twice[0]}' is listed more than once")
