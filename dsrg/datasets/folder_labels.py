@@ -24,7 +24,7 @@ def one_spelling(words, given, notes):
         if given:
             chosen = classes[key][0] if len(classes.get(key, ())) == 1 else None
         else:
-            chosen = min(group, key=lambda word: (-count[word], word))
+            chosen = " ".join(min(group, key=lambda word: (-count[word], word)).split())
         changed |= {word: chosen for word in group if chosen and word != chosen and word not in given}
     if changed:
         shown = ", ".join(f"'{word}' ({count[word]}) as '{chosen}'" for word, chosen in list(changed.items())[:10])

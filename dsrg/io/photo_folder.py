@@ -57,7 +57,8 @@ def photo_names(folder):
 
 def kinds_text(counts):
     """'3 .gif, 1 .txt', the commonest first."""
-    return ", ".join(f"{number} {kind}" for kind, number in counts.most_common(10))
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number} {kind}" for kind, number in order[:10])
 
 
 def _leads_back(place, name):

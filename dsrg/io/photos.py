@@ -62,10 +62,9 @@ def find_images(folder, ids):
 def find_image(folder, image_id):
     """Path of photo `<folder>/<id>`, the first suffix of PHOTO_SUFFIXES that exists; UserError if none."""
     folder = Path(folder)
-    for suffix in PHOTO_SUFFIXES[:2]:   # nearly all photos, without listing a folder of many
-        path = folder / f"{image_id}{suffix}"
-        if path.is_file():
-            return path
+    path = folder / f"{image_id}{PHOTO_SUFFIXES[0]}"    # nearly all photos, without listing a folder of many
+    if path.is_file():
+        return path
     with contextlib.suppress(UserError):
         return find_images(folder, [image_id])[image_id]
     if not folder.is_dir():
@@ -86,8 +85,14 @@ def _photos_by_stem(folder):
             names = [entry.name for entry in entries if is_photo(entry.name)]
     except OSError:
         return {}
-    names.sort(key=lambda name: (PHOTO_SUFFIXES.index(PurePosixPath(name).suffix.lower()), name), reverse=True)
+    names.sort(key=_preference, reverse=True)
     return {PurePosixPath(name).stem: name for name in names}
+
+
+def _preference(name):
+    """Photos of one id in the order in which they are preferred: by format, lower case first."""
+    suffix = PurePosixPath(name).suffix
+    return PHOTO_SUFFIXES.index(suffix.lower()), suffix != suffix.lower(), name
 
 
 def load_image_bgr(path):
