@@ -136,8 +136,8 @@ def _decode_with_pillow(data, path):
     """What OpenCV does not decode (rare compressions of TIFF), upright, (H, W, 3) in B, G, R."""
     with open_picture(data, path, "photo") as image:
         try:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"mode {image.mode}")
+            if image.format in ("JPEG", "PNG") or image.mode.startswith(("I", "F")):
+                raise ValueError(f"a damaged {image.format} of mode {image.mode}")
             return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[:, :, ::-1])
         except (OSError, SyntaxError, ValueError, MemoryError) as error:
             raise UserError(f"photo {path} is not a readable picture ({error}, {len(data)} bytes); replace the file or "

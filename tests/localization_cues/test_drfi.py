@@ -189,10 +189,11 @@ def test_measures_by_hand():
 ])
 def test_bad_masks_stop_with_one_line(data, tmp_path, mask, message):
     (tmp_path / "list.txt").write_text("p0\n")
+    (tmp_path / "masks").mkdir()
     if mask is not None:
-        cv2.imwrite(str(tmp_path / "p0.png"), mask)
+        cv2.imwrite(str(tmp_path / "masks/p0.png"), mask)
     with pytest.raises(UserError, match=message) as caught:
-        drfi.main(["train", "--images", str(data / "images"), "--masks", str(tmp_path), "--list",
+        drfi.main(["train", "--images", str(data / "images"), "--masks", str(tmp_path / "masks"), "--list",
                    str(tmp_path / "list.txt"), "--out", str(tmp_path / "m.npz"), *SMALL])
     assert "\n" not in str(caught.value) and not (tmp_path / "m.npz").exists()
 
