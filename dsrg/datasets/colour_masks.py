@@ -1,5 +1,6 @@
 """Masks whose classes are colours or gray values, made maps of class indices."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from dsrg.io.photo_folder import kinds_text, photo_names
 from dsrg.io.picture_files import MOST_BYTES, open_picture
 from dsrg.io.regular_files import read_file
 from dsrg.io.voc import IGNORE_LABEL
+
+#: of a table: a colour that is of no class
+UNKNOWN = 256
+BAND = 1 << 20  # pixels looked up at a time
 
 
 def read_colours(path):
@@ -72,58 +77,79 @@ def index_mask(path, colours, ignored=(), gray=()):
         mode = image.mode
         if mode == "P" or (mode == "L" and not len(gray)):
             return load_label_png(path)
+        if mode == "1" and not len(gray):
+            raise UserError(f"mask {path} is black and white (mode 1); --gray 0 255 makes white class 1")
+        by_colour = mode in ("RGB", "RGBA", "PA")
+        table = _colour_table(_key(colours), _key(ignored)) if by_colour else _gray_table(tuple(gray))
         try:
-            if mode in ("RGB", "RGBA", "PA"):
-                pixels = np.asarray(image.convert("RGBA"), np.uint32)
-            elif mode == "LA":
-                pixels = np.asarray(image, np.uint32)[..., 0]
-            else:
-                pixels = np.asarray(image, np.uint32) * (255 if mode == "1" else 1)
+            image.load()
+            labels = np.empty((image.height, image.width), np.uint8)
+            for top in range(0, image.height, rows := max(1, BAND // image.width)):
+                band = image.crop((0, top, image.width, min(top + rows, image.height)))
+                pixels = np.asarray(band.convert("RGBA") if mode == "PA" else band)
+                code = _code(pixels) if by_colour else _gray_values(pixels, mode)
+                found = table[np.minimum(code, len(table) - 1)]
+                if (found == UNKNOWN).any():
+                    row, column = np.argwhere(found == UNKNOWN)[0].tolist()
+                    word = _colour_words if by_colour else _gray_words
+                    raise UserError(f"mask {path} has {word(pixels[row, column], mode)} at row {top + row}, column "
+                                    f"{column}, {_remedy(by_colour, gray)}")
+                labels[top:top + rows] = found
         except (OSError, SyntaxError, ValueError, MemoryError) as error:
             raise UserError(f"mask {path} cannot be read ({error}); make or download it again") from None
-    if pixels.ndim == 3:
-        return _by_colour(path, pixels, colours, ignored)
-    return _by_gray(path, pixels, gray, mode)
+    return labels
 
 
-def _by_colour(path, rgba, colours, ignored):
-    code = rgba[:, :, 0] << 16 | rgba[:, :, 1] << 8 | rgba[:, :, 2]              # (H, W)
-    index = {_code(colour): i for i, colour in enumerate(colours.tolist())} | {_code(c): IGNORE_LABEL for c in ignored}
-
-    def complain(value, row, column):
-        colour = (value >> 16, value >> 8 & 255, value & 255)
-        clear = " of a transparent pixel (alpha 0)" if rgba[row, column, 3] == 0 else ""
-        return (f"mask {path} has colour {colour}{clear} at row {row}, column {column}, which is of no class; give the "
-                "colours of this data with --colours, and that of pixels without a class with --ignore R G B")
-    return _look_up(code, index, complain)
+def _key(colours):
+    return tuple(tuple(int(value) for value in colour) for colour in colours)
 
 
-def _by_gray(path, values, gray, mode):
-    if len(gray):
-        index = {value: i for i, value in enumerate(gray)}
-        index.setdefault(IGNORE_LABEL, IGNORE_LABEL)
-        remedy = f"which --gray {' '.join(map(str, gray))} does not name"
-    elif mode == "1":
-        raise UserError(f"mask {path} is black and white (mode 1); --gray 0 255 makes white class 1")
+@lru_cache(maxsize=2)
+def _colour_table(colours, ignored):
+    """Index of each colour, by its number of 24 bits; UNKNOWN for those of no class."""
+    table = np.full(1 << 24, UNKNOWN, np.uint16)
+    for index, colour in [*enumerate(colours), *((IGNORE_LABEL, colour) for colour in ignored)]:
+        table[_code(np.array(colour, np.uint8))] = index
+    return table
+
+
+def _gray_table(gray):
+    """Index of each gray value of up to 16 bits, the last place standing for all above."""
+    table = np.full((1 << 16) + 1, UNKNOWN, np.uint16)
+    if gray:
+        table[IGNORE_LABEL] = IGNORE_LABEL
+        table[list(gray)] = np.arange(len(gray))
     else:
-        index = {value: value for value in range(256)}
-        remedy = f"beyond the indices 0 to {IGNORE_LABEL}; give the values of the classes with --gray"
-
-    def complain(value, row, column):
-        return f"mask {path} has gray value {value} at row {row}, column {column}, {remedy}"
-    return _look_up(values, index, complain)
+        table[:256] = np.arange(256)
+    return table
 
 
-def _look_up(code, index, complain):
-    """Indices (H, W) of codes (H, W); `complain` words the error for a code that is not known."""
-    found, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    labels = np.empty(len(found), np.uint8)
-    for i, value in enumerate(found.tolist()):
-        if value not in index:
-            raise UserError(complain(value, *divmod(int(first[i]), code.shape[1])))
-        labels[i] = index[value]
-    return labels[inverse].reshape(code.shape)
+def _code(pixels):
+    """Colours (.., 3 or 4) as numbers of 24 bits."""
+    wide = pixels[..., :3].astype(np.uint32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _code(colour):
-    return colour[0] << 16 | colour[1] << 8 | colour[2]
+def _gray_values(pixels, mode):
+    """Gray values (H, W) from 0 up; negative ones of 32 bits wrap to large ones, which no class has."""
+    if mode == "1":
+        return pixels.astype(np.uint32) * 255
+    return (pixels[..., 0] if mode == "LA" else pixels).astype(np.uint32)
+
+
+def _colour_words(pixel, mode):
+    clear = " of a transparent pixel (alpha 0)" if len(pixel) == 4 and pixel[3] == 0 else ""
+    return f"colour {tuple(pixel[:3].tolist())}{clear}"
+
+
+def _gray_words(pixel, mode):
+    return f"gray value {int(pixel[0]) if mode == 'LA' else int(pixel)}"
+
+
+def _remedy(by_colour, gray):
+    if by_colour:
+        return ("which is of no class; give the colours of this data with --colours, and that of pixels without a "
+                "class with --ignore R G B")
+    if len(gray):
+        return f"which --gray {' '.join(map(str, gray))} does not name"
+    return f"beyond the indices 0 to {IGNORE_LABEL}; give the values of the classes with --gray"

@@ -49,11 +49,17 @@ def check_mask(path, shape, orientation, count, stored):
                       "as stored: pass --masks-stored, or make it from the upright photo")
         raise UserError(f"mask {path} is {upright.shape[0]}x{upright.shape[1]}, its photo {shape[0]}x{shape[1]} "
                         f"(height x width); {remedy}")
-    bad = np.setdiff1d(upright, [*range(count), IGNORE_LABEL])
+    bad = np.flatnonzero(value_counts(upright)[count:IGNORE_LABEL]) + count
     if len(bad):
         raise UserError(f"mask {path} has class {bad[0]}, expected 0 to {count - 1} or {IGNORE_LABEL}; "
                         "check the classes")
     return np.ascontiguousarray(upright)
+
+
+def value_counts(mask):
+    """Pixels of each value of a uint8 mask, int64 (256,); a band of rows at a time, for bincount widens its input."""
+    bands = np.array_split(mask, max(1, mask.size >> 20))
+    return sum(np.bincount(band.ravel(), minlength=256) for band in bands)
 
 
 @dataclass
@@ -78,7 +84,7 @@ class MaskCounts:
 
     def add(self, name, mask):
         """Count the mask of a photo."""
-        counts = np.bincount(mask.ravel(), minlength=256)
+        counts = value_counts(mask)
         self.pixels += counts
         self.masks += 1
         if counts[IGNORE_LABEL] and not counts[1:IGNORE_LABEL].any():

@@ -3,6 +3,7 @@
 from xml.parsers import expat
 
 from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
 from dsrg.io.image_ids import file_of
 from dsrg.io.regular_files import read_file
 
@@ -69,13 +70,19 @@ def labels_from_annotations(folder, ids, classes):
         Sorted indices from 1 up, without repetition; empty where the file names no object.
     """
     index = {name: i for i, name in enumerate(classes)}
-    labels = {}
+    labels, faults = {}, Faults(folder)
     for image_id in ids:
         path = file_of(folder, image_id, ".xml")
-        names = set(read_object_names(path))
+        try:
+            names = set(read_object_names(path))
+        except UserError as error:
+            faults.add("annotations cannot be read", error)
+            continue
         unknown = sorted(name for name in names if index.get(name, 0) == 0)
         if unknown:
-            raise UserError(f"annotation {path} has an object '{unknown[0]}', none of the {len(classes) - 1} "
-                            "object classes; name the classes of this data in classes.txt")
-        labels[image_id] = sorted(index[name] for name in names)
+            faults.add("annotations name other classes",
+                       f"annotation {path} has an object '{unknown[0]}', none of the {len(classes) - 1} object "
+                       "classes; name the classes of this data in classes.txt")
+        labels[image_id] = sorted({index.get(name, 0) for name in names})
+    faults.refuse()
     return labels
