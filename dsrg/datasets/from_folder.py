@@ -110,8 +110,9 @@ def make_data_root(options):
 
 def read_folder(options):
     """The PhotoSet of a folder, every photo and mask opened once."""
-    if not options.photos.is_dir():
-        raise UserError(f"photo folder {options.photos} does not exist")
+    for what, place in (("photo", options.photos), ("mask", options.masks)):
+        if place and not place.is_dir():
+            raise UserError(f"{what} folder {place} does not exist")
     names, others = photo_names(options.photos)
     faults, notes = Faults(f"{options.photos} and {options.labels}"), []
     given = read_classes(options.classes) if options.classes else []
@@ -128,6 +129,8 @@ def read_folder(options):
     for name in progress(labels, "photos", len(labels)):
         check_photo(name, options, found, faults)
     faults.refuse()
+    if not labels:
+        raise UserError(f"{options.labels} gives no photo a label; write '<photo> <class> ..' lines")
     refuse_unused(found, options)
     if options.masks:
         notes += unused_masks(found, options)

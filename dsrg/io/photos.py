@@ -120,10 +120,19 @@ def load_image_bgr(path):
 
 def load_gray(path, what):
     """Read a picture as gray, uint8 (H, W); UserError as of load_image_bgr, with `what` in front of its path."""
-    gray = _decode(read_picture(path, what), cv2.IMREAD_GRAYSCALE)
-    if gray is None:
+    return _load(path, what, cv2.IMREAD_GRAYSCALE)
+
+
+def load_unchanged(path, what):
+    """Read a picture as it is stored, (H, W) or (H, W, channels), 8 or 16 bits; UserError as of load_gray."""
+    return _load(path, what, cv2.IMREAD_UNCHANGED)
+
+
+def _load(path, what, flags):
+    pixels = _decode(read_picture(path, what), flags)
+    if pixels is None:
         raise UserError(f"{what} {path} is not a readable picture; make it again")
-    return gray
+    return pixels
 
 
 def _decode(data, flags):

@@ -1,10 +1,9 @@
 """Masks of the salient object."""
 
-import cv2
 import numpy as np
 
 from dsrg.io.errors import UserError
-from dsrg.io.picture_files import read_picture
+from dsrg.io.photos import load_unchanged
 
 
 def read_mask(path, size):
@@ -19,9 +18,7 @@ def read_mask(path, size):
     """
     if not path.is_file():
         raise UserError(f"no mask {path}; each photo needs a mask of its name (.png), or take it out of the list")
-    mask = cv2.imdecode(np.frombuffer(read_picture(path, "mask"), np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None:
-        raise UserError(f"mask {path} is not a readable picture")
+    mask = load_unchanged(path, "mask")
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise UserError(f"mask {path} is {mask.dtype} {mask.shape}, expected 8-bit gray: 255 on the object, 0 beside "
                         "it")

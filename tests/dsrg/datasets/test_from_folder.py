@@ -190,6 +190,16 @@ def test_masks_of_no_photo_at_all_are_refused(folder):
         command("--masks", "masks")
 
 
+def test_folders_and_labels_that_are_not_there(folder):
+    write_photos(folder, ["p0.jpg"])
+    write_labels(folder, "p0\n")
+    (folder / "names.txt").write_text("background\ncow\n")
+    with pytest.raises(UserError, match=r"labels\.txt gives no photo a label"):
+        command("--classes", "names.txt", "--skip-unlabelled")
+    with pytest.raises(UserError, match="mask folder masks does not exist"):
+        command("--masks", "masks")
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_colour_masks_name_the_remedy(folder, mode):
     write_photos(folder, [f"p{n}.jpg" for n in range(3)])

@@ -11,6 +11,7 @@ from dsrg.datasets.colour_masks import index_mask
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
 from dsrg.io.photos import exif_orientation, load_gray, load_image_bgr
+from dsrg.saliency.drfi.object_mask import read_mask
 
 #: more by the environment, for long runs
 CASES = int(os.environ.get("DSRG_FUZZ_CASES", "120"))
@@ -56,7 +57,7 @@ def test_damaged_pictures_are_read_or_refused(tmp_path, kind, mode):
         data = damaged(seed, rng)
         path.write_bytes(data)
         for reader in (load_image_bgr, exif_orientation, lambda p: load_gray(p, "map"), load_label_png,
-                       lambda p: index_mask(p, colours)):
+                       lambda p: index_mask(p, colours), lambda p: read_mask(p, (20, 30))):
             try:
                 reader(path)
             except UserError as error:
