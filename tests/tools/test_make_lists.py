@@ -126,6 +126,38 @@ def test_annotation_with_an_unknown_class_is_named(data):
         make_lists.main(["--labels", "xml"])
 
 
+def test_all_annotations_that_do_not_fit_are_told_in_one_go(data):
+    annotate(data, a=["dog"], b=["cat"])
+    with pytest.raises(UserError, match="2 faults, the first: annotation .*b.xml has an object 'cat'") as caught:
+        make_lists.main(["--labels", "xml"])
+    assert any("a.xml has an object 'dog'" in line for line in caught.value.details)
+
+
+def test_numbers_go_by_the_id_whatever_the_suffix_of_the_photo(data):
+    """A list of another copy of the photos, converted since."""
+    assert numbered(data, "a.png 7\n/b.jpg 5\n") == "b.png 5\na.jpg 7\n"
+
+
+def test_photos_in_folders_with_suffixes_in_any_case(data, tmp_path):
+    for name in ("one/x.Jpg", "two/x.webp", "two/y.TIF"):
+        (data / "JPEGImages" / name).parent.mkdir(exist_ok=True)
+        (data / "JPEGImages" / name).touch()
+    (data / "ImageSets/Segmentation/train.txt").write_text("one/x\ntwo/x\n")
+    (data / "ImageSets/Segmentation/val.txt").write_text("two/y\n")
+    (data / "image_labels.txt").write_text("one/x 1\ntwo/x 2\ntwo/y 1\n")
+    make_lists.main([])
+    lists = tmp_path / "lists"
+    assert (lists / "input_list.txt").read_text() == "one/x.Jpg 0\ntwo/x.webp 1\n"
+    assert (lists / "image_labels.txt").read_text() == "one/x 1\ntwo/x 2\ntwo/y 1\n"
+    assert "/data/JPEGImages/two/x.webp /labels/two/x.png" in (lists / "train_f.txt").read_text()
+
+
+def test_a_data_root_with_a_space_is_refused_since_lists_go_by_spaces(data, tmp_path):
+    data.rename(tmp_path / "my data")
+    with pytest.raises(UserError, match="my data .*has a space in its name, and lists go by spaces; give a link"):
+        make_lists.main(["--data", "my data"])
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("<annotation><object>", r"a\.xml is no well-formed XML"),
     ('<!DOCTYPE a [<!ENTITY e "cow">]><annotation><object><name>&e;</name></object></annotation>',
