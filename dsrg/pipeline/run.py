@@ -142,19 +142,23 @@ class Run:
         return None if text is None else text.split()
 
     def files_of_ids(self, folder, ids, suffixes):
-        """Name of each id's file in a folder of the run; the first suffix that exists, else the first."""
-        listed = {}
-        names = []
+        """Name of each id's file in a folder of the run; the first suffix that exists, in any case, else the first."""
+        listed, names = {}, []
         for image_id in ids:
             parent, _, stem = image_id.rpartition("/")
             if parent not in listed:
-                try:
-                    listed[parent] = set(os.listdir(self.path(f"{folder}/{parent}" if parent else folder)))
-                except OSError:
-                    listed[parent] = set()
-            suffix = next((s for s in suffixes if stem + s in listed[parent]), suffixes[0])
-            names.append(f"{folder}/{image_id}{suffix}")
+                listed[parent] = self._names_by_suffix(f"{folder}/{parent}" if parent else folder)
+            name = next((listed[parent][stem, s] for s in suffixes if (stem, s) in listed[parent]), stem + suffixes[0])
+            names.append("/".join(part for part in (folder, parent, name) if part))
         return tuple(names)
+
+    def _names_by_suffix(self, folder):
+        """(stem, suffix in lower case) -> file name, of a folder of the run; empty where there is none."""
+        try:
+            names = sorted(os.listdir(self.path(folder)))
+        except OSError:
+            return {}
+        return {(stem, suffix.lower()): stem + suffix for stem, suffix in map(os.path.splitext, names)}
 
     def without_mask(self, ids):
         """How many of these ids have no true mask."""

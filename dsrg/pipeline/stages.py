@@ -299,9 +299,11 @@ def data_is_given(run):
 
 def no_reference(run):
     """Without masks there is no reference to train; asked for by name, the training says what it misses."""
-    if "full" in run.asked or run.path("masks").is_dir():
+    if "full" in run.asked or "data" in run.coming:
         return None
-    return None if "data" in run.coming else f"DATA_ROOT has no {run.settings.masks}"
+    if not run.path("masks").is_dir():
+        return f"DATA_ROOT has no {run.settings.masks}"
+    return no_masks(run, "lists/train_id.txt")
 
 
 def no_model(model, stage):
