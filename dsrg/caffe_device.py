@@ -1,6 +1,8 @@
 """Device and precision: what they ask of the Caffe at hand."""
 
+import ctypes
 import os
+from pathlib import Path
 
 from dsrg.io.errors import UserError
 
@@ -15,6 +17,49 @@ def device_numbers(device):
     if not all(part.isdecimal() for part in parts):
         raise UserError(f"--device {device}: expected cpu, a number, or numbers with commas such as 0,1")
     return [int(part) for part in parts]
+
+
+def visible_gpus():
+    """Number of GPUs that CUDA's driver shows this process (CUDA_VISIBLE_DEVICES counts); 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def missing_gpus(device):
+    """What is wrong with the GPUs of a --device, a line; None where all are visible, or it is the CPU."""
+    numbers = device_numbers(device)
+    count = visible_gpus() if numbers else 0
+    if not numbers or max(numbers) < count:
+        return None
+    seen = f"CUDA's driver shows {count} GPU{'' if count == 1 else 's'}" if count else "no GPU is visible"
+    return f"--device {device}: {seen}; use cpu, or a number that nvidia-smi lists (in Docker: --gpus all)"
+
+
+def built_with_cuda(caffe):
+    """Whether pycaffe's library is linked with CUDA's: a CPU_ONLY build is not; True where that cannot be seen."""
+    try:
+        libraries = Path("/proc/self/maps").read_text()
+    except OSError:
+        return True
+    return not hasattr(caffe, "_caffe") or "libcudart" in libraries or "libcublas" in libraries
+
+
+def refuse_missing_gpus(caffe, device):
+    """UserError for a GPU that real Caffe would abort at: its own check ends the process."""
+    if hasattr(caffe, "set_precision"):         # the embedded engine raises
+        return
+    problem = missing_gpus(device)
+    if problem is None and device_numbers(device) and not built_with_cuda(caffe):
+        problem = (f"--device {device}: {caffe.__file__} was built without CUDA (CPU_ONLY); use cpu, or build it with "
+                   "CUDA")
+    if problem:
+        raise UserError(problem)
 
 
 def use_machine(caffe, device="cpu", precision="fp32"):
@@ -35,6 +80,7 @@ def use_machine(caffe, device="cpu", precision="fp32"):
         The precision in force.
     """
     numbers = device_numbers(device)
+    refuse_missing_gpus(caffe, device)
     try:
         if numbers:
             caffe.set_device(numbers[int(os.environ.get("LOCAL_RANK", "0")) % len(numbers)])

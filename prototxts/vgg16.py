@@ -119,6 +119,19 @@ def gap_cam(n, images, classes, train):
     return _cam_scores(n, x, classes)
 
 
+def deploy_net(n):
+    """NetParameter of a net that is fed from outside: `input` and `input_shape` of the net in place of Input layers.
+
+    Every Caffe reads these two fields; DeepLab-v2's has no layer type Input.
+    """
+    net = n.to_proto()
+    for layer in [layer for layer in net.layer if layer.type == "Input"]:
+        net.input.append(layer.top[0])
+        net.input_shape.add().CopyFrom(layer.input_param.shape[0])
+        net.layer.remove(layer)
+    return net
+
+
 def _cam_scores(n, pooled, classes):
     """Scores of the classes without background, one linear layer on pooled features."""
     n.scores = L.InnerProduct(pooled, num_output=classes - 1, bias_term=False,
@@ -141,7 +154,7 @@ def cam_net(classes, size, batch=None, classifier=sec_cam):
     scores = classifier(n, n.images, classes, train=bool(batch))
     if batch:
         n.loss = L.SigmoidCrossEntropyLoss(scores, n.targets)
-    return n.to_proto()
+    return n.to_proto() if batch else deploy_net(n)
 
 
 def annotated(n, cues, size, batch, classes=CLASSES, cue_size=CUE_SIZE, mirror=True, layer="AnnotationLayer"):

@@ -5,16 +5,22 @@ gradient through the statistics. DeepLab's own nets keep their statistics fixed 
 would train to nothing without a word.
 """
 
+import argparse
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from google.protobuf import text_format
 
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, run_main
 
+#: with `input` of old, which every Caffe reads: DeepLab-v2's has no layer type Input
 NET = """
-layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 2 dim: 1 dim: 1 dim: 2 } } }
+input: "in" input_shape { dim: 2 dim: 1 dim: 1 dim: 2 }
 layer { name: "bn" type: "BatchNorm" bottom: "in" top: "bn" }
 """
 VALUES = np.array([-7, -3, 3, 7], np.float32).reshape(2, 1, 1, 2)      # mean 0, variance 29
@@ -37,10 +43,35 @@ def normalises_batches(caffe):
         return np.allclose(net.blobs["bn"].data, VALUES / np.sqrt(29), atol=1e-3)
 
 
-def refuse_what_it_cannot_train(caffe, net_text):
+def trains_batch_norm(caffe, device="cpu"):
+    """The same without danger: DeepLab-v2's layer may end the process on the CPU, so real Caffe is asked in another."""
+    if not isinstance(caffe, ModuleType) or hasattr(caffe, "set_precision"):
+        return normalises_batches(caffe)
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-m", "training.batch_norm", "--device", device],
+                          env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+    return done.returncode == 0
+
+
+def refuse_what_it_cannot_train(caffe, net_text, device="cpu"):
     """UserError for a net that learns statistics on a Caffe whose BatchNorm does not."""
     learning = layers_that_learn_statistics(text_format.Parse(net_text, caffe.proto.caffe_pb2.NetParameter()))
-    if learning and not normalises_batches(caffe):
+    if learning and not trains_batch_norm(caffe, device):
         raise UserError(f"layer '{learning[0]}' (BatchNorm), one of {len(learning)}: this Caffe's BatchNorm does not "
                         "normalise by the batch (DeepLab-v2's is so); build it with BVLC's (BATCH_NORM=bvlc in "
                         "docker/Dockerfile), set use_global_stats: true, or use --engine embedded")
+
+
+def main(argv=None):
+    """Exit status 0 where the Caffe at hand normalises by the batch on the device, 3 where not."""
+    from dsrg.caffe_device import use_machine
+    from training.findcaffe import caffe
+
+    parser = argparse.ArgumentParser(prog="python -m training.batch_norm", description=main.__doc__)
+    parser.add_argument("--device", default="cpu")
+    use_machine(caffe, parser.parse_args(argv).device, "auto")
+    return 0 if normalises_batches(caffe) else 3
+
+
+if __name__ == "__main__":
+    run_main(main)

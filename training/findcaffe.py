@@ -9,7 +9,9 @@ the repository's root and `training` on the Python path, so that nets find the m
 """
 
 import importlib
+import importlib.metadata
 import os
+import re
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -96,15 +98,47 @@ def _import_from(folder):
     _put_on_path(folder, first=True)
     try:
         importlib.import_module("caffe")
-    except ImportError as error:
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        if folder == ENGINE_FOLDER:
-            remedy = "run setup.sh and use its .venv"
-        elif isinstance(error, ModuleNotFoundError) and not error.name.startswith("caffe"):
-            remedy = "ENGINE=caffe bash setup.sh installs what pycaffe imports"
-        else:
-            remedy = f"rebuild pycaffe for Python {version}, or set ENGINE=embedded"
+    except Exception as error:
+        if folder == ENGINE_FOLDER and not isinstance(error, ImportError):
+            raise
+        remedy = "run setup.sh and use its .venv" if folder == ENGINE_FOLDER else _remedy(error, Path(folder))
         raise UserError(f"the module caffe of {folder} does not load: {error}; {remedy}") from error
+
+
+def _remedy(error, folder):
+    """What to do about a pycaffe that does not load: pip's packages, protobuf, numpy's ABI, Python's version."""
+    text = str(error)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    built_for = _python_of(folder / "caffe" / "_caffe.so")
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("caffe"):
+        return "ENGINE=caffe bash setup.sh installs what pycaffe imports"
+    if "escriptors cannot" in text or "protobuf" in text or "runtime_version" in text or "Gencode" in text:
+        return (f"its caffe_pb2.py was made by a protoc that the installed protobuf {_version_of('protobuf')} does not "
+                "read: take protoc 3.19 to 3.21 and build pycaffe again (make pycaffe)")
+    if built_for not in (None, version):
+        return f"it was built for Python {built_for}, this is {version}: rebuild pycaffe, or set PYTHON for setup.sh"
+    if "numpy" in text.lower() or "_ARRAY_API" in text:
+        return (f"it was built with the headers of another numpy than {_version_of('numpy')}: rebuild pycaffe with "
+                "this one's (NUMPY_INCLUDE of docker/Makefile.config)")
+    if isinstance(error, ImportError) and error.name == "caffe._caffe":
+        return f"build it there (make pycaffe, for Python {version}), or set ENGINE=embedded"
+    return f"rebuild pycaffe for Python {version}, or set ENGINE=embedded"
+
+
+def _python_of(library):
+    """Version of Python, "3.11", that a library asks for by the names of what it links; None where it tells none."""
+    try:
+        match = re.search(rb"lib(?:boost_)?python(\d)\.?(\d+)", library.read_bytes())
+    except OSError:
+        return None
+    return match and f"{int(match[1])}.{int(match[2])}"
+
+
+def _version_of(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(none)"
 
 
 def _is_embedded(path):

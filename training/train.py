@@ -22,7 +22,7 @@ import time
 
 import numpy as np
 
-from dsrg.caffe_device import use_machine
+from dsrg.caffe_device import refuse_missing_gpus, use_machine
 from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline.locks import Lock
@@ -74,13 +74,14 @@ def main(argv=None):
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
     if _already_done(run):
         return 0
+    refuse_missing_gpus(caffe, args.device)             # once, not by each of several processes
     status = multi_gpu.relaunch(caffe, args.device, run.solver.random_seed)
     if status is not None:
         return status
     use_machine(caffe, args.device, args.precision)
     use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
-    batch_norm.refuse_what_it_cannot_train(caffe, run.net_text)
+    batch_norm.refuse_what_it_cannot_train(caffe, run.net_text, args.device)
     try:
         with contextlib.ExitStack() as held:
             if is_root():

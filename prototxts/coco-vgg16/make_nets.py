@@ -36,7 +36,7 @@ def deploy():
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
     vgg16.aspp(n, vgg16.trunk(n, n.images), CLASSES)
-    return n.to_proto()
+    return vgg16.deploy_net(n)
 
 
 def files():

@@ -87,7 +87,7 @@ def cam_net(train):
         n.scores = L.Pooling(n.CAM, pool=P.Pooling.AVE, global_pooling=True)
         n.scores_flat = L.Flatten(n.scores)
         n.loss = L.SigmoidCrossEntropyLoss(n.scores_flat, n.targets)
-    return n.to_proto()
+    return n.to_proto() if train else vgg16.deploy_net(n)
 
 
 def train_s():
@@ -114,7 +114,7 @@ def deploy():
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
     head(n, trunk(n, n.images), dropout=False)
-    return n.to_proto()
+    return vgg16.deploy_net(n)
 
 
 def solver(net, prefix, max_iter, base_lr=6e-4, clip=2):

@@ -37,7 +37,7 @@ def deploy():
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
     resnet.head(n, resnet.trunk(n, n.images, STRIDE_IN_3X3), CLASSES)
-    return n.to_proto()
+    return vgg16.deploy_net(n)
 
 
 def files():

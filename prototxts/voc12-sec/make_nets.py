@@ -43,7 +43,7 @@ def deploy():
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, SIZE, SIZE]))
     large_fov(n, n.images)
-    return n.to_proto()
+    return vgg16.deploy_net(n)
 
 
 def files():

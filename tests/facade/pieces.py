@@ -14,10 +14,10 @@ import numpy as np
 
 from tests.facade.pieces_list import PIECES
 from tests.training.runs import NET, SOLVER, make_run
-from training.findcaffe import caffe
+from training.findcaffe import ROOT, caffe
 
 DEPLOY = """
-layer { name: "in" type: "Input" top: "images" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
+input: "images" input_shape { dim: 1 dim: 3 dim: 16 dim: 16 }
 layer { name: "conv" type: "Convolution" bottom: "images" top: "conv"
   convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 weight_filler { type: "gaussian" std: 0.1 } } }
 layer { name: "score" type: "Convolution" bottom: "conv" top: "score"
@@ -92,6 +92,50 @@ def train_fully():
 
     assert train.main(["--solver", "solver-fully.prototxt"]) == 0
     assert Path("models/fully_iter_8.solverstate").is_file()
+
+
+#: the retraining of the experiments: DeepLab-v2's own types, where stage f of the demo has them
+RETRAIN = FULLY.replace('layer { name: "loss"', """layer { name: "pool" type: "Pooling" bottom: "score" top: "small"
+  pooling_param { kernel_size: 1 stride: 3 } }
+layer { name: "shrink" type: "Interp" bottom: "label" top: "shrunk" interp_param { shrink_factor: 3 pad_beg: 0 } }
+layer { name: "accuracy" type: "SegAccuracy" bottom: "small" bottom: "shrunk" top: "accuracy"
+  seg_accuracy_param { ignore_label: 255 } }
+layer { name: "loss" """).replace('bottom: "score" bottom: "label"', 'bottom: "small" bottom: "shrunk"')
+
+
+def retrain_with_deeplabs_types():
+    """As run.sh does: the check first, which puts Python layers in where this Caffe lacks the types."""
+    from docker import check_caffe
+    from training import train
+
+    Path("retrain").mkdir()
+    Path("retrain/train-f.prototxt").write_text(RETRAIN)
+    Path("solver-f.prototxt").write_text(SOLVER.replace("net.prototxt", "retrain/train-f.prototxt")
+                                         .replace("models/tiny", "models/f"))
+    assert check_caffe.main(["--nets", "retrain"]) == 0
+    lacking = "Interp" not in list(caffe.layer_type_list())
+    assert ("pylayers.deeplab" in Path("retrain/train-f.prototxt").read_text()) == lacking
+    assert train.main(["--solver", "solver-f.prototxt"]) == 0
+    assert Path("models/f_iter_8.caffemodel").is_file()
+
+
+def load_the_demos_deploy_nets():
+    for name in ("deploy", "cam-deploy"):
+        net = caffe.Net(str(ROOT / f"prototxts/demo/{name}.prototxt"), caffe.TEST)
+        assert net.inputs == ["images"] and len(net.outputs) == 1
+        net.forward()
+
+
+def refuse_a_gpu_that_is_not_there():
+    from dsrg.io.errors import UserError
+    from training import train
+
+    try:
+        train.main(["--solver", "solver.prototxt", "--device", "7", "--snapshot-prefix", "models/gpu"])
+    except UserError as error:
+        assert str(error).startswith("--device 7: ") and "\n" not in str(error), error
+    else:
+        raise AssertionError("trained on GPU 7")
 
 
 def refuse_a_loss_that_is_not_finite():

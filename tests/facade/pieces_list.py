@@ -1,4 +1,5 @@
 """Names of what pieces.py runs, in order: importable without choosing a Caffe."""
 
-PIECES = ("train_and_resume", "train_fully", "refuse_a_loss_that_is_not_finite", "segment", "make_cues",
+PIECES = ("train_and_resume", "train_fully", "retrain_with_deeplabs_types", "load_the_demos_deploy_nets",
+          "refuse_a_gpu_that_is_not_there", "refuse_a_loss_that_is_not_finite", "segment", "make_cues",
           "small_commands")

@@ -44,14 +44,22 @@ from pathlib import Path
 import numpy as np
 from training.findcaffe import caffe
 Path("net.prototxt").write_text('''
-layer { name: "in" type: "Input" top: "in" input_param { shape { dim: 1 dim: 2 } } }
+input: "in" input_shape { dim: 1 dim: 2 }
 layer { name: "look" type: "Python" bottom: "in" top: "out" python_param { module: "look" layer: "Look" } }
 ''')
 Path("look.py").write_text('''
 import caffe
 class Look(caffe.Layer):
     def setup(self, bottom, top):
-        assert self.param_str == "" and self.phase == caffe.TEST and len(self.blobs) == 0
+        assert self.param_str == "" and len(self.blobs) == 0 and len(bottom) == len(top) == 1
+        assert getattr(self, "phase", "unknown") == (caffe.TEST if hasattr(caffe, "solver_count") else "unknown")
+        for wrong in (list, lambda v: v[0:1], lambda v: v[-1], lambda v: v[::-1], lambda v: v[1]):
+            for vector in (bottom, top):
+                try:
+                    wrong(vector)
+                except (TypeError, IndexError):
+                    continue
+                raise AssertionError("went through")
         self.mine = getattr(self, "_layer_param", "nothing")
     def reshape(self, bottom, top):
         top[0].reshape(*bottom[0].shape)

@@ -2,8 +2,8 @@
 
 `python_param { module: "pylayers" layer: "DSRGLayer" ... }` finds this package when the folder `training` and
 the repository's root are on the Python path (`training.findcaffe` sees to it). The layers run under BVLC
-pycaffe and under the embedded engine; they use only what pycaffe offers. Their maths is in
-`dsrg.supervision`.
+pycaffe and under the embedded engine; they use only what pycaffe offers: real Caffe's vectors `bottom` and `top`
+can be indexed, but not iterated or sliced. Their maths is in `dsrg.supervision`.
 """
 
 from .annotation_layer import AnnotationLayer, AnnotationLayerCOCO

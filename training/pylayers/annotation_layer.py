@@ -127,9 +127,9 @@ class AnnotationLayer(caffe.Layer):
             ) from None
 
     def backward(self, top, propagate_down, bottom):
-        for blob, wanted in zip(bottom, propagate_down, strict=True):
-            if wanted:
-                blob.diff[...] = 0
+        for k in range(2):
+            if propagate_down[k]:
+                bottom[k].diff[...] = 0
 
 
 class AnnotationLayerCOCO(AnnotationLayer):

@@ -69,7 +69,7 @@ class DSRGLayer(caffe.Layer):
         top[0].reshape(*shape)
 
     def forward(self, bottom, top):
-        labels, probabilities, cues, images = (blob.data for blob in bottom)
+        labels, probabilities, cues, images = (bottom[k].data for k in range(4))
         p = self.params
         if not p.grow:
             top[0].data[...] = cues

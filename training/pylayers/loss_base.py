@@ -24,14 +24,14 @@ class LossLayer(caffe.Layer):
         top[0].reshape(1)
 
     def forward(self, bottom, top):
-        value, *self._gradients = self.compute(*(blob.data for blob in bottom))
+        value, *self._gradients = self.compute(*(bottom[k].data for k in range(len(self.BOTTOMS))))
         top[0].data[...] = value
 
     def backward(self, top, propagate_down, bottom):
         loss_weight = float(top[0].diff[0])
-        for blob, wanted, gradient in zip(bottom, propagate_down, self._gradients, strict=True):
-            if wanted:
-                blob.diff[...] = 0 if gradient is None else loss_weight * gradient
+        for k, gradient in enumerate(self._gradients):
+            if propagate_down[k]:
+                bottom[k].diff[...] = 0 if gradient is None else loss_weight * gradient
 
     def check_shapes(self, bottom):
         """Raise LayerError when the bottoms do not fit together."""

@@ -3,16 +3,22 @@
 import importlib
 import os
 import sys
+from types import SimpleNamespace
+
+from google.protobuf import text_format
 
 from .nccl import RECORD, record
-from .strict import VERSION, Layer, Net, Strict, Vec, engine, expect
+from .schema import TYPES, check_net
+from .strict import VERSION, Layer, Net, Strict, Vec, caffe_pb2, engine, expect
 
 __version__ = {"1.0": "1.0.0", "2016": "1.0.0-rc3"}[VERSION]
 TRAIN, TEST = engine.TRAIN, engine.TEST
 
-for _name in ("proto", "proto.caffe_pb2", "io", "net_spec"):
+for _name in ("io", "net_spec"):
     sys.modules[f"caffe.{_name}"] = importlib.import_module(f"embedded_engine.{_name}")
-proto, io, net_spec = engine.proto, engine.io, engine.net_spec
+io, net_spec = engine.io, engine.net_spec
+proto = sys.modules["caffe.proto"] = SimpleNamespace(caffe_pb2=caffe_pb2)
+sys.modules["caffe.proto.caffe_pb2"] = caffe_pb2
 NetSpec, layers, params, to_proto = engine.NetSpec, engine.layers, engine.params, engine.to_proto
 
 __all__ = ["Layer", "Net", "NetSpec", "TEST", "TRAIN", "io", "layers", "net_spec", "params", "proto", "to_proto"]
@@ -36,7 +42,7 @@ def set_device(*args):
 
 
 def layer_type_list():
-    return Vec(engine.layer_type_list(), str)
+    return Vec([name for name in engine.layer_type_list() if name not in TYPES[VERSION]], str)
 
 
 class Solver(Strict):
@@ -48,6 +54,7 @@ class Solver(Strict):
 
     def __init__(self, *args):
         expect("get_solver", args, str)
+        check_solver(args[0])
         super().__init__(engine.get_solver(*args))
         object.__setattr__(self, "_net", Net(self._behind.net))
 
@@ -92,6 +99,14 @@ class Solver(Strict):
             self._behind.add_callback(*args)
         else:
             raise TypeError("Boost.Python.ArgumentError: add_callback(on_start, on_gradients_ready), or an NCCL")
+
+
+def check_solver(path):
+    """The solver and its net as this Caffe reads them."""
+    solver = caffe_pb2.SolverParameter()
+    with open(path, encoding="utf-8") as file:
+        text_format.Parse(file.read(), solver)
+    check_net(solver.net or solver.train_net, caffe_pb2, VERSION)
 
 
 class SolverParameter(Strict):

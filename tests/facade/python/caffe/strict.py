@@ -7,6 +7,8 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from . import schema
+
 ROOT = Path(__file__).resolve().parents[4]
 #: "1.0", or "2016" for the state of pycaffe that DeepLab-v2's Caffe holds
 VERSION = os.environ.get("FACADE", "1.0")
@@ -23,6 +25,7 @@ def load_engine():
 
 
 engine = load_engine()
+caffe_pb2 = schema.messages(engine.proto.caffe_pb2, VERSION)
 
 
 def expect(function, values, *kinds):
@@ -58,7 +61,7 @@ class Strict:
 
 
 class Vec:
-    """A C++ vector: len, indices, slices, iteration; equal only to itself."""
+    """A C++ vector: len, indices, slices without a step, iteration; equal only to itself."""
 
     def __init__(self, items, wrap):
         self._items, self._wrap = items, wrap
@@ -68,12 +71,30 @@ class Vec:
 
     def __getitem__(self, index):
         if isinstance(index, slice):
+            if index.step is not None:
+                raise IndexError("slice step size not supported.")
             return type(self)(self._items[index], self._wrap)
         expect("__getitem__", (index,), int)
         return self._wrap(self._items[index])
 
     def __iter__(self):
         return (self._wrap(item) for item in self._items)
+
+
+class RawBlobVec(Vec):
+    """`bottom` and `top` of a Python layer: raw pointers, for which there is no converter but that of an index.
+
+    Stricter than the real one in that an index counts from the front.
+    """
+
+    def __getitem__(self, index):
+        expect("__getitem__", (index,), int)
+        if not 0 <= index < len(self):
+            raise IndexError("Index out of range")
+        return self._wrap(self._items[index])
+
+    def __iter__(self):
+        raise TypeError("No to_python (by-value) converter found for C++ type: caffe::Blob<float>*")
 
 
 class BlobVec(Vec):
@@ -116,7 +137,7 @@ def wrap_layer(layer):
 
 
 def _wrapped_blobs(blobs):
-    return blobs if isinstance(blobs, Vec) else Vec(blobs, Blob)
+    return blobs if isinstance(blobs, Vec) else RawBlobVec(blobs, Blob)
 
 
 def _with_strict_blobs(method):
@@ -132,7 +153,7 @@ def _is_flags(vector):
 class Layer(engine.Layer):
     """Base of Python layers: they see strict blobs, and of the base only what pycaffe's has."""
 
-    OFFERED = ("blobs", "setup", "reshape", "type", "param_str", "phase")
+    OFFERED = ("blobs", "setup", "reshape", "type", "param_str") + (("phase",) if VERSION == "1.0" else ())
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -153,20 +174,21 @@ class Layer(engine.Layer):
 
 
 #: what the engine's base class puts into a layer beside pycaffe's names
-ENGINE_SETS = ("_layer_param",)
+ENGINE_SETS = ("_layer_param",) if VERSION == "1.0" else ("_layer_param", "phase")
 
 
 class Net(Strict):
     """caffe.Net."""
 
-    __slots__ = ()
+    __slots__ = ("_breaks",)
     NAMES = ("inputs", "outputs", "bottom_names", "top_names", "blob_loss_weights", "_layer_names")
     NAMES_OF_1_0 = ("clear_param_diffs", "_bottom_ids", "_top_ids")
 
     def __init__(self, *args, **kwargs):
         if len(args) == 1 and isinstance(args[0], engine.Net):
+            object.__setattr__(self, "_breaks", False)
             return super().__init__(args[0])
-        if len(args) == 3 and not kwargs:
+        if len(args) == 3 and not kwargs and isinstance(args[1], str):
             expect("Net", args, str, str, int)                  # prototxt, weights, phase
         elif VERSION == "1.0":
             expect("Net", args, *(str, int, int, list, str)[:len(args)])
@@ -174,7 +196,12 @@ class Net(Strict):
             if unknown:
                 raise TypeError(f"pycaffe {VERSION}: Net takes no {', '.join(sorted(unknown))}")
         else:
-            expect("Net", (*args, *kwargs.values()), str, int)
+            expect("Net", args, str, int)
+            if kwargs:
+                raise TypeError(f"pycaffe {VERSION}: Net takes no names, got {', '.join(sorted(kwargs))}")
+        message = schema.check_net(args[0], caffe_pb2, VERSION)
+        phase = kwargs.get("phase", args[-1] if isinstance(args[-1], int) else None)
+        object.__setattr__(self, "_breaks", phase == engine.TRAIN and schema.breaks_batch_norm(message))
         return super().__init__(engine.Net(*args, **kwargs))
 
     def __getattr__(self, name):
@@ -201,6 +228,8 @@ class Net(Strict):
 
     def forward(self, blobs=None, start=None, end=None, **inputs):
         in_callers_thread()
+        if self._breaks:
+            schema.abort("blob.hpp Check failed: data_")
         return self._behind.forward(blobs, start, end, **inputs)
 
     def backward(self, diffs=None, start=None, end=None, **diffs_of_outputs):
