@@ -51,7 +51,6 @@ for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
   MAX_ITER BATCH SNAPSHOT_KEEP WORK STAGES ABLATION
 bash setup.sh
-# a check of what a run needs belongs here, before anything is trained
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"
 }

@@ -5,15 +5,16 @@
 #   bash setup.sh          what running needs
 #   bash setup.sh --dev    and what the tests and benchmarks need
 #
-# PYTHON=python3.12 bash setup.sh chooses the interpreter (3.11 or newer, default python3). With ENGINE=caffe, real Caffe,
-# torch is left out (only the embedded engine needs it) and what pycaffe imports is added; PYTHON must then be the Python
-# that pycaffe was built for.
+# PYTHON=python3.12 bash setup.sh chooses the interpreter (3.11 or newer, default python3). With real Caffe (ENGINE=caffe,
+# or CAFFE_ROOT set) what pycaffe imports is added, and PYTHON must be the Python that pycaffe was built for; with
+# ENGINE=caffe torch is left out, which only the embedded engine needs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 PYTHON=${PYTHON:-python3}
 files=(requirements.txt); set=
-if [ "${ENGINE:-auto}" = caffe ]; then files+=(docker/requirements-caffe.txt); set=-caffe; fi
+if [ "${ENGINE:-auto}" = caffe ]; then set=-caffe; elif [ -n "${CAFFE_ROOT:-}" ]; then set=-both; fi
+[ -z "$set" ] || files+=(docker/requirements-caffe.txt)
 case "${1:-}" in
   "") ;;
   --dev) files+=(requirements-dev.txt); set+=--dev ;;

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
+from docker import check_caffe
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
@@ -29,6 +31,7 @@ def prototxts_of(settings, experiment, ablations):
         An ablation that does not fit the experiment.
     """
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(experiment.folder.glob("*.prototxt"))}
+    texts = fit_to_caffe(texts, settings.device)
     says = None
     if settings.ablation:
         path = Path(ablations, f"{settings.ablation}.yaml")
@@ -37,6 +40,16 @@ def prototxts_of(settings, experiment, ablations):
     if settings.batch:
         texts |= with_batch(texts, settings.batch, experiment.folder)
     return texts, says
+
+
+def fit_to_caffe(texts, device):
+    """The prototxts as the Caffe at hand reads them; UserError, after a line for each, where it lacks what they need."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        if check_caffe.main(["--nets", folder, "--device", device]):
+            raise UserError("the Caffe at hand does not serve this run (see the lines above and docs/caffe.md)")
+        return {name: Path(folder, name).read_text(encoding="utf-8") for name in texts}
 
 
 def with_edits(folder, texts, keep):

@@ -170,6 +170,7 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     real, plain = asked(ENGINE="caffe"), asked()
     assert set(plain) - set(real) == {"torch"} and set(real) - set(plain) == {"six"}
     assert asked(ENGINE="caffe") == asked() == [], "each set is installed once"
+    assert set(asked(CAFFE_ROOT="/opt/caffe")) == set(plain) | {"six"}, "ENGINE=auto takes that Caffe; torch is kept"
     assert "pytest" in asked("--dev", ENGINE="caffe")
 
 

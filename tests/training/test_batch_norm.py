@@ -1,5 +1,6 @@
 """A net that learns BatchNorm's statistics is refused on a Caffe whose BatchNorm cannot."""
 
+import re
 from types import SimpleNamespace
 
 import caffe
@@ -8,6 +9,8 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
+from tests.training.runs import NET, make_run
+from tests.training.test_facade import python
 from training import batch_norm
 
 LEARNING = 'layer { name: "bn1" type: "BatchNorm" } layer { name: "bn2" type: "BatchNorm" }'
@@ -48,3 +51,15 @@ def test_fixed_statistics_and_nets_without_the_layer_pass(deeplab, text):
     assert not batch_norm.layers_that_learn_statistics(net)
     del deeplab.Net
     batch_norm.refuse_what_it_cannot_train(deeplab, text)
+
+
+def test_a_layer_that_ends_the_process_is_refused_in_one_line(tmp_path):
+    """DeepLab-v2's on the CPU: its failed CHECK must not take the training's process with it."""
+    make_run(tmp_path, net=NET.replace('bottom: "conv" top: "conv" dropout_param { dropout_ratio: 0.5 } }',
+                                       'bottom: "conv" top: "conv" }\nlayer { name: "bn" type: "BatchNorm" '
+                                       'bottom: "conv" top: "conv" }'))
+    done = python(["-m", "training.train", "--solver", "solver.prototxt"], tmp_path, "2016",
+                  FACADE_BATCH_NORM="deeplab")
+    assert done.returncode == 1
+    assert re.fullmatch(r"caffe: pycaffe .*\nerror: layer 'bn' \(BatchNorm\), one of 1: this Caffe's BatchNorm does "
+                        r"not normalise by the batch .*\n", done.stderr), done.stderr

@@ -73,7 +73,8 @@ def test_a_caffe_without_python_layers_is_refused(real):
 
 
 @pytest.mark.parametrize(("text", "remedy"), [
-    ("from ._caffe import Net", "rebuild pycaffe for Python"),
+    ("from ._caffe import Net", "build it there (make pycaffe, for Python"),
+    ("raise ImportError('undefined symbol: PyUnicode_x')", "rebuild pycaffe for Python"),
     ("import a_package_that_pycaffe_needs", "ENGINE=caffe bash setup.sh installs what pycaffe imports"),
 ])
 def test_a_caffe_that_does_not_load_is_named(real, text, remedy):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.conftest import ROOT
+from tests.facade.gpus import pretended_driver
 from tests.training.runs import make_run
 from tests.training.test_facade import python
 from training import multi_gpu
@@ -15,7 +16,7 @@ from training import multi_gpu
 
 def train(folder, *arguments, **variables):
     return python(["-m", "training.train", "--solver", "solver.prototxt", "--max-iter", "2", "--device", "0,1",
-                   *arguments], folder, FACADE_RECORD=folder / "record.txt", **variables)
+                   *arguments], folder, FACADE_RECORD=folder / "record.txt", **pretended_driver(folder, 2), **variables)
 
 
 def test_caffe_1_0_is_driven_through_its_nccl_objects(tmp_path):

@@ -251,6 +251,16 @@ class Net(Strict):
         expect("save", args, str)
         self._behind.save(*args)
 
+    def save_hdf5(self, *args):
+        _only_in_1_0("Net", "save_hdf5")
+        expect("save_hdf5", args, str)
+        self._behind.save_hdf5(*args)
+
+    def load_hdf5(self, *args):
+        _only_in_1_0("Net", "load_hdf5")
+        expect("load_hdf5", args, str)
+        self._behind.load_hdf5(*args)
+
     def share_with(self, *args):
         expect("share_with", args, Net)
         self._behind.share_with(args[0]._behind)
