@@ -114,16 +114,50 @@ def test_the_build_gets_all_that_git_has():
     assert {name.partition("/")[0] for name in left_out} <= {".ci", ".gitignore"}
 
 
-def test_caffe_needs_a_commit():
-    """The step as it stands, with and without the argument."""
-    caffe = next(s for s in read_stages((DOCKER / "Dockerfile").read_text()) if s.name == "caffe")
-    check = next(step.text for step in caffe.steps if step.keyword == "RUN" and "CAFFE_COMMIT" in step.text)
-    for commit, status in (({}, 2), ({"CAFFE_COMMIT": "master"}, 2), ({"CAFFE_COMMIT": "0123456789abcdef" * 2}, 2),
-                           ({"CAFFE_COMMIT": "a" * 40}, 0)):
+def stage(name):
+    return next(s for s in read_stages((DOCKER / "Dockerfile").read_text()) if s.name == name)
+
+
+def test_the_authors_last_commit_is_built_unless_another_is_named():
+    """The step as it stands: 40 digits, no branch."""
+    steps = stage("caffe").steps
+    default = next(step.text for step in steps if step.keyword == "ARG" and step.text.startswith("CAFFE_COMMIT"))
+    assert default == "CAFFE_COMMIT=071ef5a59aad8d9e6e1f5b8dff3d7a5c984a3d3a"
+    check = next(step.text for step in steps if step.keyword == "RUN" and "CAFFE_COMMIT" in step.text)
+    for commit, status in (("", 2), ("master", 2), ("0123456789abcdef" * 2, 2), (default.partition("=")[2], 0)):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin", "CAFFE_REPOSITORY": "https://example.org/caffe", **commit})
+                              env={"PATH": "/usr/bin:/bin", "CAFFE_REPOSITORY": "https://example.org/caffe",
+                                   "CAFFE_COMMIT": commit})
         assert done.returncode == status, done.stderr
         assert (status == 0) or "expected the 40 digits of a commit of https://example.org/caffe" in done.stderr
+
+
+def test_messages_are_made_before_the_objects_that_include_them():
+    make = next(step.text for step in stage("caffe").steps if "make -j" in step.text)
+    assert make.index("make proto") < make.index("make -j")
+
+
+def test_batch_norm_is_replaced_in_deeplabs_tree_alone(tmp_path):
+    """The step's condition on a tree with and without DeepLab's field."""
+    step = next(step.text for step in stage("caffe").steps if "batch_norm_layer.cu" in step.text)
+    condition = step.partition("then")[0].replace("/opt/caffe", str(tmp_path)) + "then echo replaced; fi"
+    proto = tmp_path / "src/caffe/proto/caffe.proto"
+    proto.parent.mkdir(parents=True)
+    for text, keep, said in (("bool update_global_stats = 4", "bvlc", "replaced\n"), ("", "bvlc", ""),
+                             ("bool update_global_stats = 4", "deeplab", "")):
+        proto.write_text(text)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", condition], capture_output=True, text=True, check=True,
+                              env={"PATH": "/usr/bin:/bin", "BATCH_NORM": keep})
+        assert done.stdout == said
+
+
+def test_the_tests_of_real_caffe_have_a_compiler_torch_and_one_command():
+    steps = stage("test").steps
+    assert stage("test").base == "build" and next(s.text for s in steps if s.keyword == "CMD") == \
+        '["bash", "test.sh", "-m", "caffe"]'
+    assert any("ENGINE=auto bash setup.sh --dev" in step.text for step in steps)
+    names = [step.text for step in stage("libraries").steps if "apt-get install" in step.text]
+    assert "g++" in names[0]
 
 
 def test_the_conda_environment_is_pinned_and_says_why():
@@ -136,15 +170,6 @@ def test_the_conda_environment_is_pinned_and_says_why():
         line = next(line for line in text.splitlines() if line.strip().startswith(f"- {entry}"))
         assert len(line.partition("#")[2]) > 20, f"{entry}: no reason"
         assert re.fullmatch(r"[\w-]+=[\d.]+", entry), f"{entry}: not pinned"
-
-
-def test_the_boost_library_is_that_of_the_environments_python():
-    dependencies = yaml.safe_load((DOCKER / "environment.yml").read_text())["dependencies"]
-    version = next(d.partition("=")[2] for d in dependencies if d.startswith("python="))
-    config = (DOCKER / "Makefile.config").read_text()
-    assert f"boost_python{version.replace('.', '')}\n" in config and f"include/python{version} " in config
-    for name in ("CONDA_PREFIX", "GPU_ARCHS", "NUMPY_INCLUDE"):
-        assert f"$({name})" in config and name in (DOCKER / "Dockerfile").read_text()
 
 
 def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):

@@ -223,7 +223,6 @@ class Net(Strict):
 
     @property
     def layer_dict(self):
-        _only_in_1_0("Net", "layer_dict")
         return OrderedDict((name, wrap_layer(layer)) for name, layer in self._behind.layer_dict.items())
 
     def forward(self, blobs=None, start=None, end=None, **inputs):
@@ -252,12 +251,10 @@ class Net(Strict):
         self._behind.save(*args)
 
     def save_hdf5(self, *args):
-        _only_in_1_0("Net", "save_hdf5")
         expect("save_hdf5", args, str)
         self._behind.save_hdf5(*args)
 
     def load_hdf5(self, *args):
-        _only_in_1_0("Net", "load_hdf5")
         expect("load_hdf5", args, str)
         self._behind.load_hdf5(*args)
 
@@ -266,13 +263,12 @@ class Net(Strict):
         self._behind.share_with(args[0]._behind)
 
     def after_backward(self, *args):
-        _only_in_1_0("Net", "after_backward")
         if hasattr(args[0], "noted"):               # an NCCL
             args[0].noted("after_backward(nccl)")
         else:
             self._behind.after_backward(*args)
 
 
-def _only_in_1_0(kind, name):
-    if VERSION != "1.0":
-        raise AttributeError(f"pycaffe {VERSION}: '{kind}' has no attribute '{name}'")
+if VERSION != "1.0":
+    for _name in ("save_hdf5", "load_hdf5", "after_backward", "layer_dict"):
+        delattr(Net, _name)
