@@ -43,7 +43,7 @@ def prototxts_of(settings, experiment, ablations):
 
 
 def fit_to_caffe(texts, device):
-    """The prototxts as the Caffe at hand reads them; UserError, after a line for each, where it lacks what they need."""
+    """The prototxts as the Caffe at hand reads them; UserError, after a line for each, where it lacks something."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             Path(folder, name).write_text(text, encoding="utf-8")

@@ -29,7 +29,7 @@ class ScoreNet:
         if len(net.inputs) != 1:
             names = ", ".join(net.inputs) or "none"
             raise UserError(f"the net has {len(net.inputs)} inputs ({names}); expected one image input: "
-                            "give a deploy prototxt (layer type Input), not the one for training")
+                            "give a deploy prototxt (with input: or a layer Input), not the one for training")
         self.input_blob = net.inputs[0]
         if output_blob is None:
             if len(net.outputs) != 1:
