@@ -9,6 +9,7 @@ layers for DeepLab-v2's types where this Caffe lacks them; one line says so.
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,7 +150,7 @@ def ask(question, device="cpu", default=None):
         return default
     said = [line for line in done.stderr.splitlines() if line.strip()] or ["(nothing said)"]
     told = next((line.removeprefix("error: ") for line in said if line.startswith("error: ")), None)
-    fatal = next((line for line in said if "Check failed" in line or line.startswith("F")), said[-1]).strip()
+    fatal = next((line for line in said if re.match(r"F\d{4,8} ", line)), said[-1]).strip()     # glog's last word
     how = f"ended with {signal.Signals(-done.returncode).name}" if done.returncode < 0 else "failed"
     raise UserError(told or f"the Caffe of {os.environ.get('CAFFE_ROOT') or 'this Python'} {how} when asked for "
                     f"{question}: {fatal}")

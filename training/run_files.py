@@ -158,7 +158,10 @@ def _parsed(path, message, kind):
     except FileNotFoundError:
         raise UserError(f"{kind} {path} does not exist") from None
     except text_format.ParseError as error:
-        raise UserError(f"{kind} {path}:{error}") from None
+        lacks = re.search(r"no field named \"(interp_param|seg_accuracy_param)\"", str(error))
+        hint = ("; this Caffe lacks DeepLab-v2's layer type: python -m docker.check_caffe --nets FOLDER puts a Python "
+                "layer into a copy of the net" if lacks else "")
+        raise UserError(f"{kind} {path}:{error}{hint}") from None
     except UnicodeDecodeError:
         raise UserError(f"{kind} {path} is no text; expected a prototxt") from None
 

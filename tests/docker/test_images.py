@@ -237,3 +237,20 @@ def test_weights_of_pytorch_without_torch(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(UserError, match=f"{name}: PyTorch's weights are read by torch, which is not installed"):
             read_store(tmp_path / name)
+
+
+def test_the_guide_to_real_caffe_names_what_is_there():
+    """Files, the commit, the options and the lines that docs/caffe.md shows."""
+    text = (ROOT / "docs/caffe.md").read_text()
+    for path in re.findall(r"\b(docker/[\w./-]+\w)", text):
+        assert (ROOT / path).exists(), path
+    commit = next(step.text for step in stage("caffe").steps if step.text.startswith("CAFFE_COMMIT=")).partition("=")[2]
+    assert commit in text
+    script = (DOCKER / "patch_caffe.py").read_text()
+    assert all(option in script for option in re.findall(r"`[^`]*(--check|--list)", text))
+    said = "".join((ROOT / path).read_text() for path in ("training/findcaffe.py", "docker/check_caffe.py",
+                                                          "dsrg/caffe_device.py"))
+    for part in ("it was built for Python", "the headers of another numpy", "caffe_pb2.py was made by a protoc that",
+                 "no Python layers", "lacks the layer type", "BatchNorm does not normalise by the batch",
+                 "no GPU is visible", "built without CUDA"):
+        assert part in text and part in said, part

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import PATIENCE, ROOT
 from tests.facade.pieces_list import PIECES
+from tests.training.runs import NET, make_run
 
 VERSIONS = ("1.0", "2016")
 FACADE = ROOT / "tests/facade"
@@ -111,3 +112,31 @@ def test_the_facade_is_strict(tmp_path, version):
     assert answers[:len(REFUSED)] == list(REFUSED.values())
     rest = answers[len(REFUSED):]
     assert rest == [f"went through: {s}" for s in ONLY_IN_1_0] if version == "1.0" else ["AttributeError"] * 4
+
+
+def test_a_net_of_deeplabs_types_on_bvlcs_caffe_says_how_it_can_be_trained(tmp_path):
+    interp = 'layer { name: "i" type: "Interp" bottom: "cues" top: "i" interp_param { zoom_factor: 2 } }'
+    make_run(tmp_path, net=NET + interp)
+    done = python(["-m", "training.train", "--solver", "solver.prototxt"], tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert 'no field named "interp_param"' in last and "docker.check_caffe --nets FOLDER puts a Python layer" in last
+
+
+ABORTS = {      # what ends the process of a real Caffe, not an exception
+    "1.0": 'layer { name: "i" type: "Interp" bottom: "in" top: "out" interp_param { zoom_factor: 2 } }',
+    "2016": 'layer { name: "i" type: "Input" top: "in" input_param { shape { dim: 1 } } }',
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("of", VERSIONS)
+def test_a_type_that_it_lacks_ends_the_process(tmp_path, version, of):
+    text = ABORTS[of] if of == "2016" else 'input: "in" input_shape { dim: 1 dim: 1 dim: 3 dim: 3 }' + ABORTS[of]
+    (tmp_path / "net.prototxt").write_text(text)
+    done = python(["-c", "from training.findcaffe import caffe; caffe.Net('net.prototxt', caffe.TEST); print('built')"],
+                  tmp_path, version)
+    if version == of:
+        assert done.returncode == -6 and "has no field named" in done.stderr
+    else:
+        assert done.stdout == "built\n", done.stderr
