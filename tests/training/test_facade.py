@@ -140,3 +140,14 @@ def test_a_type_that_it_lacks_ends_the_process(tmp_path, version, of):
         assert done.returncode == -6 and "has no field named" in done.stderr
     else:
         assert done.stdout == "built\n", done.stderr
+
+
+@pytest.mark.parametrize(("version", "tag"), [("2016", b"\xfa\x08")])     # field 143, a message
+def test_deeplabs_caffe_writes_interp_under_its_own_number(tmp_path, version, tag):
+    """And the engine reads that file: tests/training/test_real_caffe.py."""
+    (tmp_path / "net.prototxt").write_text('input: "in" input_shape { dim: 1 dim: 1 dim: 3 dim: 3 }' + ABORTS["1.0"])
+    done = python(["-c", "from training.findcaffe import caffe; caffe.Net('net.prototxt', caffe.TEST).save('a')"],
+                  tmp_path, version)
+    assert done.returncode == 0, done.stderr
+    data = (tmp_path / "a").read_bytes()
+    assert tag in data and b"\xca\x09" not in data, "153 is the number of the forks merged with BVLC"

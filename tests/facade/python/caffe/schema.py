@@ -75,3 +75,21 @@ def breaks_batch_norm(net):
     """Whether DeepLab-v2's BatchNorm would end the process: FACADE_BATCH_NORM=deeplab, and statistics of the batch."""
     return os.environ.get("FACADE_BATCH_NORM") == "deeplab" and any(
         layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats for layer in net.layer)
+
+
+def renumber(path, ours, theirs, version):
+    """Give the fields of a caffemodel that the engine wrote the numbers that this Caffe writes (NUMBERS)."""
+    names = NUMBERS.get(version, ())
+    with open(path, "rb") as file:
+        data = file.read()
+    before, after = ours.NetParameter.FromString(data), theirs.NetParameter.FromString(data)
+    found = False
+    for layer, other in zip(before.layer, after.layer, strict=True):
+        for name in names:
+            if layer.HasField(name):
+                found = True
+                other.DiscardUnknownFields()
+                getattr(other, name).ParseFromString(getattr(layer, name).SerializeToString())
+    if found:
+        with open(path, "wb") as file:
+            file.write(after.SerializeToString())

@@ -249,6 +249,7 @@ class Net(Strict):
     def save(self, *args):
         expect("save", args, str)
         self._behind.save(*args)
+        schema.renumber(args[0], engine.proto.caffe_pb2, caffe_pb2, VERSION)
 
     def save_hdf5(self, *args):
         expect("save_hdf5", args, str)
