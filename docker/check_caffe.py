@@ -23,7 +23,7 @@ from dsrg.caffe_device import built_with_cuda, device_numbers, missing_gpus, use
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
 from training.batch_norm import normalises_batches
-from training.findcaffe import ENGINE_FOLDER, ROOT, _folder_of_caffe
+from training.findcaffe import ENGINE_FOLDER, ROOT, folder_of_caffe
 
 #: what the nets of prototxts/ are made of; the deploy nets need no Input
 TYPES = ("Convolution", "Pooling", "ReLU", "Dropout", "Eltwise", "Concat", "BatchNorm", "Scale", "InnerProduct",
@@ -52,7 +52,7 @@ def main(argv=None):
     if args.ask:
         print(json.dumps(QUESTIONS[args.ask](args.device)))
         return 0
-    folder = _folder_of_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
+    folder = folder_of_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
     if args.nets and folder == ENGINE_FOLDER:
         return 0                # the engine has every type and says itself which GPU it lacks
     device_numbers(args.device)
