@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv from the pinned requirements and builds and installs CRF/ and dsrg/saliency/drfi/native/. Does
-# nothing when nothing has changed.
+# Makes .venv from the pinned requirements and builds and installs CRF/, CRF/pydensecrf_compat/ and
+# dsrg/saliency/drfi/native/. Does nothing when nothing has changed.
 #
 #   bash setup.sh          what running needs
 #   bash setup.sh --dev    and what the tests and benchmarks need
@@ -21,6 +21,9 @@ case "${1:-}" in
   *) echo "error: setup.sh takes --dev or nothing, got '$1'" >&2; exit 2 ;;
 esac
 
+# The peer of the CRF's tests and benchmarks, in a folder of its own: as a package of .venv it would be found first by
+# scripts that are to run on our CRF under its name.
+PEER=pydensecrf2==1.1
 sources() { find "$1" -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.cpp' -o -name '*.h' -o -name '*.toml' \
                                      -o -name CMakeLists.txt \) -not -path '*/build/*' -print0 | LC_ALL=C sort -z; }
 stamp_of() { { "$@"; } | sha256sum | cut -d' ' -f1; }
@@ -58,4 +61,8 @@ build() {  # folder, stamp
   done_with "$2" "$hash"
 }
 build CRF crf.sha256
+build CRF/pydensecrf_compat pydensecrf_compat.sha256  # the name pydensecrf, found last: an installed pydensecrf hides it
 build dsrg/saliency/drfi/native segmentation.sha256
+case "$set" in
+  *--dev) have peer "$PEER" || { pip install --no-deps --upgrade --target .venv/peers "$PEER"; done_with peer "$PEER"; } ;;
+esac

@@ -145,7 +145,7 @@ def main():
         measure_memory(args.cases[0], args.memory_of)
         return 0
     if peer is None:
-        print("error: the module pydensecrf is not installed; pip install -r requirements-dev.txt", file=sys.stderr)
+        print("error: the module pydensecrf is not installed; bash setup.sh --dev brings it", file=sys.stderr)
         return 1
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "

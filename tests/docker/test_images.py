@@ -177,8 +177,8 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     for name in ("setup.sh", "requirements.txt", "requirements-dev.txt", "docker/requirements-caffe.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for package in ("CRF", "dsrg/saliency/drfi/native"):
-        (tmp_path / package).mkdir(parents=True)
+    for package in ("CRF", "CRF/pydensecrf_compat", "dsrg/saliency/drfi/native"):
+        (tmp_path / package).mkdir(parents=True, exist_ok=True)
         (tmp_path / package / "pyproject.toml").write_text("")
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
