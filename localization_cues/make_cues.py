@@ -56,6 +56,8 @@ def parse_args(argv):
                            "and classifier where the classes are scored behind the global pooling)")
     maps.add_argument("--features-blob", metavar="NAME", help="with --classifier: blob of the features f_k")
     maps.add_argument("--classifier", metavar="LAYER", help="layer whose weights w_ck make the maps from features")
+    maps.add_argument("--allow-random", metavar="LAYER", action="append", default=[],
+                      help="a layer of --net with parameters that may lack weights; without it such a net is refused")
     maps.add_argument("--sizes", type=int, nargs="+", metavar="N",
                       help="sides of square inputs whose maps are averaged (default: the net's own input)")
     maps.add_argument("--flip", action="store_true", help="average with the mirrored photo")
@@ -119,7 +121,7 @@ def main(argv=None):
     from training.findcaffe import caffe  # not before the arguments are known to be good
 
     caffe_net = open_net(caffe, args.net, args.weights, args.device, args.precision,
-                         backward="gradient" in needed(args))
+                         backward="gradient" in needed(args), allow_random=args.allow_random)
     net = CamNet(caffe_net, args.maps_blob, args.classifier, args.features_blob)
     gradients = gradient_net(caffe, caffe_net, args)
     cue_size = tuple(args.size or map_size(net))

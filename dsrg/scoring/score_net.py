@@ -8,6 +8,7 @@ import numpy as np
 
 from dsrg.caffe_device import use_machine
 from dsrg.io.errors import UserError
+from dsrg.scoring.loaded_weights import require_weights
 
 
 class ScoreNet:
@@ -71,7 +72,7 @@ class ScoreNet:
         return (scores[0] + scores[1, :, :, ::-1]) / 2 if flip else scores[0]
 
 
-def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=False):
+def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=False, allow_random=()):
     """Load a net for testing on the Caffe at hand.
 
     Parameters
@@ -85,24 +86,41 @@ def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=
     backward : bool
         Whether net.backward must work. A net without a loss sends nothing back unless its prototxt says
         force_backward; the net is then opened from a copy that says so.
+    allow_random : sequence of str
+        Layers with parameters that may lack weights; any other that does is refused by name, since a net that is
+        random in part scores garbage without a word.
 
     Returns
     -------
     caffe.Net
+
+    Raises
+    ------
+    UserError
+        A file that is missing or does not load, weights that do not fit the net.
     """
+    net_file, weights = Path(net_file), Path(weights)
     for what, path in (("net", net_file), ("weights", weights)):
         if not path.is_file():
             raise UserError(f"{what} {path} does not exist; real Caffe would end without a word here")
     try:
         use_machine(caffe, device, precision)
-        if not backward:
-            return caffe.Net(str(net_file), str(weights), caffe.TEST)
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, net_file.name)
-            copy.write_text(forced_backward(net_file.read_text(encoding="utf-8")), encoding="utf-8")
-            return caffe.Net(str(copy), str(weights), caffe.TEST)
+        net = _opened(caffe, net_file, backward)
+        require_weights(net, net_file, weights, caffe.proto.caffe_pb2, allow_random)
+        net.copy_from(str(weights))
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise UserError(f"cannot open {net_file} with {weights}: {error}") from error
+    return net
+
+
+def _opened(caffe, net_file, backward):
+    """The net with its parameters at their fillers."""
+    if not backward:
+        return caffe.Net(str(net_file), caffe.TEST)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, net_file.name)
+        copy.write_text(forced_backward(net_file.read_text(encoding="utf-8")), encoding="utf-8")
+        return caffe.Net(str(copy), caffe.TEST)
 
 
 def forced_backward(text):

@@ -170,6 +170,25 @@ def make_cues():
     assert Path("made.npz").is_file() and Path("weighed.npz").is_file()
 
 
+def refuse_weights_that_leave_layers_random():
+    """On real Caffe, too, before a shape that differs would end the process."""
+    from dsrg.io.errors import UserError
+    from dsrg.scoring.score_net import open_net
+
+    text = Path("deploy.prototxt").read_text()
+    Path("renamed.prototxt").write_text(text.replace('"score"', '"new-score"'))
+    Path("wider.prototxt").write_text(text.replace("num_output: 3", "num_output: 5"))
+    for net, says in (("renamed.prototxt", "no weights for 1 of the 2 layers with parameters of renamed.prototxt: new"),
+                      ("wider.prototxt", "layer 'score': parameter 0 is (5, 4, 1, 1) here but (3, 4, 1, 1) in")):
+        try:
+            open_net(caffe, net, "models/tiny_iter_8.caffemodel")
+        except UserError as error:
+            assert says in str(error), error
+        else:
+            raise AssertionError(f"{net} was opened")
+    open_net(caffe, "renamed.prototxt", "models/tiny_iter_8.caffemodel", allow_random=["new-score"])
+
+
 def small_commands():
     from docker import check_caffe
 

@@ -103,6 +103,24 @@ def test_maps_become_cues_of_the_image_classes(run, capsys):
     assert "2 images, 9x9 cells, foreground 14.8%, background 85.2%" in capsys.readouterr().out
 
 
+def test_weights_without_the_layer_of_the_maps_are_refused(run, caffe):
+    """Caffe leaves such a layer random, and cues of a random layer look like cues."""
+    (run / "renamed.prototxt").write_text(MAPS.replace('"CAM"', '"CAM2"'))
+    (run / "renamed.caffemodel").write_bytes((run / "cam.caffemodel").read_bytes())
+    with pytest.raises(UserError, match=r"no weights for 1 of the 1 layers .* renamed\.prototxt: CAM2"):
+        command(net="renamed")
+    assert not (run / "cues.npz").exists()
+    command("--allow-random", "CAM2", "--background", "cam-low:0.05", net="renamed")
+    assert (run / "cues.npz").exists()
+
+
+def test_the_background_nets_weights_must_be_whole(run):
+    (run / "background.prototxt").write_text(MAPS.replace('"CAM"', '"conv5"'))
+    with pytest.raises(UserError, match=r"has no weights for 1 of .* background\.prototxt: conv5"):
+        command("--background", "sec-gradient:0.1", "--background-net", "background.prototxt", "--background-weights",
+                "cam.caffemodel", "--background-blob", "conv5")
+
+
 def test_features_and_classifier_give_the_same_cues(run, caffe):
     command("--background", "cam-low:0.05")
     write_net(caffe, "late", CLASSIFIER)

@@ -18,12 +18,12 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.cuefile.format import save_cues
+from dsrg.find_caffe import folder_of_caffe
 from dsrg.io.errors import UserError
 from tests.conftest import PATIENCE, ROOT
 from tests.facade.pieces_list import PIECES
 from tests.training.runs import make_run
 from tools import make_demo_data, make_lists
-from training.findcaffe import folder_of_caffe
 
 ITERATIONS = 20
 SIZE = 33       # of the demo's cue maps

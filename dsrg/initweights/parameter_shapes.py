@@ -1,0 +1,75 @@
+"""Which layers a weights file holds parameters of, and of what shapes: read by Caffe's messages alone."""
+
+import h5py
+from google.protobuf.message import DecodeError
+
+from dsrg.io.errors import UserError
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+def parameter_shapes(path, caffe_pb2):
+    """Shapes of the parameters in a weights file, layer by layer.
+
+    Parameters
+    ----------
+    path : path
+        .caffemodel of any age, or HDF5.
+    caffe_pb2 : module
+        The messages of the Caffe at hand.
+
+    Returns
+    -------
+    dict of str to list of tuple of int
+        In file order; layers without parameters are left out. Files without the field `shape` (of 2013 and 2014) give
+        four axes. HDF5 leaves out parameters that a layer shares with an earlier one: those are None.
+
+    Raises
+    ------
+    UserError
+        A file that is missing, damaged, or no weights.
+    """
+    try:
+        with open(path, "rb") as file:
+            is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+            file.seek(0)
+            if is_hdf5:
+                with h5py.File(file, "r") as archive:
+                    return _shapes_of_hdf5(archive)
+            message = caffe_pb2.NetParameter.FromString(file.read())
+    except FileNotFoundError:
+        raise UserError(f"weights {path} do not exist") from None
+    except (DecodeError, OSError) as error:
+        raise UserError(f"weights {path} are damaged or no .caffemodel ({error}); get them again") from None
+    layers = [(layer.name, layer.blobs) for layer in message.layer]
+    for old in message.layers:          # files of 2013 and 2014
+        inner = old.layer if old.HasField("layer") else old
+        layers.append((inner.name, inner.blobs))
+    return {name: [_shape(blob) for blob in blobs] for name, blobs in layers if len(blobs)}
+
+
+def fits(stored, shape):
+    """Whether a stored shape is that of a parameter, as Caffe compares: four old axes match with leading ones."""
+    return stored is None or tuple(stored) in (tuple(shape), (1,) * (4 - len(shape)) + tuple(shape))
+
+
+def _shape(blob):
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    return blob.num, blob.channels, blob.height, blob.width
+
+
+def _shapes_of_hdf5(archive):
+    """Caffe writes data/<layer>/<number>; a layer's name may itself hold slashes."""
+    found = {}
+
+    def visit(name, item):
+        layer, _, number = name.rpartition("/")
+        if isinstance(item, h5py.Dataset) and number.isdecimal():
+            shapes = found.setdefault(layer, [])
+            shapes += [None] * (int(number) + 1 - len(shapes))
+            shapes[int(number)] = tuple(item.shape)
+
+    if "data" in archive:
+        archive["data"].visititems(visit)
+    return found
