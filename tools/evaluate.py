@@ -9,6 +9,7 @@ Writes the JSON file and, beside it, the printed table as .txt.
 
 import argparse
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
+from dsrg.scoring.collapse import collapse_warning
 from dsrg.scoring.metrics import Result, confusion_matrix
 
 
@@ -46,6 +48,8 @@ def main(argv=None):
     result = evaluate(args.pred, args.gt, ids, len(classes))
     table = result.table(classes)
     print(table, end="")
+    if warning := collapse_warning(result.pred_pixels, len(ids), args.pred, classes):
+        print(warning, file=sys.stderr)
     if args.out:
         about = {"pred": str(args.pred), "gt": str(args.gt), "list": str(args.list), "commit": git_commit()}
         write_text(args.out.with_suffix(".txt"), table)

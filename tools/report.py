@@ -15,7 +15,7 @@ from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.montage import draw_montage
-from dsrg.report.run_results import cost, read_run, table
+from dsrg.report.run_results import cost, read_run, remarks, table
 
 
 def parse_args(argv=None):
@@ -36,6 +36,7 @@ def main(argv=None):
     lines += ["", f"{count}Evaluated at commit {commits}; this report at {git_commit()}."]
     if line := cost(runs):
         lines.append(line)
+    lines += remarks(runs)
     text = "\n".join(lines)
     print(text)
     results = args.runs[0] / "results"

@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 from dsrg.io.errors import UserError
+from dsrg.scoring.collapse import collapse_warning
 
 #: (name of results/<name>.json, what the row says, on which photos)
 ROWS = (
@@ -23,7 +24,8 @@ def read_run(folder):
     Returns
     -------
     dict
-        "miou": {row name: mean IoU in 0..1}, "stages": {stage: {"seconds", "peak_mib"}}, "commits": set of str.
+        "miou": {row name: mean IoU in 0..1}, "stages": {stage: {"seconds", "peak_mib"}}, "commits": set of str,
+        "warnings": list of str, "classifier": {"mean_average_precision", "images"} or None.
 
     Raises
     ------
@@ -33,8 +35,8 @@ def read_run(folder):
     folder = Path(folder)
     if not (folder / "results").is_dir():
         raise UserError(f"{folder}: has no results/; give the folder of a run, such as work/demo")
-    miou, commits = {}, set()
-    for name, *_ in ROWS:
+    miou, commits, warnings = {}, set(), []
+    for name, says, _ in ROWS:
         path = folder / "results" / f"{name}.json"
         if not path.exists():
             continue
@@ -44,8 +46,29 @@ def read_run(folder):
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a result file ({error!r}); delete it and evaluate again") from None
         commits.add(record.get("commit", "unknown"))
+        warnings += _collapse(record, f"{folder}: {says}")
     stages = {p.stem: json.loads(p.read_text()) for p in sorted((folder / "stamps").glob("*.json"))}
-    return {"miou": miou, "stages": stages, "commits": commits}
+    return {"miou": miou, "stages": stages, "commits": commits, "warnings": warnings,
+            "classifier": _classifier(folder / "results/cam-quality.json")}
+
+
+def _collapse(record, what):
+    """The warning, in a list, where the maps of a result have one class everywhere; cues may lack any."""
+    classes = record.get("classes", [])
+    if not all("pred_pixels" in one for one in classes):
+        return []
+    counts, names = [one["pred_pixels"] for one in classes], [one["name"] for one in classes]
+    warning = collapse_warning(counts, record.get("images", 0), what, names)
+    return [warning] if warning else []
+
+
+def _classifier(path):
+    """What localization_cues.classifier_quality wrote, or None; a file of another kind is left alone."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {name: record[name] for name in ("mean_average_precision", "images")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def mean_and_spread(values):
@@ -63,13 +86,31 @@ def table(runs):
             lines.append(f"| {says} | {photos} | {mean_and_spread(values)} |")
     both = [r["miou"] for r in runs if {"f", "full"} <= r["miou"].keys()]
     if both:
-        ratio = statistics.fmean(m["f"] / m["full"] for m in both)
-        lines.append(f"| retrained / fully supervised | val | {ratio:.3f} (ratio) |")
+        lines.append(f"| retrained / fully supervised | val | {_ratio(both)} |")
     both = [r["miou"] for r in runs if {"s", "static"} <= r["miou"].keys()]
     if both:
         gain = 100 * statistics.fmean(m["s"] - m["static"] for m in both)
         lines.append(f"| DSRG − static seeds | val | {gain:+.1f} (points) |")
     return lines
+
+
+def _ratio(both):
+    """Mean of stage f / fully supervised; none where the reference is worse: then it failed and bounds nothing."""
+    worse = sum(m["full"] < m["f"] for m in both)
+    if worse or not all(m["full"] for m in both):
+        return "– (the reference is worse" + (f" in {worse} of {len(both)} runs)" if len(both) > 1 else ")")
+    return f"{statistics.fmean(m['f'] / m['full'] for m in both):.3f} (ratio)"
+
+
+def remarks(runs):
+    """Lines below the table: what the classifiers know of photos set apart, and collapsed models."""
+    known = [run["classifier"] for run in runs if run["classifier"] and run["classifier"]["images"]]
+    lines = []
+    if known:
+        mean = mean_and_spread([one["mean_average_precision"] for one in known])
+        lines.append(f"Classifier of the cues: mean average precision {mean} % on {known[0]['images']} train photos "
+                     "that were set apart.")
+    return lines + [warning for run in runs for warning in run["warnings"]]
 
 
 def cost(runs):

@@ -130,3 +130,17 @@ def test_failed_evaluation_leaves_earlier_results(maps):
     with pytest.raises(UserError):
         run(maps, "--out", str(maps / "val.json"))
     assert (maps / "val.json").read_text() == "earlier"
+
+
+def test_a_collapsed_model_is_said(maps, capsys):
+    """One class everywhere gives an mIoU like any other; the table alone does not tell."""
+    for k in range(4):
+        save_label_png(maps / "pred" / f"{k}.png", np.ones_like(PRED))
+        save_label_png(maps / "gt" / f"{k}.png", GT)
+    (maps / "ids.txt").write_text("0\n1\n2\n3\n")
+    run(maps)
+    shown = capsys.readouterr()
+    assert "every pixel of all 4 label maps is 'cow', the model has collapsed" in shown.err
+    save_label_png(maps / "pred" / "3.png", PRED)
+    run(maps)
+    assert "collapsed" not in capsys.readouterr().err

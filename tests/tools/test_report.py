@@ -1,5 +1,7 @@
 """The report of a run on data without masks: pictures, and no failure at the end of a run that went well."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -40,3 +42,42 @@ def test_without_masks_and_segmentations_nothing_is_there_to_show(run):
     (run / "segmentations").rmdir()
     with pytest.raises(UserError, match="nothing measured yet"):
         report.main([str(run)])
+
+
+def measured(folder, miou, predicted=(10, 10), images=8):
+    """A run folder with results of stage f and the reference, each class with its count of predicted pixels."""
+    for name, value in miou.items():
+        classes = [{"name": one, "pred_pixels": count}
+                   for one, count in zip(("background", "cow"), predicted, strict=True)]
+        record = {"miou": value, "images": images, "classes": classes}
+        write_text(folder / f"results/{name}.json", json.dumps(record))
+    return str(folder)
+
+
+def test_the_ratio_is_blank_when_the_reference_is_worse(tmp_path, capsys):
+    """A reference that failed bounds nothing: 0.427 / 0.027 is no result of 15.825."""
+    bad = measured(tmp_path / "a", {"f": 0.42727, "full": 0.027})
+    report.main([bad, "--photos", "0"])
+    out = capsys.readouterr().out
+    assert "| retrained / fully supervised | val | – (the reference is worse) |" in out and "15.8" not in out
+    good = measured(tmp_path / "b", {"f": 0.45, "full": 0.5})
+    report.main([good, "--photos", "0"])
+    assert "| val | 0.900 (ratio) |" in capsys.readouterr().out
+    report.main([good, bad, "--photos", "0"])
+    assert "– (the reference is worse in 1 of 2 runs)" in capsys.readouterr().out
+    report.main([measured(tmp_path / "c", {"f": 0.0, "full": 0.0}), "--photos", "0"])
+    assert "– (the reference is worse)" in capsys.readouterr().out
+
+
+def test_a_collapsed_model_is_named_in_the_report(tmp_path, capsys):
+    report.main([measured(tmp_path, {"f": 0.3}, predicted=(20, 0)), "--photos", "0"])
+    assert "retrained, stage f: every pixel of all 8 label maps is 'background'" in capsys.readouterr().out
+    assert "collapsed" in (tmp_path / "results/report.md").read_text()
+    report.main([measured(tmp_path, {"f": 0.3}, predicted=(20, 1)), "--photos", "0"])
+    assert "collapsed" not in capsys.readouterr().out
+
+
+def test_what_the_classifier_knows_is_reported(tmp_path, capsys):
+    write_text(tmp_path / "results/cam-quality.json", json.dumps({"mean_average_precision": 0.7834, "images": 40}))
+    report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
+    assert "mean average precision 78.3 % on 40 train photos that were set apart" in capsys.readouterr().out
