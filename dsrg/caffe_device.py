@@ -89,12 +89,19 @@ def use_machine(caffe, device="cpu", precision="fp32"):
             caffe.set_mode_cpu()
     except RuntimeError as error:
         raise UserError(f"--device {device}: {error}") from None
+    precision = _resolved(caffe, precision)
+    if hasattr(caffe, "set_precision"):
+        caffe.set_precision(precision)
+    return precision
+
+
+def _resolved(caffe, precision):
+    """The precision that 'auto' stands for on the device in use; UserError for one that pycaffe does not have."""
     if not hasattr(caffe, "set_precision"):
         if precision not in ("auto", "fp32"):
             raise UserError(f"--precision {precision}: pycaffe computes in fp32 only; leave it out, or set "
                             "ENGINE=embedded")
         return "fp32"
     if precision == "auto":
-        precision = "bf16" if caffe.native_bf16() else "fp32"
-    caffe.set_precision(precision)
+        return "bf16" if caffe.native_bf16() else "fp32"
     return precision

@@ -10,7 +10,7 @@ from dsrg.io.picture_files import MOST_BYTES, open_picture
 from dsrg.io.regular_files import read_file
 
 
-def save_label_png(path, labels, palette=None):
+def save_label_png(path, labels, palette=None, orientation=1):
     """Write a label map as an index PNG with palette (mode P), whole or not at all.
 
     Parameters
@@ -19,6 +19,9 @@ def save_label_png(path, labels, palette=None):
         Values 0..255; 255 is 'ignored'.
     palette : ndarray of uint8, shape (256, 3), optional
         Colours (R, G, B); the VOC colours by default. They are for the eye only: the indices count.
+    orientation : int
+        EXIF's, 1 to 8, of the photo in whose rows and columns the map lies: written into the file, so that viewers
+        turn the map as they turn the photo. `load_label_png` gives the rows and columns of the file.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iub":
@@ -28,7 +31,13 @@ def save_label_png(path, labels, palette=None):
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette((voc.palette() if palette is None else np.asarray(palette, np.uint8)).tobytes())
     with atomic_write(path) as temporary:
-        image.save(temporary, format="PNG")
+        image.save(temporary, format="PNG", **({} if orientation == 1 else {"exif": _exif(orientation)}))
+
+
+def _exif(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def load_label_png(path):

@@ -1,9 +1,12 @@
 """Work on many items with all cores: results in order, a bounded number under way."""
 
+import contextlib
 import multiprocessing
 import os
+import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 
 def available_cpus():
@@ -40,3 +43,46 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=()):
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def available_memory():
+    """Bytes that this process may still fill without swapping: of the machine, or of its control group."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        free = min(free, limit - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, ValueError):  # no such group, or "max"
+        pass
+    return max(0, free)
+
+
+class MemoryBudget:
+    """Bytes that threads share out among them: one that asks for more than is left waits for the others.
+
+    Parameters
+    ----------
+    total : int, optional
+        By default half of what is available; where that is not known, no limit.
+    """
+
+    def __init__(self, total=None):
+        if total is None and (available := available_memory()) is not None:
+            total = available // 2
+        self._total, self._used, self._changed = total, 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def claim(self, size):
+        """Hold `size` bytes for the block; a claim above the total waits until it is alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._total is None or self._used + size <= self._total)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()

@@ -6,10 +6,14 @@ the photo and summed; softmax; dense CRF at the photo's size on -log p. No caffe
 
 import numpy as np
 
-from dsrg.scoring.resizing import zoom_linear
+from dsrg.scoring.resizing import neighbours, zoom_linear, zoomed
 
 MIN_PROBABILITY = 1e-5  # floor before the logarithm, as in the original (eps in test-ms.py)
 CRF_SCALE = 1.0         # scale_factor of the CRF at the photo's own size
+#: Longer side at which photos are scored and refined at most. VOC's photos (500) and COCO's (640) stay as they are;
+#: objects of larger ones would be larger than any that the nets have seen, and every pixel costs memory for each class.
+MAX_SIDE = 800
+BAND_BYTES = 32 << 20   # of scores brought to the size of a large photo at a time
 
 
 def input_shapes(height, width, sizes=None, scales=None):
@@ -55,7 +59,7 @@ def probabilities(scores):
     return np.maximum(values, MIN_PROBABILITY, out=values)
 
 
-def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None):
+def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None, size=None):
     """Class of every pixel.
 
     One thread: callers work on several images at a time.
@@ -73,10 +77,13 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
         Divides the spatial widths of the CRF's kernels (80 and 3 pixels, made for photos of about 500 pixels).
     crf_backend : {"own", "pydensecrf"}, optional
         What computes the CRF; default: what the process has chosen (`dsrg.crf_backend`).
+    size : (int, int), optional
+        Height and width of the label map, by default those of the scores; what the classes are told by is
+        interpolated to it.
 
     Returns
     -------
-    ndarray of uint8, shape (H, W)
+    ndarray of uint8, shape (H, W) or `size`
         Of equal values the first class wins.
     """
     classes = np.arange(scores.shape[2]) if classes is None else np.unique(classes)
@@ -87,4 +94,18 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
         image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
         log_p = np.log(probabilities(scores))
         scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1, backend=crf_backend)
-    return classes[np.argmax(scores, axis=2)].astype(np.uint8)
+    return classes.astype(np.uint8)[_largest(scores, size or scores.shape[:2])]
+
+
+def _largest(values, size):
+    """Index of the largest of (H, W, C) values at every pixel of `size`, a band of rows at a time where it differs."""
+    if values.shape[:2] == tuple(size):
+        return np.argmax(values, axis=2)
+    (height, width), (rows, next_rows, down) = size, neighbours(values.shape[0], size[0])
+    columns = neighbours(values.shape[1], width)
+    result = np.empty((height, width), np.uint8)
+    step = max(1, BAND_BYTES // (4 * width * values.shape[2]))
+    for start in range(0, height, step):
+        band = slice(start, start + step)
+        result[band] = np.argmax(zoomed(values, (rows[band], next_rows[band], down[band]), columns), axis=2)
+    return result

@@ -2,6 +2,7 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -9,13 +10,35 @@ import numpy as np
 from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
+from dsrg.io.workers import MemoryBudget
 from dsrg.scoring.multiscale import input_shapes
-from dsrg.scoring.resizing import to_input
+from dsrg.scoring.resizing import shrunk, to_input
 
 WINDOW = 8  # images whose square inputs of one size go through the net before it is reshaped for the next
+FINISHING_BYTES = 40  # a pixel and class while an image is fused, refined and labelled (27 to 40 measured)
 
 
-def score_photos(net, photos, finish, recipe, workers):
+def load_listed(image_id, path):
+    """The photo of a data set."""
+    return load_image_bgr(path)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo as it is scored, uint8 (h, w, 3) BGR, and its own height and width, those of its label map."""
+
+    image_bgr: np.ndarray
+    size: tuple
+
+
+def prepared(image_bgr, recipe):
+    """The Photo that a recipe scores, and its network inputs, float32 (3, h, w), one a size."""
+    photo = Photo(shrunk(image_bgr, recipe.max_side), image_bgr.shape[:2])
+    shapes = input_shapes(*photo.image_bgr.shape[:2], recipe.sizes, recipe.scales)
+    return photo, [to_input(photo.image_bgr, *shape, recipe.mean) for shape in shapes]
+
+
+def score_photos(net, photos, finish, recipe, workers, load=load_listed, on_unreadable=None):
     """Score photos and hand each to `finish`, which runs in a pool of threads while the net goes on.
 
     Parameters
@@ -24,31 +47,44 @@ def score_photos(net, photos, finish, recipe, workers):
     photos : dict of str to path
         Photo of each image id.
     finish : callable
-        Called as finish(image_id, image_bgr, maps): photo uint8 (H, W, 3), score maps
-        float32 (C, h, w), one a size.
-    recipe : Namespace
-        sizes or scales of the inputs, mean (B, G, R) and flip, as on the command line of tools.segment.
+        Called as finish(image_id, photo, maps): a Photo, score maps float32 (C, h, w), one a size.
+    recipe : Recipe
     workers : int
-        Threads that finish images; at most twice as many images wait for them.
+        Threads that finish images; at most twice as many images wait for them, and fewer work at a time where
+        their scores would fill the memory.
+    load : callable
+        Reads a photo: load(image_id, path) is uint8 (H, W, 3) BGR.
+    on_unreadable : callable, optional
+        Called as on_unreadable(image_id, error) for a photo that `load` refuses, which is then left out; without it
+        the error ends the work.
 
     Yields
     ------
     str
         Each id, in order, when it is finished.
     """
-    def load(image_id):
-        image_bgr = load_image_bgr(photos[image_id])
-        shapes = input_shapes(*image_bgr.shape[:2], recipe.sizes, recipe.scales)
-        return image_id, image_bgr, [to_input(image_bgr, *shape, recipe.mean) for shape in shapes]
+    budget = MemoryBudget()
+
+    def load_one(image_id):
+        try:
+            return image_id, *prepared(load(image_id, photos[image_id]), recipe)
+        except UserError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(image_id, error)
+            return None
 
     def finish_one(item):
-        finish(*item)
-        return item[0]
+        image_id, photo, maps = item
+        pixels, classes = photo.image_bgr[..., 0].size, len(maps[0])
+        with budget.claim(pixels * classes * FINISHING_BYTES):
+            finish(image_id, photo, maps)
+        return image_id
 
     window = WINDOW if recipe.sizes else 1  # scaled photos seldom share a shape and may be large
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(workers) as finishers:
         try:
-            loaded = _ahead(readers, load, photos, max(2, window))
+            loaded = filter(None, _ahead(readers, load_one, photos, max(2, window)))
             scored = _score(net, loaded, window, recipe.flip)
             yield from _ahead(finishers, finish_one, scored, 2 * workers)
         except BaseException:
@@ -79,12 +115,13 @@ def _score(net, loaded, size, flip):
         maps = [[None] * len(inputs) for _, _, inputs in window]
         for i, k in work:
             maps[i][k] = net.scores(window[i][2][k], flip)
-        for (image_id, image_bgr, _), scores in zip(window, maps, strict=True):
-            _check_scores(image_id, scores)
-            yield image_id, image_bgr, scores
+        for (image_id, photo, _), scores in zip(window, maps, strict=True):
+            check_scores(image_id, scores)
+            yield image_id, photo, scores
 
 
-def _check_scores(image_id, maps):
+def check_scores(image_id, maps):
+    """UserError for score maps that cannot become a label map."""
     if len(maps[0]) > voc.IGNORE_LABEL:
         raise UserError(f"the net scores {len(maps[0])} classes; index PNGs hold at most {voc.IGNORE_LABEL}")
     if not all(np.isfinite(scores).all() for scores in maps):

@@ -1,5 +1,6 @@
 """Bilinear resizing with aligned corners, of photos for a net and of what it answers."""
 
+import cv2
 import numpy as np
 
 
@@ -22,8 +23,13 @@ def zoom_linear(image, height, width):
     >>> zoom_linear(np.array([[[0.], [4.]]]), 1, 5)[0, :, 0].tolist()
     [0.0, 1.0, 2.0, 3.0, 4.0]
     """
-    rows, next_rows, down = _neighbours(image.shape[0], height)
-    columns, next_columns, right = _neighbours(image.shape[1], width)
+    return zoomed(image, neighbours(image.shape[0], height), neighbours(image.shape[1], width))
+
+
+def zoomed(image, row_neighbours, column_neighbours):
+    """The pixels of the new grid that the neighbours stand for."""
+    rows, next_rows, down = row_neighbours
+    columns, next_columns, right = column_neighbours
     # Gather first: of a large photo only the rows that count are converted.
     above, below = (np.asarray(image[index], np.float32) for index in (rows, next_rows))
     bands = above + (below - above) * down[:, None, None]                     # (height, W, C)
@@ -35,11 +41,21 @@ def zoom_linear(image, height, width):
     return result                                                             # (height, width, C)
 
 
-def _neighbours(size, new_size):
+def neighbours(size, new_size):
     """Index of the pixel before, index of the pixel after, and weight of the latter, for each new pixel."""
     where = np.linspace(0, size - 1, new_size) if new_size > 1 else np.zeros(1)
     before = np.minimum(where.astype(np.intp), size - 1)
     return before, np.minimum(before + 1, size - 1), (where - before).astype(np.float32)
+
+
+def shrunk(image_bgr, max_side):
+    """The photo, uint8 (H, W, 3), by area means at a longer side of `max_side` where it is larger (0: never)."""
+    height, width = image_bgr.shape[:2]
+    if not max_side or max(height, width) <= max_side:
+        return image_bgr
+    factor = max_side / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA)
 
 
 def to_input(image_bgr, height, width, mean_bgr):

@@ -11,8 +11,9 @@ import pytest
 
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png, save_label_png
-from dsrg.scoring import photo_pipeline
+from dsrg.scoring import listed_photos, photo_pipeline
 from dsrg.scoring.multiscale import fuse_scores, input_shapes
+from dsrg.scoring.recipe import Recipe
 from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import ScoreNet, open_net
 from tools import segment
@@ -75,7 +76,7 @@ def truth(tmp_path, monkeypatch):
     (tmp_path / "deploy.prototxt").write_text("net")
     (tmp_path / "a.caffemodel").write_text("weights")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(segment, "open_net", lambda *paths: truth.net)
+    monkeypatch.setattr(listed_photos, "open_net", lambda *paths, **options: truth.net)
     return truth
 
 
@@ -157,22 +158,20 @@ def test_number_of_photos_under_way_is_bounded(truth, tmp_path, monkeypatch):
     lock = threading.Lock()
     image_bgr = cv2.imread("photos/a.png")
 
-    def load(path):
+    def load(image_id, path):
         with lock:
             counts["under way"] += 1
             counts["most"] = max(counts["most"], counts["under way"])
         return image_bgr
 
-    def finish(image_id, image_bgr, maps):
+    def finish(image_id, photo, maps):
         time.sleep(0.002)
         with lock:
             counts["under way"] -= 1
 
-    monkeypatch.setattr(photo_pipeline, "load_image_bgr", load)
-    recipe = segment.parse_args(["--net", "n", "--weights", "w", "--list", "l", "--images", "i", "--out", "o",
-                                 "--sizes", "16"])
     photos = dict.fromkeys(range(100), tmp_path / "any")
-    done = list(photo_pipeline.score_photos(ScoreNet(truth.net), photos, finish, recipe, workers=2))
+    recipe = Recipe(sizes=(16,))
+    done = list(photo_pipeline.score_photos(ScoreNet(truth.net), photos, finish, recipe, workers=2, load=load))
     assert done == list(range(100))
     assert counts["most"] <= 2 * photo_pipeline.WINDOW + 2 * 2
 
@@ -269,7 +268,7 @@ def test_backend_of_the_crf_is_handed_on_and_another_one_redoes_the_maps(truth, 
     used.clear()
     run("--crf-backend", "pydensecrf", crf="--crf")
     assert chosen == ["own", "pydensecrf"] and used == ["pydensecrf"] * 3
-    assert "redoing 3 label maps (crf_backend)" in capsys.readouterr().out
+    assert "redoing 3 label maps (crf_backend: own before, pydensecrf now)" in capsys.readouterr().out
 
 
 def test_nets_that_are_no_deploy_nets_are_refused():
@@ -292,14 +291,14 @@ def test_nets_that_are_no_deploy_nets_are_refused():
 
 @pytest.mark.parametrize("file", ["deploy.prototxt", "a.caffemodel"])
 def test_missing_files_are_named(truth, tmp_path, monkeypatch, file):
-    monkeypatch.setattr(segment, "open_net", open_net)
+    monkeypatch.setattr(listed_photos, "open_net", open_net)
     (tmp_path / file).unlink()
     with pytest.raises(UserError, match=f"{file} does not exist"):
         run()
 
 
 def test_unknown_device_is_refused(truth, monkeypatch):
-    monkeypatch.setattr(segment, "open_net", open_net)
+    monkeypatch.setattr(listed_photos, "open_net", open_net)
     with pytest.raises(UserError, match="--device gpu0: expected cpu, a number"):
         run("--device", "gpu0")
 
@@ -308,3 +307,16 @@ def test_bad_numbers_are_refused_by_the_parser(truth, capsys):
     with pytest.raises(SystemExit) as stop:
         run(sizes=("--sizes", "0"))
     assert stop.value.code == 2 and "must be positive" in capsys.readouterr().err
+
+
+def test_a_collapsed_model_is_said_when_its_maps_are_made_and_when_they_are_there(truth, tmp_path, capsys):
+    (tmp_path / "ids.txt").write_text("a\nb\nc\nd\n")
+    (tmp_path / "photos/d.png").write_bytes((tmp_path / "photos/a.png").read_bytes())
+    run()
+    assert "collapsed" not in capsys.readouterr().err
+    truth.net.wanted[:, 1:] += 1e4                             # nearest to background, whatever the colour
+    run("--overwrite")
+    assert "out: every pixel of all 4 label maps is class 0, the model has collapsed" in capsys.readouterr().err
+    run()
+    shown = capsys.readouterr()
+    assert "all 4 label maps are there" in shown.out and "collapsed" in shown.err

@@ -1,6 +1,7 @@
 """Zooming, fusing and deciding against scipy and hand-made scores."""
 
 import sys
+import tracemalloc
 import types
 
 import numpy as np
@@ -111,3 +112,34 @@ def test_crf_moves_the_border_to_the_edge_in_the_photo():
     scores[:, :14, 0] = scores[:, 14:, 1] = 1
     assert (multiscale.label_map(scores) != truth).sum() == 48
     np.testing.assert_array_equal(multiscale.label_map(scores, image_bgr), truth)
+
+
+def test_large_photos_are_shrunk_by_area_means_and_others_left_alone(rng):
+    image = rng.integers(0, 256, (6, 8, 3), np.uint8)
+    large = np.repeat(np.repeat(image, 4, axis=0), 4, axis=1)
+    np.testing.assert_array_equal(resizing.shrunk(large, 8), image)
+    assert resizing.shrunk(large, 32) is large and resizing.shrunk(large, 0) is large
+    assert resizing.shrunk(np.zeros((3000, 2, 3), np.uint8), 800).shape == (800, 1, 3)
+
+
+@pytest.mark.parametrize("band", [1, 1 << 30])
+def test_label_maps_of_another_size_are_the_largest_of_interpolated_scores(rng, monkeypatch, band):
+    """Whatever the number of rows that are interpolated at a time."""
+    monkeypatch.setattr(multiscale, "BAND_BYTES", band)
+    scores = rng.normal(size=(5, 7, 4)).astype(np.float32)
+    expected = resizing.zoom_linear(scores, 23, 31).argmax(axis=2)
+    np.testing.assert_array_equal(multiscale.label_map(scores, size=(23, 31)), expected)
+    np.testing.assert_array_equal(multiscale.label_map(scores, classes=[0, 3], size=(23, 31)),
+                                  np.array([0, 3])[resizing.zoom_linear(scores[..., [0, 3]], 23, 31).argmax(axis=2)])
+
+
+def test_memory_of_a_large_label_map_does_not_grow_with_the_classes():
+    """12 million pixels and 40 classes: 1.9 GB of float32 scores, were they interpolated at once."""
+    scores = np.zeros((60, 80, 40), np.float32)
+    tracemalloc.start()
+    try:
+        multiscale.label_map(scores, size=(3000, 4000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 250 << 20

@@ -1,0 +1,146 @@
+"""Pictures of any kind as photos: whatever Pillow or OpenCV reads, upright, 8 bits a channel, RGB.
+
+The photos of a data set are read by dsrg.io.photos, as the nets' data layers read them; here is what a person hands
+over. Where both can, both give the same pixels.
+"""
+
+import contextlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dsrg.io.errors import UserError
+from dsrg.io.photos import load_image_bgr
+
+ORIENTATION_TAG = 0x0112
+#: formats of Pillow that are no photos, or are read by starting another program
+NOT_PHOTOS = {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
+OPENCV_SUFFIXES = {".exr", ".hdr", ".pfm", ".pic", ".pxm", ".ras", ".sr"}  # read by OpenCV alone
+OF_DATA_SETS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # decoded as data sets' photos are, to the bit
+WHITE = (255, 255, 255)  # what shows through transparent pixels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is looked at.
+
+    Attributes
+    ----------
+    rgb : ndarray of uint8, shape (H, W, 3)
+        Upright.
+    orientation : int
+        EXIF's, 1 to 8: how the file's own rows and columns lie.
+    """
+
+    rgb: np.ndarray
+    orientation: int = 1
+
+
+def upright(array, orientation):
+    """A view of (H, W, ..) turned and mirrored from the order of the file to that of the scene (EXIF 1 to 8)."""
+    turned = array.swapaxes(0, 1) if orientation >= 5 else array
+    rows = slice(None, None, -1) if orientation in (3, 4, 7, 8) else slice(None)
+    columns = slice(None, None, -1) if orientation in (2, 3, 6, 7) else slice(None)
+    return turned[rows, columns]
+
+
+def as_in_file(array, orientation):
+    """The inverse of `upright`: a map of the scene in the rows and columns of the file."""
+    return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def suffixes():
+    """Suffixes, in small letters, of the pictures that are read."""
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in _formats()}
+    return known | OPENCV_SUFFIXES
+
+
+def read_picture(source):
+    """Read a picture.
+
+    Transparent pixels become white, as on paper; gray is repeated; CMYK, palettes and 16 bits are brought to RGB of
+    8 bits (of several frames the first).
+
+    Parameters
+    ----------
+    source : path, PIL.Image.Image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    UserError
+        Missing, cut off, no picture, or above Pillow's limit of pixels (Image.MAX_IMAGE_PIXELS, 89 million).
+    """
+    if isinstance(source, np.ndarray):
+        return Picture(_checked_array(source))
+    if isinstance(source, Image.Image):
+        return _from_pillow(source, "image")
+    path = Path(source)
+    if not path.is_file():
+        raise UserError(f"photo {path} " + ("is a folder" if path.is_dir() else "does not exist"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_formats()) as image:
+                plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and _orientation(image) == 1
+                if plain and "transparency" not in image.info:
+                    with contextlib.suppress(UserError):        # cut off, or of a kind that Pillow alone reads
+                        return Picture(_by_opencv(path))
+                return _from_pillow(image, path)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise UserError(f"photo {path} has more than the {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels that are "
+                        "read; shrink it first") from None
+    except Image.UnidentifiedImageError:
+        return Picture(_by_opencv(path))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UserError(f"photo {path} cannot be read ({error}); copy or download it again") from None
+
+
+def _formats():
+    Image.init()
+    return [name for name in Image.OPEN if name not in NOT_PHOTOS]
+
+
+def _checked_array(array):
+    axes_fit = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not axes_fit or not array.size:
+        raise UserError(f"image is an array {array.shape} of {array.dtype}; expected uint8 (H, W, 3), RGB, or (H, W)")
+    return np.repeat(array[:, :, None], 3, axis=2) if array.ndim == 2 else array
+
+
+def _by_opencv(path):
+    return np.ascontiguousarray(load_image_bgr(path)[:, :, ::-1])
+
+
+def _orientation(image):
+    value = image.getexif().get(ORIENTATION_TAG, 1)
+    return value if value in range(1, 9) else 1
+
+
+def _from_pillow(image, name):
+    orientation = _orientation(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        rgb = np.repeat(_to_bytes(np.asarray(image), name)[:, :, None], 3, axis=2)
+    else:
+        if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            page = Image.new("RGBA", image.size, WHITE)
+            image = Image.alpha_composite(page, image)
+        rgb = np.asarray(image.convert("RGB"))
+    return Picture(np.ascontiguousarray(upright(rgb, orientation)), orientation)
+
+
+def _to_bytes(values, name):
+    """Gray of 16 or 32 bits or floats as bytes: 0 to 255 as it is, 0 to 65535 and floats of 0 to 1 stretched."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    top = 1 if values.dtype.kind == "f" and high <= 1 else 65535 if values.dtype == np.uint16 or high > 255 else 255
+    if not (low >= 0 and high <= top):     # NaN fails too
+        raise UserError(f"photo {name} holds values from {low:g} to {high:g}; expected 0 to 255, 0 to 65535, or floats "
+                        "from 0 to 1: convert it to 8 bits")
+    return np.rint(values.astype(np.float32) * (255 / top)).astype(np.uint8)

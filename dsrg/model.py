@@ -1,0 +1,158 @@
+"""A trained network as one object.
+
+    from dsrg import load
+    result = load("work/demo").segment("photo.jpg")
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from PIL import Image
+
+from dsrg.crf_backend import OWN
+from dsrg.find_caffe import the_caffe
+from dsrg.io.pictures import as_in_file, read_picture, upright
+from dsrg.report import mask_overlay
+from dsrg.scoring.machine import machine_settings
+from dsrg.scoring.multiscale import fuse_scores, label_map
+from dsrg.scoring.photo_pipeline import check_scores, prepared
+from dsrg.scoring.recipe import Recipe
+from dsrg.scoring.run_model import RunModel, find_model
+from dsrg.scoring.score_net import ScoreNet, open_net
+from dsrg.scoring.segment_photos import require_crf
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a network says of one photo.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, shape (H, W)
+        Class index of every pixel, in the rows and columns of the photo as it was given: of a file that EXIF turns,
+        those of the file.
+    scores : ndarray of float32, shape (h, w, C)
+        Scores before softmax and CRF, summed over the inputs, of the upright photo at the size it was scored at
+        (H, W unless its longer side is above the recipe's max_side).
+    class_names : tuple of str
+        In index order, background first.
+    image : ndarray of uint8, shape (H, W, 3)
+        The photo, RGB, in the order of `labels`.
+    orientation : int
+        EXIF's, 1 to 8; 1 for arrays.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    class_names: tuple[str, ...]
+    image: np.ndarray
+    orientation: int = 1
+
+    def shares(self) -> dict[str, float]:
+        """Share of the pixels of each class, of all classes, by name."""
+        shares = mask_overlay.share_of_classes(self.labels, len(self.class_names))
+        return dict(zip(self.class_names, shares.tolist(), strict=True))
+
+    def overlay(self, legend: bool = True) -> np.ndarray:
+        """The classes' colours over the upright photo, uint8 RGB.
+
+        With the legend, at a size to look at (480 to 1600 pixels) and with names and shares below; without, at the
+        photo's own size.
+        """
+        image, labels = (np.ascontiguousarray(upright(array, self.orientation)) for array in (self.image, self.labels))
+        if not legend:
+            return mask_overlay.overlay(image, labels)
+        return mask_overlay.overlay_with_legend(image, labels, self.class_names)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with all it needs to segment photos; not for several threads at a time.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        In index order, background first.
+    recipe : Recipe
+        How photos become label maps: dataclasses.replace(model, recipe=..) gives a model that does otherwise.
+    net : ScoreNet
+    files : RunModel
+        Where net and weights came from.
+    machine : dict
+        Precision, engine and backends in force.
+    """
+
+    class_names: tuple[str, ...]
+    recipe: Recipe
+    net: ScoreNet
+    files: RunModel
+    machine: dict
+
+    def segment(self, image: str | PathLike | Image.Image | np.ndarray) -> Segmentation:
+        """Segment one photo.
+
+        Parameters
+        ----------
+        image : path, PIL image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
+            Files and PIL images are turned upright as EXIF says before they are scored.
+
+        Raises
+        ------
+        UserError
+            No picture, one that is cut off or too large, or scores that are not finite.
+        """
+        picture = read_picture(image)
+        photo, inputs = prepared(np.ascontiguousarray(picture.rgb[:, :, ::-1]), self.recipe)
+        maps = [self.net.scores(values, self.recipe.flip) for values in inputs]
+        check_scores("image" if isinstance(image, np.ndarray | Image.Image) else str(image), maps)
+        scores = fuse_scores(maps, *photo.image_bgr.shape[:2])
+        labels = label_map(scores, photo.image_bgr if self.recipe.crf else None, crf_scale=self.recipe.crf_scale,
+                           crf_backend=self.machine["crf_backend"], size=photo.size)
+        labels, rgb = (np.ascontiguousarray(as_in_file(array, picture.orientation)) for array in (labels, picture.rgb))
+        return Segmentation(labels, scores, self.class_names, rgb, picture.orientation)
+
+
+def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", precision: str | None = None,
+         allow_random: Sequence[str] = (), crf_backend: str = OWN) -> Model:
+    """Load the network of a run, with the settings its own segmentations were made with.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a run, such as work/demo, that has come to the stages label or segment.
+    stage : str, optional
+        f or s; by default f where it was segmented, else s.
+    device : str
+        cpu, or the number of a GPU.
+    precision : str, optional
+        auto, fp32, tf32 or bf16; by default that of the run's segmentations.
+    allow_random : sequence of str
+        Layers with parameters that may lack weights.
+    crf_backend : str
+        What computes the dense CRF, own or pydensecrf.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UserError
+        No such run, missing weights, weights that do not fit, a device that is not there.
+
+    Examples
+    --------
+    model = load("work/demo")
+    result = model.segment("photo.jpg")
+    result.labels.shape, result.shares()["cow"]
+    Image.fromarray(result.overlay()).save("overlay.png")
+    """
+    found = find_model(run, stage)
+    if found.recipe.crf:
+        require_crf()
+    caffe = the_caffe()
+    machine = machine_settings(caffe, device, precision or found.precision, crf_backend)
+    net = open_net(caffe, found.net, found.weights, device, machine["precision"], allow_random=allow_random)
+    return Model(tuple(found.class_names), found.recipe, ScoreNet(net, found.recipe.output_blob), found, machine)

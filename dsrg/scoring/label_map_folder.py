@@ -1,0 +1,100 @@
+"""A folder of label maps that knows how they were made, so that a stopped command goes on and settings never mix."""
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
+from dsrg.io.image_ids import file_of
+from dsrg.io.label_png import save_label_png
+from dsrg.io.versions import git_commit
+
+SETTINGS = "settings.json"
+
+
+class LabelMapFolder:
+    """Label maps `<folder>/<id>.png`, what belongs to each, and settings.json.
+
+    Parameters
+    ----------
+    folder : path
+    settings : dict
+        All that decides the maps, ready for JSON.
+    about : dict
+        What else is worth keeping: paths of net and weights.
+    beside : callable, optional
+        Paths that are written for an id before its label map; the map is last and tells that the image is done.
+    """
+
+    def __init__(self, folder, settings, about, beside=lambda image_id: []):
+        self.folder, self._settings, self._about, self._beside = Path(folder), settings, about, beside
+
+    def path(self, image_id):
+        """Path of a label map."""
+        return file_of(self.folder, image_id)
+
+    def start_or_resume(self, ids, overwrite=False):
+        """Ids that have no map of these settings yet; maps of other settings are removed first.
+
+        Parameters
+        ----------
+        ids : sequence of str
+        overwrite : bool
+            Redo those that are there.
+
+        Raises
+        ------
+        UserError
+            Maps whose settings are not known.
+        """
+        earlier = None
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            earlier = json.loads((self.folder / SETTINGS).read_text())["settings"]
+        there = [image_id for image_id in ids if self.path(image_id).is_file()]
+        if there and earlier is None and not overwrite:
+            raise UserError(f"{self.folder} holds label maps but no {SETTINGS} that says how they were made; "
+                            "pass --overwrite or choose another --out")
+        if there and (overwrite or earlier != self._settings):
+            self._remove(there, earlier or {})
+        if earlier != self._settings:
+            record = {"settings": self._settings, **self._about, "commit": git_commit()}
+            write_text(self.folder / SETTINGS, json.dumps(record, indent=1) + "\n")
+        return [image_id for image_id in ids if not self.is_done(image_id)]
+
+    def is_done(self, image_id):
+        """Whether all files of an image are there."""
+        return all(path.is_file() for path in self._files(image_id))
+
+    def save(self, image_id, photo, labels):
+        """Write the label map, uint8 (H, W), of a Photo."""
+        save_label_png(self.path(image_id), labels)
+
+    def _remove(self, ids, earlier):
+        changed = [f"{key}: {_shown(earlier.get(key))} before, {_shown(value)} now" if key in READABLE else key
+                   for key, value in self._settings.items() if earlier.get(key) != value] if earlier else []
+        print(f"{self.folder}: redoing {len(ids)} label maps ({', '.join(changed) or 'as asked'})")
+        for image_id in ids:
+            for path in reversed(self._files(image_id)):
+                path.unlink(missing_ok=True)
+
+    def _files(self, image_id):
+        return [*self._beside(image_id), self.path(image_id)]
+
+
+#: settings whose values are worth a word when they change; the others are digests and paths
+READABLE = ("precision", "engine", "device", "crf_backend", "max_side")
+
+
+def _shown(value):
+    return "unknown" if value is None else value
+
+
+def digest(path):
+    """SHA-256 of a file; UserError where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None

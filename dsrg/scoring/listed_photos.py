@@ -1,0 +1,55 @@
+"""The photos of a list, segmented by a net and weights that are named one by one: what the stages of a run do."""
+
+import sys
+
+from dsrg.io.image_ids import file_of
+from dsrg.io.lists import read_ids
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.photos import find_images
+from dsrg.io.workers import available_cpus
+from dsrg.scoring.collapse import collapse_warning, count_classes
+from dsrg.scoring.label_map_folder import LabelMapFolder, digest
+from dsrg.scoring.machine import machine_settings
+from dsrg.scoring.score_net import ScoreNet, open_net
+from dsrg.scoring.segment_photos import labels_of_all, require_crf, segment_photos
+
+
+def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, labels_file=None, scores_folder=None,
+                   overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None, allow_random=()):
+    """Write `<out>/<id>.png` for every id of a list, and settings.json; maps that are there are kept.
+
+    Parameters
+    ----------
+    caffe : module
+    net_file, weights : Path
+        Deploy prototxt and caffemodel.
+    list_file : Path
+        Image ids, one a line; the photos are `<images>/<id>.jpg` or the like.
+    recipe : Recipe
+    labels_file : Path, optional
+        image_labels.txt: an image may hold background and its labels alone.
+    scores_folder, overwrite, crf_backend, workers : as of segment_photos and LabelMapFolder
+    device, precision, allow_random : as of open_net
+    """
+    refuse_inputs_as_output(out, images)
+    refuse_inputs_as_output(scores_folder, images, what="--scores")
+    ids = read_ids(list_file)
+    labels = labels_of_all(labels_file, ids) if labels_file else None
+    if recipe.crf:
+        require_crf()
+    machine = machine_settings(caffe, device, precision, crf_backend if recipe.crf else None)
+    settings = {"net": digest(net_file), "weights": digest(weights),
+                "labels": digest(labels_file) if labels_file else None,
+                "images": str(images), **recipe.settings(), **machine}
+    folder = LabelMapFolder(out, settings, {"net": str(net_file), "weights": str(weights)},
+                            lambda image_id: [file_of(scores_folder, image_id, ".npz")] if scores_folder else [])
+    todo = folder.start_or_resume(ids, overwrite)
+    if todo:
+        photos = find_images(images, todo)
+        net = open_net(caffe, net_file, weights, device, machine["precision"], allow_random=allow_random)
+        segment_photos(ScoreNet(net, recipe.output_blob), photos, folder, recipe, workers or available_cpus(), labels,
+                       scores_folder, crf_backend)
+    else:
+        print(f"{out}: all {len(ids)} label maps are there")
+    if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):
+        print(warning, file=sys.stderr)

@@ -1,0 +1,202 @@
+"""Pictures of any kind segmented into a folder to look at: index PNGs, overlays, shares of the classes."""
+
+import csv
+import io
+import json
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.errors import UserError
+from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.pictures import as_in_file, read_picture, suffixes
+from dsrg.io.workers import available_cpus
+from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
+from dsrg.scoring.collapse import collapse_warning
+from dsrg.scoring.label_map_folder import LabelMapFolder, digest
+from dsrg.scoring.segment_photos import require_crf, segment_photos
+
+JPEG_QUALITY = 92
+SHOWN = 10  # pictures whose shares are printed, too
+
+
+def collect(paths, out):
+    """Pictures of a command line.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, taken as they are; folders, searched with all below them for suffixes of pictures.
+    out : Path
+        The folder of the results; where it lies in a searched folder, what is in it is left out.
+
+    Returns
+    -------
+    dict of str to Path
+        Picture of each id: the path within its folder without suffix, with it where two would have the same.
+    Counter of str to int
+        Files of the folders that are no pictures, by suffix.
+
+    Raises
+    ------
+    UserError
+        A path that does not exist, nothing found, two pictures of one name, or results that would overwrite photos.
+    """
+    wanted, found, skipped = suffixes(), [], Counter()
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such photo or folder")
+        if path.is_file():
+            found.append((Path(path.name), path))
+            continue
+        for file in sorted(path.rglob("*")):
+            if not file.is_file() or file.resolve().is_relative_to(out.resolve()):
+                continue
+            if file.suffix.lower() in wanted:
+                found.append((file.relative_to(path), file))
+            else:
+                skipped[file.suffix.lower() or "no suffix"] += 1
+    if not found:
+        others = ", ".join(f"{count} {suffix}" for suffix, count in skipped.most_common(8)) or "nothing"
+        raise UserError(f"no picture in {', '.join(map(str, paths))} ({others} there)")
+    return _named(found, out), skipped
+
+
+def _named(found, out):
+    """Id -> picture; the first path that cannot be told from another, or would be written over, is refused."""
+    stems = Counter(name.with_suffix("").as_posix() for name, _ in found)
+    pictures = {}
+    for name, path in found:
+        short = name.with_suffix("").as_posix()
+        image_id = short if stems[short] == 1 else name.as_posix()
+        if pictures.get(image_id, path).resolve() != path.resolve():
+            raise UserError(f"{pictures[image_id]} and {path} have the same name; segment them one after the other, "
+                            "each with its own --out")
+        if (out / f"{image_id}.png").resolve() == path.resolve():
+            raise UserError(f"{path} would be overwritten by its own label map; choose another --out")
+        pictures[image_id] = path
+    return pictures
+
+
+class PictureFolder(LabelMapFolder):
+    """Results of pictures: `<id>.png` in the rows and columns of the picture's file, `overlays/<id>.jpg` upright.
+
+    Parameters
+    ----------
+    folder, settings, about
+        As of LabelMapFolder.
+    pictures : dict of str to Path
+    class_names : sequence of str
+    """
+
+    def __init__(self, folder, settings, about, pictures, class_names):
+        super().__init__(folder, settings, about, lambda image_id: [self.overlay_path(image_id)])
+        self._pictures, self._class_names, self._orientations = pictures, class_names, {}
+
+    def overlay_path(self, image_id):
+        """Path of an overlay."""
+        return self.folder / "overlays" / f"{image_id}.jpg"
+
+    def is_done(self, image_id):
+        """Whether all files are there, and the map is newer than its picture."""
+        made = super().is_done(image_id) and self.path(image_id).stat().st_mtime_ns
+        return bool(made) and made >= self._pictures[image_id].stat().st_mtime_ns
+
+    def load(self, image_id, path):
+        """The upright picture, uint8 (H, W, 3) BGR; how it lies in its file is kept for `save`."""
+        picture = read_picture(path)
+        self._orientations[image_id] = picture.orientation
+        return np.ascontiguousarray(picture.rgb[:, :, ::-1])
+
+    def save(self, image_id, photo, labels):
+        """Write the overlay, then the label map."""
+        height, width = photo.image_bgr.shape[:2]
+        small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        drawn = overlay_with_legend(np.ascontiguousarray(photo.image_bgr[:, :, ::-1]), small, self._class_names)
+        with atomic_write(self.overlay_path(image_id)) as temporary:
+            Image.fromarray(drawn).save(temporary, format="JPEG", quality=JPEG_QUALITY)
+        orientation = self._orientations.pop(image_id)
+        save_label_png(self.path(image_id), as_in_file(labels, orientation), orientation=orientation)
+
+    def write_shares(self, ids):
+        """Write shares.csv (a line a picture, a column a class, shares from 0 to 1) and shares.json.
+
+        Returns
+        -------
+        list of dict
+            What shares.json holds: photo, label_map, overlay, height, width, shares by class name.
+        ndarray of int64, shape (256,)
+            Pixels of each index over all maps.
+        """
+        def measure(image_id):
+            labels = load_label_png(self.path(image_id))
+            shares = share_of_classes(labels, len(self._class_names)).tolist()
+            record = {"photo": str(self._pictures[image_id]), "label_map": str(self.path(image_id)),
+                      "overlay": str(self.overlay_path(image_id)), "height": labels.shape[0],
+                      "width": labels.shape[1], "shares": dict(zip(self._class_names, shares, strict=True))}
+            return record, np.bincount(labels.ravel(), minlength=256)
+
+        with ThreadPoolExecutor(available_cpus()) as pool:
+            measured = list(pool.map(measure, ids))
+        records = [record for record, _ in measured]
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(["photo", *self._class_names])
+        lines.writerows([record["photo"], *(f"{share:.6f}" for share in record["shares"].values())]
+                        for record in records)
+        write_text(self.folder / "shares.csv", text.getvalue())
+        write_text(self.folder / "shares.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+        return records, sum((counts for _, counts in measured), np.zeros(256, np.int64))
+
+
+def segment_pictures(model, paths, out, overwrite=False, workers=None):
+    """Segment files and folders of pictures, and say what became of them.
+
+    Parameters
+    ----------
+    model : dsrg.model.Model
+    paths : sequence of Path
+        As of `collect`.
+    out : Path
+        Folder of the results; what is there of the same settings is kept.
+    overwrite : bool
+    workers : int, optional
+        Pictures whose CRF runs at a time; by default the cores.
+
+    Returns
+    -------
+    int
+        Exit status: 1 where a picture could not be read; the others are done all the same.
+    """
+    if model.recipe.crf:
+        require_crf()
+    pictures, skipped = collect(paths, out)
+    if skipped:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in skipped.most_common())
+        print(f"note: left out, no pictures by their suffix: {kinds}", file=sys.stderr)
+    files = model.files
+    print(f"{files.weights}: {len(pictures)} photos to {out}")
+    settings = {"net": digest(files.net), "weights": digest(files.weights), **model.recipe.settings(), **model.machine}
+    about = {"net": str(files.net), "weights": str(files.weights)}
+    folder = PictureFolder(out, settings, about, pictures, model.class_names)
+    todo = {image_id: pictures[image_id] for image_id in folder.start_or_resume(list(pictures), overwrite)}
+    refused = {}
+    if todo:
+        segment_photos(model.net, todo, folder, model.recipe, workers or available_cpus(),
+                       crf_backend=model.machine["crf_backend"], load=folder.load, on_unreadable=refused.__setitem__)
+    done = [image_id for image_id in pictures if image_id not in refused]
+    records, counts = folder.write_shares(done)
+    for record in records if len(records) <= SHOWN else ():
+        shares = sorted(((share, name) for name, share in record["shares"].items() if share), reverse=True)
+        print(f"{record['photo']}: " + ", ".join(f"{name} {share:.1%}" for share, name in shares))
+    if warning := collapse_warning(counts, len(done), out, model.class_names):
+        print(warning, file=sys.stderr)
+    for error in refused.values():
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if refused else 0

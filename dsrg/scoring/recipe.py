@@ -1,0 +1,57 @@
+"""How photos become label maps: everything but net, weights and machine, as one value that is stored with the maps."""
+
+from dataclasses import dataclass, fields
+
+from dsrg.io import voc
+from dsrg.scoring.multiscale import CRF_SCALE, MAX_SIDE
+
+SIZES = (241, 321, 401)  # squares of the original's test-ms.py
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a segmentation.
+
+    Attributes
+    ----------
+    sizes : tuple of int, optional
+        Sides of square inputs.
+    scales : tuple of float, optional
+        Where `sizes` is None: factors of the photo's own size.
+    flip : bool
+        Mean with the scores of the mirrored photo.
+    crf : bool
+        Refine with the dense CRF.
+    crf_scale : float
+        Divides the CRF's spatial widths.
+    mean : tuple of 3 floats
+        Mean pixel, B, G, R.
+    output_blob : str, optional
+        Blob of the scores; None for the net's only output.
+    max_side : int
+        Photos with a longer side are scored and refined shrunk to it; 0 for no bound.
+    """
+
+    sizes: tuple | None = SIZES
+    scales: tuple | None = None
+    flip: bool = False
+    crf: bool = True
+    crf_scale: float = CRF_SCALE
+    mean: tuple = voc.MEAN_BGR
+    output_blob: str | None = None
+    max_side: int = MAX_SIDE
+
+    @classmethod
+    def from_settings(cls, settings):
+        """The recipe of a settings.json (its "settings"); KeyError or TypeError where it is none."""
+        values = {name: settings[name] for name in ("sizes", "scales", "flip", "mean", "output_blob")}
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**values, crf=bool(settings["crf"]), crf_scale=settings["crf"] or CRF_SCALE,
+                   max_side=settings.get("max_side", MAX_SIDE))
+
+    def settings(self):
+        """The part of settings.json that the recipe makes; of a CRF that is not used no width counts."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["crf_scale"]
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {**values, "crf": self.crf and self.crf_scale}

@@ -1,0 +1,91 @@
+"""What a run predicts with: net, weights, classes, and the settings that its own segmentations were made with.
+
+tools.segment leaves them beside its label maps (settings.json), those of run.sh in segmentations/<stage> and labels/.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsrg.io.class_names import read_classes
+from dsrg.io.errors import UserError
+from dsrg.scoring.label_map_folder import SETTINGS
+from dsrg.scoring.recipe import Recipe
+
+#: stage -> folders with the settings it was segmented with, in the order of preference
+STAGES = {"f": ("segmentations/f",), "s": ("segmentations/s", "labels")}
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """Files and settings of a run's network.
+
+    Attributes
+    ----------
+    net, weights : Path
+    class_names : list of str
+        In index order, background first.
+    recipe : Recipe
+    precision : str
+        That of the run's segmentations.
+    """
+
+    net: Path
+    weights: Path
+    class_names: list
+    recipe: Recipe
+    precision: str
+
+
+def find_model(run, stage=None):
+    """The newest weights of a run's last stage and how to use them.
+
+    Parameters
+    ----------
+    run : path
+        Folder of a run, such as work/demo.
+    stage : str, optional
+        f or s; by default f where it was segmented, else s.
+
+    Raises
+    ------
+    UserError
+        No run, or one that has not come to a segmentation yet.
+    """
+    run = Path(run)
+    if not run.is_dir():
+        raise UserError(f"{run}: no such folder; give the folder of a run, such as work/demo")
+    for folder in [folder for name in ([stage] if stage else STAGES) for folder in STAGES[name]]:
+        path = run / folder / SETTINGS
+        if path.is_file():
+            return _model(run, path)
+    wanted = f"stage {stage}" if stage else "any stage"
+    raise UserError(f"{run}: no {SETTINGS} of {wanted} in segmentations/ or labels/, so its sizes and widths are not "
+                    "known; run its stage 'segment' first, or name net, weights and sizes one by one "
+                    "(python -m tools.segment --help)")
+
+
+def _model(run, path):
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        recipe, net, weights = Recipe.from_settings(record["settings"]), run / record["net"], run / record["weights"]
+        precision = record["settings"]["precision"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the settings of a segmentation ({error!r}); segment again with "
+                        "--overwrite") from None
+    return RunModel(net, newest(weights), read_classes(run / "lists/classes.txt"), recipe, precision)
+
+
+def newest(weights):
+    """The weights of the highest iteration beside `<prefix>_iter_<n>.caffemodel`; UserError where there are none."""
+    match = re.fullmatch(r"(.+)_iter_\d+(\.caffemodel(\.h5)?)", weights.name)
+    if match is None:
+        found = [weights] if weights.is_file() else []
+    else:
+        pattern = re.compile(re.escape(match[1]) + r"_iter_(\d+)\.caffemodel(\.h5)?")
+        numbers = {int(m[1]): path for path in weights.parent.glob("*") if (m := pattern.fullmatch(path.name))}
+        found = [numbers[number] for number in sorted(numbers)]
+    if not found:
+        raise UserError(f"{weights}: no such weights; train the stage again, or copy them there")
+    return found[-1]
