@@ -10,8 +10,7 @@ from tqdm import tqdm
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-
-SECONDS_BETWEEN_LINES = 10      # plain lines, where the solver's `display` gives no number of iterations
+from dsrg.io.progress_bar import PlainLines
 
 
 class Progress:
@@ -26,23 +25,25 @@ class Progress:
     average_loss : int
         Window of the shown losses, as the solver's field of that name.
     display : int
-        Iterations between two plain lines; 0 for one every ten seconds.
+        Iterations between two plain lines, 0 for one every ten seconds; one comes at least every 30 seconds.
     silent : bool
         Show nothing (all but one of several processes).
+    earlier : float
+        Seconds that the iterations before `start` took.
 
     A bar where stderr is a terminal, plain lines elsewhere.
     """
 
-    def __init__(self, name, start, end, average_loss=1, display=0, silent=False):
-        self._name, self._end, self._display = name, end, display
-        self._window = max(1, average_loss)
+    def __init__(self, name, start, end, average_loss=1, display=0, silent=False, earlier=0.0):
+        self._end, self._display, self._window = end, display, max(1, average_loss)
         self._recent = {}           # loss name -> its last values
-        self._started = self._last_line = time.monotonic()
-        self._start = start
-        self._silent = silent
-        self._bar = None
-        if sys.stderr.isatty() and not silent:
+        self._bar = self._lines = None
+        if silent:
+            return
+        if sys.stderr.isatty():
             self._bar = tqdm(total=end, initial=start, desc=name, unit="it", dynamic_ncols=True)
+        else:
+            self._lines = PlainLines(name, end, start, earlier)
 
     def step(self, done, rate, losses):
         """Iteration number `done` is complete, at learning rate `rate` (None: not known), with `losses` by name."""
@@ -51,23 +52,15 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(self._shown(rate), refresh=False)
             self._bar.update()
-        elif not self._silent and self._line_is_due(done):
-            self._last_line = time.monotonic()
-            speed = (self._last_line - self._started) / (done - self._start)
-            line = f"{self._name}: {done}/{self._end}, {self._shown(rate)}, {speed:.2f} s/it"
-            print(line, file=sys.stderr, flush=True)
+        elif self._lines is not None:
+            due = done == self._end or done % self._display == 0 if self._display else None
+            self._lines.update(done, self._shown(rate), due)
 
     def close(self):
         """End the bar; lines printed later stand below it."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def _line_is_due(self, done):
-        if done == self._end:
-            return True
-        if self._display:
-            return done % self._display == 0
-        return time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
+        for shown in (self._bar, self._lines):
+            if shown is not None:
+                shown.close()
 
     def _shown(self, rate):
         means = {name: sum(values) / len(values) for name, values in self._recent.items()}
@@ -76,7 +69,10 @@ class Progress:
 
 
 class LossLog:
-    """JSON lines of a run: iteration (as Caffe counts: updates done before it), lr, losses, seconds.
+    """JSON lines of a run: iteration (as Caffe counts: updates done before it), lr, losses, seconds, elapsed.
+
+    `seconds` is the time of the iteration; `elapsed` that of the training so far, all its parts with what was done
+    between a last snapshot and a kill, and done again.
 
     Parameters
     ----------
@@ -84,11 +80,19 @@ class LossLog:
     start : int
         The first iteration that will be written. What an earlier run wrote of later ones is dropped, so that the
         log of a resumed run reads like that of an unbroken one; at 0 the file begins anew.
+
+    Attributes
+    ----------
+    earlier : float
+        Seconds that earlier parts of the training took.
     """
 
     def __init__(self, path, start=0):
         self._path = Path(path)
-        kept = [line for line in self._old_lines() if line["iteration"] < start] if start else []
+        old = self._old_lines() if start else []
+        kept = [line for line in old if line["iteration"] < start]
+        self.earlier = _time_of(old)
+        self._started = time.monotonic()
         with atomic_write(self._path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         try:
@@ -109,9 +113,21 @@ class LossLog:
 
     def write(self, iteration, rate, losses, seconds):
         """Append one line and hand it to the system, so that a killed run keeps it."""
-        line = {"iteration": iteration, "lr": rate, "losses": losses, "seconds": round(seconds, 4)}
+        line = {"iteration": iteration, "lr": rate, "losses": losses, "seconds": round(seconds, 4),
+                "elapsed": round(self.elapsed(), 2)}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
 
+    def elapsed(self):
+        """Seconds of training, those of earlier parts too."""
+        return self.earlier + time.monotonic() - self._started
+
     def close(self):
         self._file.close()
+
+
+def _time_of(lines):
+    """Seconds that a log tells: its last `elapsed`, or the sum of its iterations where it was written without."""
+    if lines and "elapsed" in lines[-1]:
+        return float(lines[-1]["elapsed"])
+    return float(sum(line.get("seconds", 0) for line in lines))

@@ -1,5 +1,6 @@
 """The files of a training run: the resolved solver and net it was made with, its snapshots, its last state."""
 
+import json
 import os
 import re
 import secrets
@@ -46,10 +47,22 @@ class RunFiles:
     def net_path(self):
         return Path(f"{self.prefix}_net.prototxt")
 
-    def write(self):
-        """Write the resolved solver and net beside the snapshots."""
+    @property
+    def machine_path(self):
+        return Path(f"{self.prefix}_machine.json")
+
+    def write(self, precision):
+        """Write the resolved solver and net beside the snapshots, and the precision in force."""
         write_text(self.net_path, self.net_text)
         write_text(self.solver_path, self.solver_text)
+        write_text(self.machine_path, json.dumps({"precision": precision}) + "\n")
+
+    def earlier_precision(self):
+        """The precision that an earlier part of the run was computed in, or None where nothing tells."""
+        try:
+            return json.loads(self.machine_path.read_text(encoding="utf-8"))["precision"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def differs(self):
         """Name of a resolved file that an earlier run left with another content, or None."""

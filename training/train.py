@@ -21,10 +21,13 @@ import sys
 import time
 
 import numpy as np
+from google.protobuf import text_format
+from tqdm import tqdm
 
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
 from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
 from dsrg.io.errors import UserError, run_main
+from dsrg.netinspect.class_counts import refuse_other_classes
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import die_with_parent
 from training import batch_norm, multi_gpu
@@ -78,15 +81,16 @@ def main(argv=None):
     status = multi_gpu.relaunch(caffe, args.device, run.solver.random_seed)
     if status is not None:
         return status
-    use_machine(caffe, args.device, args.precision)
+    precision = use_machine(caffe, args.device, _precision(run, args))
     use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
+    refuse_other_classes(text_format.Parse(run.net_text, caffe_pb2.NetParameter()), args.solver)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text, args.device)
     try:
         with contextlib.ExitStack() as held:
             if is_root():
                 held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
-            return _train(caffe, caffe_pb2, run, args)
+            return _train(caffe, caffe_pb2, run, args, precision)
     except Exception as error:
         if _is_for_the_user(error):
             raise UserError(str(error)) from error
@@ -106,7 +110,15 @@ def _already_done(run):
     return True
 
 
-def _train(caffe, caffe_pb2, run, args):
+def _precision(run, args):
+    """The precision to ask for: of a run that goes on, 'auto' means what it meant before, on another machine too."""
+    earlier = run.earlier_precision() if args.resume and run.snapshots() else None
+    if earlier and args.precision not in ("auto", earlier):
+        _tell(f"note: goes on in {args.precision}, the snapshot was made in {earlier}")
+    return earlier if earlier and args.precision == "auto" else args.precision
+
+
+def _train(caffe, caffe_pb2, run, args, precision):
     """Build the solver, restore or initialise it, step to the end; the exit status."""
     seed = run.solver.random_seed
     np.random.seed(seed % 2**32)  # noqa: NPY002 (Python layers draw from the global generator in setup)
@@ -114,7 +126,7 @@ def _train(caffe, caffe_pb2, run, args):
     state = _snapshot_to_resume(run, caffe_pb2, args.resume)
     if state is not None and run.differs():
         print(f"note: {run.differs()} differs from what the snapshot was made with", file=sys.stderr)
-    run.write()                                         # by all of them, alike: each reads it next
+    run.write(precision)                                # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
     if state is not None:
         _restore(solver, run, state)
@@ -160,8 +172,8 @@ def _steps(solver, run, log, args, caffe_pb2):
     end = run.solver.max_iter
     watch = LossWatch(solver)
     progress = Progress(os.path.basename(run.prefix), solver.iter, end, run.solver.average_loss, run.solver.display,
-                        silent=not is_root())
-    with StopSignal() as stop:
+                        silent=not is_root(), earlier=log.earlier if log else 0.0)
+    with contextlib.closing(progress), StopSignal() as stop:
         while solver.iter < end and not stop.wanted:
             # DeepLab-v2's Caffe does not tell the rate
             iteration, rate, started = solver.iter, getattr(solver, "lr", None), time.monotonic()
@@ -185,7 +197,7 @@ def _steps(solver, run, log, args, caffe_pb2):
         hint = f"; go on with\n  {again}" if again else ""
         _tell(f"stopped after iteration {solver.iter}, snapshot written{hint}")
         return 128 + stop.wanted
-    _tell(f"trained: {run.finished()}")
+    _tell(f"trained: {run.finished()}" + (f" in {tqdm.format_interval(log.elapsed())}" if log else ""))
     return 0
 
 

@@ -201,8 +201,46 @@ def test_weights_of_another_shape_are_refused(run):
     (run.folder / "models/tiny_iter_1.caffemodel").rename(run.folder / "a.caffemodel")
     remove_snapshots(run.folder)
     (run.folder / "net.prototxt").write_text(NET.replace("num_output: 4", "num_output: 5"))
-    with pytest.raises(UserError, match=r"layer 'conv' .*\(5, 3, 3, 3\).*\(4, 3, 3, 3\).*a\.caffemodel"):
+    with pytest.raises(UserError, match=r"layer 'conv': .*\(5, 3, 3, 3\).*\(4, 3, 3, 3\).*a\.caffemodel"):
         run("--weights", "a.caffemodel")
+
+
+def test_a_net_for_other_classes_is_refused_before_it_trains(run):
+    """With fewer classes in the data it would train without a word, on scores that nothing teaches."""
+    (run.folder / "classes.txt").write_text("background\ncow\n")
+    message = r"layer 'annotation' is set to 3 classes with background, but the data has 2 \(classes\.txt\)"
+    with pytest.raises(UserError, match=message + ".* python -m tools.new_experiment NAME"):
+        run()
+    (run.folder / "classes.txt").write_text("background\ncow\ndog\n")
+    assert run("--max-iter", "1") == 0
+
+
+def test_auto_means_the_same_arithmetic_in_every_part_of_a_run(run, monkeypatch):
+    """Stopped where bf16 is native and resumed where it is not, or the other way: half a run in each otherwise."""
+    import caffe
+
+    asked = []
+    set_precision = caffe.set_precision
+    monkeypatch.setattr(caffe, "set_precision", lambda name: (asked.append(name), set_precision("fp32")))
+    monkeypatch.setattr(caffe, "native_bf16", lambda: True)
+    run("--max-iter", "4", "--precision", "auto")
+    assert json.loads((run.folder / "models/tiny_machine.json").read_text()) == {"precision": "bf16"}
+    monkeypatch.setattr(caffe, "native_bf16", lambda: False)
+    run("--resume", "--max-iter", "6", "--precision", "auto")
+    assert asked == ["bf16", "bf16"]
+    run("--resume", "--precision", "fp32")
+    assert asked[-1] == "fp32" and "note: goes on in fp32, the snapshot was made in bf16" in run.printed
+
+
+def test_the_time_of_a_resumed_training_is_that_of_all_its_parts(run):
+    run("--max-iter", "4", "--log", "log.jsonl")
+    path = run.folder / "log.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[-1]["elapsed"] = 3600                        # as if the first part had taken an hour
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run("--resume", "--log", "log.jsonl") == 0
+    assert "trained: models/tiny_iter_8.caffemodel in 1:00:0" in run.printed and "1:00:0" in run.printed.split("8/8")[1]
+    assert 3600 < json.loads(path.read_text().splitlines()[-1])["elapsed"] < 3700
 
 
 @pytest.mark.parametrize(("words", "message"), [
