@@ -11,6 +11,7 @@ from caffe import layers as L
 from caffe import params as P
 
 MEAN_BGR = (104, 117, 123)
+CAM_LIST = "lists/cam_train.txt"  # what the classifier learns from: a tenth of the train photos judges it
 #: learning rates of pretrained layers (weights, bias) and of the new classifiers, ten times higher
 PRETRAINED = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
 NEW = [dict(lr_mult=10, decay_mult=1), dict(lr_mult=20, decay_mult=0)]
@@ -79,12 +80,12 @@ def python(bottoms, layer, ntop=1, module="pylayers", param_str=None, **options)
     return L.Python(*bottoms, ntop=ntop, python_param=spec, **options)
 
 
-def photos(n, name, ids, size, batch, mirror):
+def photos(n, name, ids, size, batch, mirror, source="lists/input_list.txt"):
     """ImageData: photos resized to size x size whatever their aspect, BGR minus the mean; ids are list numbers."""
     n[name], n[ids] = L.ImageData(
         ntop=2, name="Input",
         transform_param=dict(mirror=mirror, mean_value=list(MEAN_BGR)),
-        image_data_param=dict(root_folder="data/JPEGImages/", source="lists/input_list.txt", batch_size=batch,
+        image_data_param=dict(root_folder="data/JPEGImages/", source=source, batch_size=batch,
                               new_height=size, new_width=size, shuffle=True))
     return n[name], n[ids]
 
@@ -146,7 +147,7 @@ def cam_net(classes, size, batch=None, classifier=sec_cam):
     """
     n = caffe.NetSpec()
     if batch:
-        photos(n, "images", "image_ids", size, batch, mirror=True)
+        photos(n, "images", "image_ids", size, batch, mirror=True, source=CAM_LIST)
         n.targets = python([n.image_ids], "ImageLabelLayer", param_str={"classes": classes}, name="Targets",
                            propagate_down=[0])
     else:

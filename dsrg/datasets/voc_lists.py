@@ -3,6 +3,7 @@
 import os
 from pathlib import Path, PurePosixPath
 
+from dsrg.datasets.set_apart import set_apart
 from dsrg.datasets.voc_annotations import labels_from_annotations
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
@@ -53,6 +54,10 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     numbers = numbers or (data / "image_ids.txt" if (data / "image_ids.txt").is_file() else None)
     number_of = photo_numbers(numbers, train, photos) if numbers else {i: number for number, i in enumerate(train)}
     write_lists(out, data, train, val, photos, number_of, masks)
+    apart = set_apart({i: labels[i] for i in train} if labels else {})
+    for name, ids in (("cam_train.txt", [i for i in train if i not in apart]),
+                      ("cam_quality.txt", [i for i in train if i in apart])):
+        write_text(out / name, "".join(f"{photos[i]} {number_of[i]}\n" for i in ids))
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in classes))
     if labels:
         lines = (" ".join([image_id, *map(str, labels[image_id])]) for image_id in labels)

@@ -1,6 +1,10 @@
-"""Writes the prototxts of this folder: PYTHONPATH=engine:. python prototxts/demo/make_nets.py"""
+"""Writes the prototxts of this folder: python prototxts/demo/make_nets.py"""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "engine"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import caffe
 from caffe import layers as L
@@ -63,7 +67,7 @@ def cam_net(train):
     """Classifier of the cues: 1x1 convolution `CAM`, global average, sigmoid."""
     n = caffe.NetSpec()
     if train:
-        vgg16.photos(n, "images", "image_ids", SIZE, BATCH, mirror=True)
+        vgg16.photos(n, "images", "image_ids", SIZE, BATCH, mirror=True, source=vgg16.CAM_LIST)
         n.targets = vgg16.python([n.image_ids], "ImageLabelLayer", param_str={"classes": CLASSES}, name="Targets",
                                  propagate_down=[0])
     else:

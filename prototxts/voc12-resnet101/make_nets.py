@@ -1,6 +1,10 @@
-"""Writes the prototxts of this folder: PYTHONPATH=engine:. python prototxts/voc12-resnet101/make_nets.py"""
+"""Writes the prototxts of this folder: python prototxts/voc12-resnet101/make_nets.py"""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "engine"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import caffe
 from caffe import layers as L

@@ -49,6 +49,8 @@ def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys)
         "train_full.txt": "/data/JPEGImages/b.png /data/SegmentationClass/b.png\n"
                           "/data/JPEGImages/a.jpg /data/SegmentationClass/a.png\n",
         "image_labels.txt": "b 1\na 1 2\nc 1\n",
+        "cam_train.txt": "b.png 0\na.jpg 1\n",
+        "cam_quality.txt": "",
         "classes.txt": "background\ncow\nsheep\n",
     }
     assert "2 train images (train.txt), 1 val images (val.txt), 3 classes, labels from image_labels.txt" \
@@ -255,3 +257,19 @@ def test_failure_leaves_earlier_lists(data, tmp_path):
     with pytest.raises(UserError):
         make_lists.main([])
     assert before == {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}
+
+
+def test_a_tenth_of_the_train_photos_is_set_apart_from_the_classifier(data, tmp_path):
+    """Both lists together are the input list, with its numbers; stage s and the cues go by all of it."""
+    ids = [f"p{k}" for k in range(40)]
+    for image_id in ids:
+        (data / "JPEGImages" / f"{image_id}.jpg").touch()
+    (data / "ImageSets/Segmentation/train.txt").write_text("\n".join(ids))
+    (data / "image_labels.txt").write_text("".join(f"p{k} {k % 2 + 1}\n" for k in range(40)))
+    make_lists.main([])
+    whole, train, apart = ((tmp_path / "lists" / f"{name}.txt").read_text().splitlines()
+                           for name in ("input_list", "cam_train", "cam_quality"))
+    assert len(apart) == 4 and len(train) == 36 and not set(train) & set(apart)
+    assert sorted([*train, *apart]) == sorted(whole) and len(whole) == 40
+    make_lists.main(["--labels", "none"])
+    assert (tmp_path / "lists/cam_quality.txt").read_text() == ""
