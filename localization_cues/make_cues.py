@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dsrg.caffe_device import use_machine
 from dsrg.cuefile.format import PICKLE_SUFFIXES, cues_from_map
 from dsrg.cuefile.writer import CueWriter
 from dsrg.io import voc
@@ -120,6 +121,7 @@ def main(argv=None):
     labels = labels_of(photos, args.labels)
     from training.findcaffe import caffe  # not before the arguments are known to be good
 
+    args.precision = use_machine(caffe, args.device, args.precision)  # the settings say what 'auto' stood for
     caffe_net = open_net(caffe, args.net, args.weights, args.device, args.precision,
                          backward="gradient" in needed(args), allow_random=args.allow_random)
     net = CamNet(caffe_net, args.maps_blob, args.classifier, args.features_blob)

@@ -103,6 +103,12 @@ def test_maps_become_cues_of_the_image_classes(run, capsys):
     assert "2 images, 9x9 cells, foreground 14.8%, background 85.2%" in capsys.readouterr().out
 
 
+def test_the_settings_say_which_precision_auto_stood_for(run, caffe, monkeypatch):
+    monkeypatch.setattr(caffe, "native_bf16", lambda: False)
+    command("--background", "cam-low:0.05", "--precision", "auto")
+    assert json.loads((run / "cues.json").read_text())["settings"]["precision"] == "fp32"
+
+
 def test_weights_without_the_layer_of_the_maps_are_refused(run, caffe):
     """Caffe leaves such a layer random, and cues of a random layer look like cues."""
     (run / "renamed.prototxt").write_text(MAPS.replace('"CAM"', '"CAM2"'))
