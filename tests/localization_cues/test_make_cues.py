@@ -111,9 +111,15 @@ def test_the_settings_say_which_precision_auto_stood_for(run, caffe, monkeypatch
 
 def test_weights_without_the_layer_of_the_maps_are_refused(run, caffe):
     """Caffe leaves such a layer random, and cues of a random layer look like cues."""
-    (run / "renamed.prototxt").write_text(MAPS.replace('"CAM"', '"CAM2"'))
-    (run / "renamed.caffemodel").write_bytes((run / "cam.caffemodel").read_bytes())
-    with pytest.raises(UserError, match=r"no weights for 1 of the 1 layers .* renamed\.prototxt: CAM2"):
+    text = INPUT + """
+        layer { name: "stem" type: "Convolution" bottom: "data" top: "stem" convolution_param { num_output: 3
+          kernel_size: 1 weight_filler { type: "gaussian" std: 1 } } }
+        layer { name: "CAM" type: "Convolution" bottom: "stem" top: "CAM" convolution_param { num_output: 2
+          kernel_size: 1 stride: 4 weight_filler { type: "gaussian" std: 1 } } }"""
+    (run / "whole.prototxt").write_text(text)
+    caffe.Net("whole.prototxt", caffe.TEST).save("renamed.caffemodel")
+    (run / "renamed.prototxt").write_text(text.replace('"CAM"', '"CAM2"'))
+    with pytest.raises(UserError, match=r"no weights for 1 of the 2 layers .* renamed\.prototxt: CAM2"):
         command(net="renamed")
     assert not (run / "cues.npz").exists()
     command("--allow-random", "CAM2", "--background", "cam-low:0.05", net="renamed")
