@@ -83,7 +83,7 @@ def test_a_caffe_that_does_not_load_is_named(real, text, remedy):
     assert status == 1 and f"the module caffe of {real / 'python'} does not load" in error and remedy in error
 
 
-@pytest.mark.parametrize("tool", ["final_model", "compare", "inspect_net"])
+@pytest.mark.parametrize("tool", ["run", "compare", "inspect_net"])
 def test_tools_that_compute_nothing_start_without_torch(tool):
     code = f"import runpy, sys\nsys.argv = ['{tool}', '--help']\n" \
            f"try:\n    runpy.run_module('tools.{tool}', run_name='__main__')\n" \
