@@ -24,6 +24,9 @@ COMMANDS = {
     "localization_cues.make_cues": [
         ("--out", "cues.npz", ["--images", "--saliency-maps"],
          ["--net", "n", "--weights", "w", "--list", "list.txt", "--labels", "labels.txt"])],
+    "localization_cues.classifier_quality": [
+        ("--out", "quality.json", ["--images"],
+         ["--net", "n", "--weights", "w", "--list", "list.txt", "--labels", "labels.txt", "--classes", "classes.txt"])],
     "localization_cues.evaluate_cues": [
         ("--out", "cues.json", ["--masks"], ["--cues", "c.npz", "--list", "list.txt", "--classes", "classes.txt"])],
     "localization_cues.inspect_cues": [

@@ -15,6 +15,7 @@ from PIL import Image
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.pictures import as_in_file, read_picture, suffixes
 from dsrg.io.workers import available_cpus
 from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
@@ -34,7 +35,7 @@ def collect(paths, out):
     paths : sequence of Path
         Files, taken as they are; folders, searched with all below them for suffixes of pictures.
     out : Path
-        The folder of the results; where it lies in a searched folder, what is in it is left out.
+        The folder of the results, in none of the searched folders.
 
     Returns
     -------
@@ -48,6 +49,7 @@ def collect(paths, out):
     UserError
         A path that does not exist, nothing found, two pictures of one name, or results that would overwrite photos.
     """
+    refuse_inputs_as_output(out, *(path for path in paths if path.is_dir()))
     wanted, found, skipped = suffixes(), [], Counter()
     for path in paths:
         if not path.exists():
@@ -56,7 +58,7 @@ def collect(paths, out):
             found.append((Path(path.name), path))
             continue
         for file in sorted(path.rglob("*")):
-            if not file.is_file() or file.resolve().is_relative_to(out.resolve()):
+            if not file.is_file():
                 continue
             if file.suffix.lower() in wanted:
                 found.append((file.relative_to(path), file))

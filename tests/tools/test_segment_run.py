@@ -197,6 +197,8 @@ def test_what_cannot_be_done_is_said_in_a_line(run):
             main(*arguments)
     with pytest.raises(UserError, match=r"\./a\.png|a\.png would be overwritten by its own label map"):
         segment.main(["work/mine", "a.png", "--out", "."])
+    with pytest.raises(UserError, match="--out b/out would write into b, whose photos or masks are read"):
+        segment.main(["work/mine", "b", "--out", "b/out"])
     with pytest.raises(UserError, match="work/yours: no such folder; give the folder of a run"):
         load("work/yours")
     (run / "segmentations/f/settings.json").unlink()
