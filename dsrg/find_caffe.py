@@ -7,6 +7,7 @@ the repository's root and `training` on the Python path, so that nets find the m
 trainings say `from training.findcaffe import caffe`.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -57,8 +58,14 @@ def find_caffe(engine="auto", caffe_root=None):
     if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
         raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
                         "or set ENGINE=embedded")
-    print(f"caffe: {name_of(caffe)} from {Path(caffe.__file__).parent}", file=sys.stderr)
+    _announce(caffe)
     return caffe
+
+
+@functools.cache
+def _announce(caffe):
+    """Say which Caffe it is, once a process, however often it is asked for."""
+    print(f"caffe: {name_of(caffe)} from {Path(caffe.__file__).parent}", file=sys.stderr)
 
 
 def name_of(caffe):
