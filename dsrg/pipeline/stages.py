@@ -258,6 +258,13 @@ def list_command(run):
                   *(["--numbers", numbers] if numbers else []))
 
 
+def cam_quality_command(run):
+    return python("localization_cues.classifier_quality", "--net", "cam-deploy.prototxt", "--weights",
+                  run.model("cam"), "--list", "lists/cam_quality.txt", "--images", "data/JPEGImages", "--labels",
+                  "lists/image_labels.txt", "--classes", "lists/classes.txt", "--out", "results/cam-quality.json",
+                  "--device", run.settings.device)
+
+
 def cue_command(run):
     return python("localization_cues.make_cues", "--net", "cam-deploy.prototxt", "--weights", run.model("cam"),
                   "--list", "lists/input_list.txt", "--images", "data/JPEGImages", "--labels",
@@ -328,6 +335,12 @@ STAGES = (
     Stage("lists", ("data",), command=list_command, reads=list_reads, makes=lambda run: Made(folders=("lists",)),
           code=lambda run: ("tools.make_lists",)),
     training("cam", "cam", ("lists",), left_out=cam_is_given, reads=("lists/image_labels.txt",)),
+    Stage("cam-quality", ("lists", "cam"), command=cam_quality_command,
+          reads=lambda run: [file("cam-deploy.prototxt"), file(run.model("cam")), file("lists/cam_quality.txt"),
+                             file("lists/image_labels.txt"), file("lists/classes.txt"),
+                             photos_of_list(run, "lists/cam_quality.txt")],
+          makes=lambda run: Made(files=("results/cam-quality.json",), also=("results/cam-quality.txt",)),
+          code=lambda run: ("localization_cues.classifier_quality", CAFFE), group="cam", left_out=cam_is_given),
     Stage("cues", ("lists", "cam"), command=cue_command, reads=cue_reads,
           makes=lambda run: Made(files=(run.experiment.cue_file,)),
           code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=cues_are_given),

@@ -103,6 +103,7 @@ def make_lists(folder, values, words, environment):
     write(folder, "lists/train_id.txt", "".join(f"{i}\n" for i in train))
     write(folder, "lists/val_id.txt", "".join(f"{i}\n" for i in val))
     write(folder, "lists/input_list.txt", "".join(f"{i}.jpg {n}\n" for n, i in enumerate(train)))
+    write(folder, "lists/cam_quality.txt", (folder / "lists/input_list.txt").read_text())
     write(folder, "lists/train_f.txt", "".join(f"/data/JPEGImages/{i}.jpg /labels/{i}.png\n" for i in train))
     write(folder, "lists/train_full.txt", "".join(f"/data/JPEGImages/{i}.jpg /masks/{i}.png\n" for i in train))
     for name in ("classes.txt", "image_labels.txt"):
@@ -140,6 +141,13 @@ def make_cues(folder, values, words, environment):
         *(f"data/JPEGImages/{name}" for name in names), words=[values["--threshold"], environment["ENGINE"]]))
 
 
+def classifier_quality(folder, values, words, environment):
+    names = [line.split()[0] for line in lines(folder, values["--list"])]
+    write(folder, values["--out"], hashed(
+        folder, values["--net"], values["--weights"], values["--labels"], values["--list"], values["--classes"],
+        *(f"data/JPEGImages/{name}" for name in names), words=[values["--device"], environment["ENGINE"]]))
+
+
 def segment(folder, values, words, environment):
     shutil.rmtree(folder / values["--out"], ignore_errors=True)
     extra = [values["--labels"]] if "--labels" in values else []
@@ -166,6 +174,7 @@ def make_data(folder, values, words, environment):
 
 
 COMMANDS = {"tools.make_lists": make_lists, "training.train": train, "localization_cues.make_cues": make_cues,
+            "localization_cues.classifier_quality": classifier_quality,
             "tools.segment": segment, "tools.evaluate": evaluate, "localization_cues.evaluate_cues": evaluate_cues,
             "tools.make_demo_data": make_data, "tools.report": lambda *_: None}
 

@@ -14,7 +14,7 @@ MODELS = ("static", "s", "f", "full")
 SEGMENT = {f"segment-{model}" for model in MODELS}
 EVALUATE = {f"evaluate-{model}" for model in MODELS}
 AFTER_LISTS = {stage.name for stage in STAGES} - {"data", "lists", "report"}
-AFTER_CUES = AFTER_LISTS - {"cam", "cues"}
+AFTER_CUES = AFTER_LISTS - {"cam", "cam-quality", "cues"}
 #: trainings of stage s, what is made with them, and what is measured of that
 AFTER_S = AFTER_CUES - {"evaluate-cues"}
 
@@ -62,7 +62,7 @@ def test_nothing_is_redone_for_files_that_were_copied_touched_or_moved(toy):
                                            "evaluate-labels"}),
     ("data-root/SegmentationClass/d.png", EVALUATE),
     ("data-root/image_labels.txt", AFTER_LISTS | {"lists"}),
-    ("data-root/classes.txt", {"lists"} | EVALUATE | {"evaluate-cues", "evaluate-labels"}),
+    ("data-root/classes.txt", {"lists", "cam-quality"} | EVALUATE | {"evaluate-cues", "evaluate-labels"}),
     ("init.caffemodel", AFTER_LISTS),
     ("prototxts/toy/cam-train.prototxt", AFTER_LISTS),
     ("prototxts/toy/solver-cam.prototxt", AFTER_LISTS),
@@ -139,7 +139,7 @@ def test_another_engine_redoes_what_nets_compute(toy):
 
 
 @pytest.mark.parametrize(("text", "redone"), [
-    ("cues: --threshold 0.4", AFTER_LISTS - {"cam"}),
+    ("cues: --threshold 0.4", AFTER_LISTS - {"cam", "cam-quality"}),
     ("label: --sizes 65", {"label", "train-f", "segment-f", "evaluate-f", "evaluate-labels"}),
     ("segment-s: --sizes 65", {"segment-s", "segment-static", "evaluate-s", "evaluate-static"}),
     ("segment-f: --scales 2", {"segment-f", "segment-full"}),
@@ -181,8 +181,8 @@ TRAININGS = {"cam", "static", "train-s", "train-f", "full"}
     ("dsrg/supervision/losses.py", {"static", "train-s"}),
     ("dsrg/supervision/region_growing.py", {"static", "train-s"}),
     ("CRF/src/lattice.cpp", {"static", "train-s", "label"} | SEGMENT),
-    ("engine/caffe/net.py", TRAININGS | {"cues", "label"} | SEGMENT),
-    ("engine/caffe/layers/pooling.py", TRAININGS | {"cues", "label"} | SEGMENT),
+    ("engine/caffe/net.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
+    ("engine/caffe/layers/pooling.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
     ("dsrg/io/errors.py", AFTER_LISTS | {"lists"}),
     ("dsrg/pipeline/runner.py", set()),
     ("tools/compare.py", set()),

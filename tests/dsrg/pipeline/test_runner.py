@@ -72,10 +72,10 @@ def test_a_plan_names_the_code_that_changed(toy, tmp_path, monkeypatch):
 
 def test_stages_are_numbered_and_said_to_be_done(toy):
     toy.run("lists", "cam")
-    assert toy.said[0].startswith("[1/2] lists: tools.make_lists --data data") and toy.said[1] == "[1/2] lists: 0 s, " \
+    assert toy.said[0].startswith("[1/3] lists: tools.make_lists --data data") and toy.said[1] == "[1/3] lists: 0 s, " \
         "peak 10 MiB"
     toy.run("lists", "cam")
-    assert toy.said == ["[1/2] lists: done", "[2/2] cam: done"]
+    assert toy.said == ["[1/3] lists: done", "[2/3] cam: done", "[3/3] cam-quality: done"]
 
 
 def test_from_a_stage_on(toy):
@@ -135,7 +135,7 @@ def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
     shutil.rmtree(toy.data / "SegmentationClass")
     assert toy.run() == (AFTER_LISTS | {"lists"}) - EVALUATE - {"evaluate-cues", "evaluate-labels", "full",
                                                                 "segment-full"}
-    assert "[9/20] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
+    assert "[10/21] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
 
 
 # ---- solvers ---------------------------------------------------------------------------------------------------
@@ -203,9 +203,9 @@ def test_an_edit_that_went_into_the_experiment_too_is_taken(toy):
     toy.run("lists", "cam")
     change(toy.run_folder, "solver-cam.prototxt")
     shutil.copy(toy.run_folder / "solver-cam.prototxt", toy.experiment)
-    assert toy.run("lists", "cam") == {"cam"}
+    assert toy.run("lists", "cam") == {"cam", "cam-quality"}
     change(toy.experiment, "solver-cam.prototxt")
-    assert toy.run("lists", "cam") == {"cam"}, "and the copy follows the experiment again"
+    assert toy.run("lists", "cam") == {"cam", "cam-quality"}, "and the copy follows the experiment again"
 
 
 # ---- folders of an earlier version -----------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
     with pytest.raises(UserError, match="was made by an earlier version.*add --adopt once"):
         toy.run()
     assert toy.run(adopt=True) == set()
-    assert "[12/20] segment-f: not done, nothing to adopt" in toy.said and "[6/20] train-s: adopted" in toy.said
+    assert "[13/21] segment-f: not done, nothing to adopt" in toy.said and "[7/21] train-s: adopted" in toy.said
     assert json.loads((toy.run_folder / "stamps/train-s.json").read_text())["seconds"] == 7.5
     assert toy.run() == {"segment-f", "evaluate-f"}
 
@@ -233,7 +233,8 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
 def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
     plain = toy.run_folder
     toy.set(ablation="static")
-    assert toy.run() == {"lists", "cam", "cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
+    assert toy.run() == {"lists", "cam", "cam-quality", "cues", "train-s", "segment-s", "evaluate-s",
+                         "evaluate-cues"}
     assert "== ablation static: no growing" in toy.said
     assert (toy.run_folder / "ablation.txt").read_text() == "static: no growing\n"
     assert r"\'grow\': False" in (toy.run_folder / "train-s.prototxt").read_text()
@@ -244,7 +245,7 @@ def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
     assert toy.run("lists", "cam", "cues") == set(), "they are the plain run's"
     change(toy.experiment, "cam-deploy.prototxt")
     toy.set(ablation="static")
-    assert toy.run() == {"cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
+    assert toy.run() == {"cam-quality", "cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
 
 
 def test_two_ablations_read_one_plain_run_at_a_time_and_none_changes_it_meanwhile(toy):
