@@ -5,7 +5,8 @@
 Folders that differ in their seed alone (NAME and NAME-seed<N>) are one row, mean ± standard deviation. The settings are
 those of the prototxts in the folders and of the commands of their stages, against the first row's; of the commands only
 stages that both have run are compared (an ablation takes data, classifier and cues from the plain run, and its time is
-without theirs). Writes --out NAME.md and NAME.png where asked.
+without theirs). Writes --out NAME.md and NAME.png where asked, and with --html one page with the table, IoU by class,
+losses on one axis and the photos that the runs segment most differently.
 """
 
 import argparse
@@ -15,12 +16,14 @@ from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.comparison import draw, groups, table
+from dsrg.report.comparison_page import comparison_page
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__.split("\n\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are held against the first")
     parser.add_argument("--out", type=Path, metavar="NAME", help="write NAME.md and NAME.png too")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and photos too")
     return parser.parse_args(argv)
 
 
@@ -35,6 +38,9 @@ def main(argv=None):
     if args.out:
         write_text(args.out.with_name(args.out.name + ".md"), "\n".join(lines) + "\n")
         draw(found, args.out.with_name(args.out.name + ".png"))
+    if args.html:
+        write_text(args.html, comparison_page(args.runs, found))
+
 
 if __name__ == "__main__":
     run_main(main)

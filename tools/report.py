@@ -3,56 +3,84 @@
     python -m tools.report work/demo                                   one run
     python -m tools.report work/demo work/demo-seed1 work/demo-seed2   mean and spread over several seeds
 
-Prints the table and writes results/report.md, report.json and report.png (photo, cues, pseudo-label, segmentation,
-ground truth of a few photos) into the first folder.
+Writes into the first folder: report.html, the page of the run with tables, curves and photos, which shows what there
+is after any stage; results/report.md and report.json, the table, which is printed as well; results/report.png, a sheet
+with photo, cues, pseudo-label, segmentation and ground truth of a few photos.
 """
 
 import argparse
 import json
 from pathlib import Path
 
+from dsrg.crf_backend import use_crf_backend
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.montage import draw_montage
+from dsrg.report.page import page
+from dsrg.report.run_contents import open_cues, read_data_set
 from dsrg.report.run_results import cost, read_run, remarks, table
+from dsrg.report.seed_growth import seed_growth
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__.split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs (same experiment, different seeds)")
     parser.add_argument("--photos", type=int, default=6, help="photos on the sheet; 0 leaves it out (default 6)")
+    parser.add_argument("--no-growth", action="store_true",
+                        help="leave out how seeds grew, for which snapshots of stage s are run on six photos")
+    parser.add_argument("--device", default="cpu", help="cpu or a GPU number, for these snapshots (default cpu)")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     runs = [read_run(folder) for folder in args.runs]
-    lines = table(runs)
+    first, lines = args.runs[0], table(runs)
     if len(lines) == 2:
-        return report_pictures(args.runs[0], args.photos)
+        print(nothing_measured(first))
+    else:
+        write_table(runs, lines, first / "results")
+    write_page(first, growth=not args.no_growth, device=args.device)
+    print(f"Page: {first / 'report.html'}")
+    if args.photos > 0 and draw_montage(first, first / "results/report.png", args.photos):
+        print(f"Pictures: {first / 'results/report.png'}")
+
+
+def write_table(runs, lines, results):
+    """The table with what stands below it: printed, as report.md and, with all numbers, as report.json."""
     commits = ", ".join(sorted(set.union(*(r["commits"] for r in runs))))
     count = f"{len(runs)} runs; mean ± standard deviation. " if len(runs) > 1 else ""
-    lines += ["", f"{count}Evaluated at commit {commits}; this report at {git_commit()}."]
+    lines = [*lines, "", f"{count}Evaluated at commit {commits}; this report at {git_commit()}."]
     if line := cost(runs):
         lines.append(line)
     lines += remarks(runs)
     text = "\n".join(lines)
     print(text)
-    results = args.runs[0] / "results"
     write_text(results / "report.md", text + "\n")
     records = [{**run, "commits": sorted(run["commits"])} for run in runs]
     write_text(results / "report.json", json.dumps(records, indent=1) + "\n")
-    if args.photos > 0 and draw_montage(args.runs[0], results / "report.png", args.photos):
-        print(f"Pictures: {results / 'report.png'}")
 
 
-def report_pictures(run, photos):
-    """All there is to show of a run on data without masks; UserError where masks or segmentations are missing."""
-    without_masks = (run / "data").is_dir() and not (run / "data/SegmentationClass").is_dir()
-    if not without_masks or photos < 1 or not draw_montage(run, run / "results/report.png", photos):
-        raise UserError(f"{run}/results: nothing measured yet; run the stages segment and evaluate")
-    print(f"Nothing measured: {run / 'data'} has no SegmentationClass. Pictures: {run / 'results/report.png'}")
+def nothing_measured(run):
+    """Why there is no table."""
+    if (run / "data").is_dir() and not (run / "data/SegmentationClass").is_dir():
+        return f"Nothing measured: {run / 'data'} has no SegmentationClass."
+    return f"{run / 'results'}: nothing measured yet; the stages segment and evaluate do it."
+
+
+def write_page(run, growth=True, device="cpu"):
+    """report.html of a run; what cannot be computed for it is said on it."""
+    from training.findcaffe import caffe
+
+    cues, data_set, followed, notes = open_cues(run), read_data_set(run), None, []
+    if growth and cues is not None and data_set is not None:
+        try:
+            use_crf_backend()
+            followed = seed_growth(run, caffe, cues, data_set, device)
+        except UserError as error:
+            notes.append(f"How seeds grew is left out: {error}")
+    write_text(run / "report.html", page(run, caffe.proto.caffe_pb2, followed, notes))
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def _run_row(part, row, head, choice, children, say):
     seconds, peak = round(before + time.monotonic() - started, 1), max(peak, ended.peak_mib)
     if ended.status == 0:
         stamps.finish(row, state.inputs, row.command(run), seconds=seconds, peak_mib=peak,
-                      finished=time.strftime("%Y-%m-%d %H:%M:%S"))
+                      finished=time.strftime("%Y-%m-%d %H:%M:%S"), resumed=state.resumes)
         say(f"{head}: {seconds:.0f} s, peak {peak} MiB")
     else:
         stamps.begin(row.name, state.inputs, seconds, peak)

@@ -361,7 +361,7 @@ STAGES = (
     *(evaluation(model, f"segmentations/{model}", ("lists", f"segment-{model}"), "lists/val_id.txt")
       for model, *_ in MODELS),
     Stage("report", ("evaluate-cues", "evaluate-labels", *(f"evaluate-{model}" for model, *_ in MODELS)),
-          command=lambda run: python("tools.report", "."), always=True),
+          command=lambda run: python("tools.report", ".", "--device", run.settings.device), always=True),
 )
 #: words that ask for stages, in their order
 GROUPS = tuple(dict.fromkeys(stage.group for stage in STAGES))

@@ -127,12 +127,20 @@ def groups(folders, pb):
     return found
 
 
-def table(found):
-    """Lines of a Markdown table of what `groups` returns."""
+def rows(found):
+    """What the table of `groups` says.
+
+    Returns
+    -------
+    list of str
+        Names of dsrg.report.run_results.ROWS that some run has measured.
+    list of dict
+        For each group "name", "seeds", "values" (mean mIoU with spread as text, for each of the names), "minutes" and
+        "differs" (lines; against the first group).
+    """
     columns = [name for name, *_ in ROWS if any(name in run["miou"] for g in found.values() for run in g["runs"])]
-    heads = ["run", "seeds", *(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     base = next(iter(found.values()))["settings"]
+    lines = []
     for name, group in found.items():
         cells = []
         for column in columns:
@@ -140,9 +148,20 @@ def table(found):
             of = "" if len(values) in (0, len(group["runs"])) else f" (of {len(values)})"
             cells.append((mean_and_spread(values) if values else "not run") + of)
         minutes = [sum(s["seconds"] for s in run["stages"].values()) / 60 for run in group["runs"]]
-        differs = "; ".join(differences(base, group["settings"])) or "–"
-        lines.append(f"| {name} | {len(group['runs'])} | {' | '.join(cells)} | "
-                     f"{sum(minutes) / len(minutes):.1f} | {differs} |")
+        lines.append({"name": name, "seeds": len(group["runs"]), "values": cells,
+                      "minutes": sum(minutes) / len(minutes), "differs": differences(base, group["settings"])})
+    return columns, lines
+
+
+def table(found):
+    """Lines of a Markdown table of what `groups` returns."""
+    columns, groups_of = rows(found)
+    heads = ["run", "seeds", *(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in groups_of:
+        differs = "; ".join(row["differs"]) or "–"
+        cells = [row["name"], str(row["seeds"]), *row["values"], f"{row['minutes']:.1f}", differs]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

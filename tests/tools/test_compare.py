@@ -93,3 +93,9 @@ def test_refuses_a_run_given_twice_and_a_folder_that_is_none(runs, tmp_path):
         main([runs[0], runs[0]])
     with pytest.raises(UserError, match="has no results/"):
         main([str(tmp_path)])
+
+
+def test_writes_a_page(runs, tmp_path):
+    main([*runs, "--html", str(tmp_path / "all.html")])
+    text = (tmp_path / "all.html").read_text()
+    assert "52.0 ± 2.8" in text and "train-s.prototxt loss-Constrain: removed" in text

@@ -2,6 +2,7 @@
 
 import json
 
+import caffe
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
+from tests.dsrg.report.made_run import make_run
 from tools import report
 
 
@@ -29,19 +31,13 @@ def test_without_masks_there_are_pictures(run, capsys):
     assert cv2.imread(str(run / "results/report.png")) is not None
 
 
-def test_with_masks_a_missing_evaluation_is_an_error(run):
+def test_before_the_evaluation_there_are_pictures_and_a_page(run, capsys):
     (run / "data/SegmentationClass").mkdir()
-    with pytest.raises(UserError, match="nothing measured yet; run the stages segment and evaluate"):
-        report.main([str(run)])
-    assert not (run / "results/report.png").exists()
-
-
-def test_without_masks_and_segmentations_nothing_is_there_to_show(run):
-    (run / "segmentations/s/a.png").unlink()
-    (run / "segmentations/s").rmdir()
-    (run / "segmentations").rmdir()
-    with pytest.raises(UserError, match="nothing measured yet"):
-        report.main([str(run)])
+    report.main([str(run)])
+    out = capsys.readouterr().out
+    assert "nothing measured yet; the stages segment and evaluate do it" in out
+    assert f"Page: {run / 'report.html'}" in out and (run / "results/report.png").exists()
+    assert "Nothing is measured yet" in (run / "report.html").read_text()
 
 
 def measured(folder, miou, predicted=(10, 10), images=8):
@@ -73,11 +69,37 @@ def test_a_collapsed_model_is_named_in_the_report(tmp_path, capsys):
     report.main([measured(tmp_path, {"f": 0.3}, predicted=(20, 0)), "--photos", "0"])
     assert "retrained, stage f: every pixel of all 8 label maps is 'background'" in capsys.readouterr().out
     assert "collapsed" in (tmp_path / "results/report.md").read_text()
+    assert "<li>retrained, stage f: every pixel of all 8" in (tmp_path / "report.html").read_text()
     report.main([measured(tmp_path, {"f": 0.3}, predicted=(20, 1)), "--photos", "0"])
-    assert "collapsed" not in capsys.readouterr().out
+    assert "has collapsed" not in capsys.readouterr().out
 
 
 def test_what_the_classifier_knows_is_reported(tmp_path, capsys):
     write_text(tmp_path / "results/cam-quality.json", json.dumps({"mean_average_precision": 0.7834, "images": 40}))
     report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
     assert "mean average precision 78.3 % on 40 train photos that were set apart" in capsys.readouterr().out
+
+
+def test_after_the_first_stage_there_is_a_page(run):
+    for path in (run / "segmentations/s/a.png", run / "segmentations/s", run / "segmentations"):
+        path.unlink() if path.is_file() else path.rmdir()
+    report.main([str(run), "--photos", "0"])
+    assert (run / "report.html").stat().st_size > 1000 and not (run / "results/report.png").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="has no results/; give the folder of a run"):
+        report.main([str(tmp_path)])
+
+
+def test_the_page_shows_how_seeds_grew_and_says_where_they_cannot_be_followed(tmp_path):
+    """A snapshot that the deploy net cannot take leaves the growth out, with the reason, and nothing else."""
+    run = make_run(tmp_path / "demo")
+    net = caffe.Net(str(run / "deploy.prototxt"), caffe.TEST)
+    (run / "models").mkdir()
+    net.save(str(run / "models/s_iter_5.caffemodel"))
+    report.main([str(run), "--photos", "0"])
+    text = (run / "report.html").read_text()
+    assert "How seeds grew is left out: deploy.prototxt scores 7 classes" in text and "gallery-val" in text
+    report.main([str(run), "--photos", "0", "--no-growth"])
+    assert "left out" not in (run / "report.html").read_text()
