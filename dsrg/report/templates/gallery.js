@@ -32,6 +32,7 @@ const turn = step => {
   const image = strip[at].querySelector("img");
   const large = dialog.querySelector("img");
   large.src = image.src; large.alt = image.alt; large.className = image.className;
+  dialog.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight || 1);
   dialog.classList.toggle("over", Boolean(strip[at].closest(".over")));
   dialog.style.setProperty("--photo", `url("${strip[0].querySelector("img").src}")`);
   dialog.querySelector("p").textContent = `${strip[at].closest("[data-id]").dataset.id}: ${image.alt}`;
