@@ -13,7 +13,7 @@ from dsrg.io.versions import git_commit
 from dsrg.report import curves, gallery
 from dsrg.report.comparison import HEADS, group_name, rows
 from dsrg.report.page import LARGEST, MODELS, template
-from dsrg.report.run_contents import TRAININGS, read_data_set, read_logs, read_results
+from dsrg.report.run_contents import TRAININGS, read_data_set, read_logs, read_results, spread
 
 PHOTOS = 18             # that differ most; fewer where the page would be larger than LARGEST
 
@@ -105,7 +105,8 @@ def differing_photos(first, most):
     classes, base = next(iter(data.values()))["classes"], next(iter(first.values()))
     if any(one["classes"] != classes for one in data.values()):
         return [], "The runs have other classes, so their photos are not compared.", []
-    ids = [i for i in next(iter(data.values()))["val"] if all(i in set(one["val"]) for one in data.values())]
+    common = set.intersection(*(set(one["val"]) for one in data.values()))
+    ids = spread([i for i in next(iter(data.values()))["val"] if i in common], gallery.MEASURED)
     model = next((m for m in ("f", "s", "static", "full") if all((f / "segmentations" / m).is_dir()
                                                                  for f in first.values())), None)
     if model is None or not ids:

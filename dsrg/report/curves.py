@@ -138,6 +138,7 @@ def class_bars(name, title, classes, series, unit="IoU (%)", log=False):
         axes.set_xlabel(unit)
         if log:
             axes.set_xscale("symlog", linthresh=1)
+            axes.xaxis.set_major_formatter("{x:g}")
             axes.set_xlim(0, 3 * max(1, max(np.nanmax(row, initial=0) for row in values.values())))
         elif unit.endswith("(%)"):
             axes.set_xlim(0, 100)

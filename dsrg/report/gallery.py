@@ -15,7 +15,7 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.photos import find_image, load_image_bgr
 from dsrg.report.cue_overlay import overlay, pixels_of_cells
-from dsrg.report.run_contents import photo_numbers
+from dsrg.report.run_contents import photo_numbers, spread
 from dsrg.scoring.metrics import Result, confusion_matrix
 
 SIDE = 320              # longer side of the pictures
@@ -55,7 +55,7 @@ def val_rows(run, data_set, most):
         pictures.append(map_picture(mask_path(run, image_id), "truth", classes))
         return _row(image_id, iou, rank, shown, classes, pictures)
 
-    return _chosen_rows(_spread(data_set["val"], MEASURED), most, row, data_set, lambda i: (
+    return _chosen_rows(spread(data_set["val"], MEASURED), most, row, data_set, lambda i: (
         file_of(run / "segmentations" / judged, i), mask_path(run, i)))
 
 
@@ -86,7 +86,7 @@ def train_rows(run, data_set, cues, growth, most):
                      map_picture(mask_path(run, image_id), "truth", classes)]
         return _row(image_id, iou, rank, shown, classes, pictures)
 
-    ids = list(dict.fromkeys([*followed, *_spread(data_set["train"], MEASURED)]))
+    ids = list(dict.fromkeys([*followed, *spread(data_set["train"], MEASURED)]))
     return _chosen_rows(ids, most, row, data_set,
                         lambda i: (file_of(run / "labels", i), mask_path(run, i)), first=list(followed))
 
@@ -180,13 +180,14 @@ def _chosen_rows(ids, most, row, data_set, paths, first=()):
             continue                # what is damaged is said by the stage that reads it
     ranked = sorted((i for i in known if known[i][0] is not None and known[i][0] == known[i][0]),
                     key=lambda i: -known[i][0])
-    rest = [i for i in known if i not in set(ranked)]
+    measured = set(ranked)
+    rest = [i for i in known if i not in measured]
     chosen, ranks = _choose(ranked, rest, {i: known[i][1] for i in known}, most, [i for i in first if i in known])
     rows = []
     for image_id in chosen:
         iou, shown = known[image_id]
         try:
-            rows.append(row(image_id, iou if image_id in set(ranked) else None, shown, ranks.get(image_id, "")))
+            rows.append(row(image_id, iou if image_id in measured else None, shown, ranks.get(image_id, "")))
         except UserError:
             continue
     return rows
@@ -204,7 +205,7 @@ def _choose(ranked, rest, shown, most, first):
     if len(ranked) <= most:
         ranks = {one: ("best", "median", "worst")[3 * place // len(ranked)] for place, one in enumerate(ranked)}
     chosen = list(dict.fromkeys([*first, *ranks]))[:max(most, len(first))]
-    chosen += [i for i in _spread(rest, max(0, most - len(chosen))) if i not in chosen]
+    chosen += [i for i in spread(rest, max(0, most - len(chosen))) if i not in chosen]
     for image_id in [*ranked, *rest]:        # one photo of each class that none of those shows
         if set(shown[image_id]) - {0} - {c for i in chosen for c in shown[i]}:
             chosen.append(image_id)
@@ -240,10 +241,3 @@ def _small(image):
         return image
     size = tuple(max(1, round(factor * side)) for side in image.shape[1::-1])
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-def _spread(items, count):
-    """`count` of a list at even distances."""
-    if not items or count <= 0:
-        return []
-    return [items[n] for n in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))]

@@ -137,6 +137,13 @@ def photo_numbers(folder):
         return {}
 
 
+def spread(items, count):
+    """`count` of a list at even distances."""
+    if not items or count <= 0:
+        return []
+    return [items[n] for n in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).astype(int))]
+
+
 def _number(value):
     return math.nan if value is None else float(value)
 

@@ -18,7 +18,7 @@ from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.photos import find_image, load_image_bgr
-from dsrg.report.run_contents import photo_numbers
+from dsrg.report.run_contents import photo_numbers, spread
 from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import ScoreNet, open_net
 from dsrg.supervision import grow_seeds, refine
@@ -56,7 +56,7 @@ def seed_growth(run, caffe, cues, data_set, device="cpu", precision="fp32"):
         A net or weights that cannot be opened.
     """
     run = Path(run)
-    snapshots = _snapshots(run)
+    snapshots = _snapshots(run, caffe)
     settings = _settings(run, caffe) if snapshots and (run / "deploy.prototxt").is_file() else None
     photos = _photos(run, cues, data_set)
     if settings is None or not photos:
@@ -125,34 +125,33 @@ def _seeds(scores, annotation, image, settings):
     return np.where(grown.any(axis=0), grown.argmax(axis=0), -1)
 
 
-def _snapshots(run):
+def _snapshots(run, caffe):
     """[(iteration, path)] of stage s, ascending, at most SNAPSHOTS; the first and the last among them."""
+    solver = _read(run / "solver-s.prototxt", caffe.proto.caffe_pb2.SolverParameter())
+    prefix = run / ((solver.snapshot_prefix if solver else "") or "models/s")
     found = {}
-    for path in (run / "models").glob("s_iter_*.caffemodel*"):
-        match = re.fullmatch(r"s_iter_(\d+)\.caffemodel(\.h5)?", path.name)
+    for path in prefix.parent.glob(f"{prefix.name}_iter_*.caffemodel*"):
+        match = re.fullmatch(r"_iter_(\d+)\.caffemodel(\.h5)?", path.name.removeprefix(prefix.name))
         if match:
             found[int(match[1])] = path
-    ordered = sorted(found.items())
-    places = np.unique(np.linspace(0, len(ordered) - 1, min(SNAPSHOTS, len(ordered))).astype(int)) if ordered else []
-    return [ordered[place] for place in places]
+    return spread(sorted(found.items()), SNAPSHOTS)
 
 
 def _settings(run, caffe):
     """What train-s.prototxt says of input and growing; None where it has no DSRGLayer that grows."""
-    message = caffe.proto.caffe_pb2.NetParameter()
     path = next((p for p in (run / "train-s.prototxt", run / "s-train.prototxt") if p.is_file()), None)
-    if path is None:
+    message = path and _read(path, caffe.proto.caffe_pb2.NetParameter())
+    if not message:
         return None
-    try:
-        text_format.Parse(path.read_text(encoding="utf-8"), message)
-    except text_format.ParseError as error:
-        raise UserError(f"{path}:{error}") from None
     growing = next((one for one in message.layer if one.python_param.layer == "DSRGLayer"), None)
     data = next((one for one in message.layer if one.type == "ImageData"), None)
     if growing is None or data is None or not data.image_data_param.new_height:
         return None
-    params = parse_param_str(growing.python_param.param_str)
-    if params.get("grow") is False:
+    try:
+        params = parse_param_str(growing.python_param.param_str)
+    except ValueError as error:
+        raise UserError(f"{path}: layer '{growing.name}': {error}") from None
+    if params.get("grow") is False or not {"th1", "th2"} <= params.keys():
         return None
     return {"input": [data.image_data_param.new_height, data.image_data_param.new_width],
             "mean": list(params.get("mean", voc.MEAN_BGR)), "iters": params.get("iters", ITERATIONS),
@@ -160,10 +159,18 @@ def _settings(run, caffe):
             "th1": params["th1"], "th2": params["th2"]}
 
 
+def _read(path, message):
+    """`message` filled from a prototxt; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), message)
+    except text_format.ParseError as error:
+        raise UserError(f"{path}:{error}") from None
+
+
 def _photos(run, cues, data_set):
     """{image id: number} of PHOTOS train photos with cues, at even distances over the list."""
     numbers = photo_numbers(run)
     able = [i for i in data_set["train"] if numbers.get(i) in cues]
-    able = [able[n] for n in np.unique(np.linspace(0, len(able) - 1, min(PHOTOS, len(able))).astype(int))] \
-        if able else []
-    return {i: numbers[i] for i in able}
+    return {i: numbers[i] for i in spread(able, PHOTOS)}

@@ -315,4 +315,5 @@ def test_time_and_memory_of_a_stage_count_all_its_parts(toy):
     toy.commands.run = whole
     toy.run("cam")
     stamp = json.loads((toy.run_folder / "stamps/cam.json").read_text())
-    assert 150 <= stamp["seconds"] < 160 and stamp["peak_mib"] == 700
+    assert 150 <= stamp["seconds"] < 160 and stamp["peak_mib"] == 700 and stamp["resumed"] is True
+    assert json.loads((toy.run_folder / "stamps/lists.json").read_text())["resumed"] is False

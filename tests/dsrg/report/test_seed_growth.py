@@ -81,6 +81,13 @@ def test_it_is_computed_once_and_again_after_a_new_snapshot(run, monkeypatch):
     assert grown(run)["iterations"] == [0, 10, 30]
 
 
+def test_snapshots_are_those_of_the_solver(run):
+    write_text(run / "solver-s.prototxt", 'snapshot_prefix: "weights/mine"\n')
+    (run / "weights").mkdir()
+    (run / "models/s_iter_20.caffemodel").rename(run / "weights/mine_iter_7.caffemodel")
+    assert grown(run)["iterations"] == [0, 7]
+
+
 def test_of_many_snapshots_some_with_the_first_and_the_last(run):
     source = (run / "models/s_iter_20.caffemodel").read_bytes()
     for iteration in range(30, 500, 10):
