@@ -55,6 +55,7 @@ def test_ends_with_the_table(whole_run, folder):
                 "retrained / fully supervised | val"):
         assert f"| {row} |" in table
     assert (whole_run / "results/report.png").stat().st_size > 10_000
+    assert "DSRG, stage s</th><td>val</td>" in (whole_run / "report.html").read_text()
     assert (whole_run / "results/report.md").read_text().strip() in table
 
 

@@ -130,7 +130,7 @@ def class_bars(name, title, classes, series, unit="IoU (%)", log=False):
                       color=COLOURS[k % len(COLOURS)])
             if len(values) == 1:
                 for place, value in zip(places, row, strict=True):
-                    axes.annotate("–" if math.isnan(value) else f" {value:.4g}", (np.nan_to_num(value), place),
+                    axes.annotate("–" if math.isnan(value) else f" {value:,.{0 if log else 1}f}", (np.nan_to_num(value), place),
                                   va="center", fontsize=8)
         axes.set_yticks(places, [_math_free(c) for c in classes])
         axes.invert_yaxis()
@@ -139,7 +139,7 @@ def class_bars(name, title, classes, series, unit="IoU (%)", log=False):
         if log:
             axes.set_xscale("symlog", linthresh=1)
             axes.xaxis.set_major_formatter("{x:g}")
-            axes.set_xlim(0, 3 * max(1, max(np.nanmax(row, initial=0) for row in values.values())))
+            axes.set_xlim(0, 8 * max(1, max(np.nanmax(row, initial=0) for row in values.values())))
         elif unit.endswith("(%)"):
             axes.set_xlim(0, 100)
         axes.grid(True, axis="x")
@@ -163,13 +163,13 @@ def confusion_chart(name, title, classes, counts):
     heads = [_math_free(c) for c in classes] + ["nothing"] * (counts.shape[1] - len(classes))
     if counts.shape[1] > len(classes) and not counts[:, -1].any():
         share, heads = share[:, :-1], heads[:-1]
-    side = max(4.2, 1.3 + 0.36 * len(classes))
     small = len(classes) > 30
+    side = max(4.2, 1.3 + (0.16 if small else 0.36) * len(classes))
     with matplotlib.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(side, side), layout="constrained")
         axes.imshow(share, cmap="cividis", vmin=0, vmax=100, interpolation="nearest")
-        axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=5 if small else 9)
-        axes.set_yticks(range(len(classes)), heads[:len(classes)], fontsize=5 if small else 9)
+        axes.set_xticks(range(len(heads)), heads, rotation=90, fontsize=6 if small else 9)
+        axes.set_yticks(range(len(classes)), heads[:len(classes)], fontsize=6 if small else 9)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.tick_params(length=0)
