@@ -130,8 +130,8 @@ def class_bars(name, title, classes, series, unit="IoU (%)", log=False):
                       color=COLOURS[k % len(COLOURS)])
             if len(values) == 1:
                 for place, value in zip(places, row, strict=True):
-                    axes.annotate("–" if math.isnan(value) else f" {value:,.{0 if log else 1}f}", (np.nan_to_num(value), place),
-                                  va="center", fontsize=8)
+                    text = "–" if math.isnan(value) else f" {value:,.{0 if log else 1}f}"
+                    axes.annotate(text, (np.nan_to_num(value), place), va="center", fontsize=8)
         axes.set_yticks(places, [_math_free(c) for c in classes])
         axes.invert_yaxis()
         axes.set_ylim(len(classes) - 0.4, -0.6)

@@ -58,7 +58,7 @@ def class_warnings(classes, counts, cells):
     if cells is not None:
         wanted = [c for c in range(len(classes)) if c == 0 or counts is None or counts[c]]
         if scarce := scarce_text({c: int(cells[c]) for c in wanted}, classes):
-            lines.append(scarce)
+            lines.append(f"cues: {scarce}")
     return lines
 
 
