@@ -1,6 +1,7 @@
 """Fixtures for every test: where the material beside the project lies, and seeded generators."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,3 +30,19 @@ def shared():
 def rng():
     """A seeded numpy generator, the same in every run."""
     return np.random.default_rng(20180618)
+
+
+@pytest.fixture(autouse=True)
+def everything_allowed(monkeypatch):
+    """Commands restrict what nets may import for the rest of their process; each test begins and ends without."""
+    monkeypatch.delenv("ALLOW_MODULES", raising=False)
+    monkeypatch.delenv("ALLOW_OUTPUT", raising=False)
+    _lift_restrictions()
+    yield
+    _lift_restrictions()
+
+
+def _lift_restrictions():
+    permissions = sys.modules.get("caffe.permissions")
+    if permissions is not None:
+        permissions.allow_everything()

@@ -1,7 +1,7 @@
 """The embedded engine: ``import caffe`` without Caffe, on PyTorch.
 
 Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 unchanged, on CPU or CUDA. The names
-here are pycaffe's; `set_precision` and the exception classes are the engine's own.
+here are pycaffe's; `set_precision`, the `allow_` functions and the exception classes are the engine's own.
 
 Names and modules are imported at their first use: what only reads messages and prototxts (caffe.proto, caffe.prototxt,
 caffe.net_spec) does without torch and starts fast.
@@ -26,6 +26,7 @@ _NAMES = {
     "glog": ("init_log", "log"),
     "layer": ("Layer", "layer_type_list"),
     "net": ("Net",),
+    "permissions": ("allow_everything", "allow_output_folders", "allow_python_modules"),
     "net_spec": ("NetSpec", "params", "to_proto"),
     "parallel": ("NCCL", "has_nccl"),
     "solver": ("AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver", "SGDSolver",

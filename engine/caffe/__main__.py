@@ -7,11 +7,14 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
+import traceback
 
 import torch
 
 import caffe
 from caffe import device, families, gflags, glog, upgrade_tools
+from caffe.errors import readable
 from caffe.timer import Timer
 
 
@@ -268,7 +271,17 @@ def main(argv=None):
         with gflags.logging(args):
             args.run(args)
     except (ValueError, RuntimeError, OSError) as error:  # the engine's own errors are of these kinds
-        sys.exit("error: " + "; ".join([str(error), *getattr(error, "__notes__", ())]))  # a note says in which layer
+        sys.exit(f"error: {_line(error)}")
+    except Exception as error:  # a layer of the user's, or a bug
+        with tempfile.NamedTemporaryFile("w", prefix="caffe-", suffix=".traceback", delete=False) as file:
+            traceback.print_exception(error, file=file)
+        sys.exit(f"error: {type(error).__name__}: {_line(error)}; this is a bug, here or in a layer of yours; report "
+                 f"it with the traceback in {file.name}")
+
+
+def _line(error):
+    """An error's text and its notes, which say in which layer, as one line."""
+    return readable("; ".join([str(error), *getattr(error, "__notes__", ())]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from math import prod
 
 import torch
 
+from .limits import check_shape
+
 
 class Memory:
     """One array of a blob (its data or its diff); may be shared by several blobs.
@@ -251,8 +253,7 @@ class Blob:
         if any(isinstance(d, (list, tuple)) for d in shape):
             raise TypeError(f"Blob.reshape takes separate integers, got {shape}: write reshape(*shape)")
         shape = tuple(int(d) for d in shape)
-        if any(d < 0 for d in shape):
-            raise ValueError(f"Blob.reshape{shape}: extents must not be negative")
+        check_shape(shape)
         self._shape = shape
         self.data_memory.reshape(shape)
         self.diff_memory.reshape(shape)

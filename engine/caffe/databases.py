@@ -15,8 +15,10 @@ import numpy as np
 
 from . import device, glog
 from .errors import DatabaseError
+from .layers.datum import values_of as datum_values
 from .layers.pictures import decode_picture, read_picture
 from .layers.reading import read_source
+from .lmdb_files import open_database
 from .net import TEST, Net
 from .proto import caffe_pb2
 from .serialization import write_atomic
@@ -96,14 +98,11 @@ def records(path):
     DatabaseError
         No database, an empty one, or a record that is no Datum.
     """
-    try:
-        env = lmdb.open(path, readonly=True, lock=False, readahead=True, subdir=os.path.isdir(path), create=False)
-    except (lmdb.Error, OSError) as error:
-        raise DatabaseError(f"cannot open the LMDB '{path}': {error}") from error
+    env = open_database(path, readahead=True)
     with env, env.begin() as transaction:
         if not env.stat()["entries"]:
             raise DatabaseError(f"the LMDB '{path}' is empty")
-        for key, value in transaction.cursor():
+        for key, value in _items(path, transaction.cursor()):
             what = f"record '{key.decode(errors='replace')}' of '{path}'"
             try:
                 yield what, caffe_pb2.Datum.FromString(value)
@@ -111,18 +110,20 @@ def records(path):
                 raise DatabaseError(f"{what} is not a Datum message") from error
 
 
+def _items(path, cursor):
+    """Keys and values, the library's complaints told as ours."""
+    try:
+        yield from cursor
+    except lmdb.Error as error:
+        raise DatabaseError(f"the LMDB '{path}' is damaged: {error}; make or copy it again") from error
+
+
 def values_of(what, datum):
     """A record's values, (C, H, W): uint8, or float32 where it holds floats."""
-    if datum.encoded:
-        picture = decode_picture(datum.data, cv2.IMREAD_UNCHANGED)
-        if picture is None:
-            raise DatabaseError(f"{what} holds a picture that is cut short or cannot be decoded")
-        return np.atleast_3d(picture).transpose(2, 0, 1)
-    values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
-    shape = (datum.channels, datum.height, datum.width)
-    if values.size != np.prod(shape) or not values.size:
-        raise DatabaseError(f"{what} holds {values.size} values for the shape {shape}")
-    return values.reshape(shape)
+    try:
+        return datum_values(datum, cv2.IMREAD_UNCHANGED)
+    except ValueError as error:
+        raise DatabaseError(f"{what} {error}") from error
 
 
 # ---- convert_imageset -----------------------------------------------------------------------------------

@@ -3,9 +3,36 @@
 Each is also what pycaffe's programs expect in its place, a ValueError or a RuntimeError.
 """
 
+import re
+
+MOST_OF_A_VALUE = 200  # characters of a quoted value that a message shows
+MOST_OF_A_MESSAGE = 2000
+_LONG_VALUE = re.compile(rf"'([^'\n]{{{MOST_OF_A_VALUE}}})[^'\n]+'")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def readable(message):
+    """A message that a terminal shows and a person reads: values and the whole cut short, control codes escaped.
+
+    Names and values come from files, which may hold a megabyte of them, or codes that rewrite the terminal.
+
+    Examples
+    --------
+    >>> readable("layer 'a\\x1b[2J'")
+    "layer 'a\\\\x1b[2J'"
+    """
+    message = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], message)
+    message = _LONG_VALUE.sub(r"'\1...'", message)
+    if len(message) > MOST_OF_A_MESSAGE:
+        message = message[: MOST_OF_A_MESSAGE - 4] + " ..."
+    return message
+
 
 class CaffeError(Exception):
     """Something that the user gave and that cannot be used: who, expected, got, what next."""
+
+    def __init__(self, message=""):
+        super().__init__(readable(str(message)))
 
 
 class PrototxtError(CaffeError, ValueError):

@@ -15,7 +15,9 @@ import torch
 
 from . import device, families, forks
 from .blob import Blob, BlobVec, LayerVec, RawBlobVec
+from .errors import CaffeError
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
+from .limits import TooMuch, require_memory
 from .proto import caffe_pb2
 from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, read_text
 from .python_layer import make_python_layer
@@ -39,6 +41,7 @@ class Node:
     needs_backward: bool = False
     loss_weights: list = field(default_factory=list)  # per top
     loss_shapes: list = field(default_factory=list)  # per top: the shape for which its diff holds the loss weight
+    checked_shapes: list = field(default_factory=list)  # per top: the shape for which there is memory
 
     @property
     def title(self):
@@ -121,9 +124,16 @@ class Graph:
         return f"{self._source}:{line}: " if line else f"{self._source}: "
 
     def _locate(self, error, param, doing):
-        """Give an error the layer's place: the engine's own in their text, those of a Python layer as a note."""
+        """Give an error the layer's place: the engine's own in their text, those of a Python layer as a note.
+
+        What torch, numpy and the like refuse in a layer of the engine, memory, shapes and indices, is the net's fault.
+        """
         if isinstance(error, LayerError):
             raise LayerError(self._where(param.name) + str(error)) from error
+        if isinstance(error, TooMuch) or param.type != "Python" and not isinstance(error, (CaffeError, Warning)):
+            reason = " ".join(str(error).split()) or "no reason is given"
+            raise LayerError(f"{self._where(param.name)}layer '{param.name}' ({param.type}): {doing} failed: "
+                             f"{type(error).__name__}: {reason}") from error
         error.add_note(f"{self._where(param.name)}in {doing} of layer '{param.name}' ({param.type})")
 
     # -- one layer ---------------------------------------------------------------------------------------------
@@ -207,11 +217,25 @@ class Graph:
 
     def _reshape(self, node):
         node.layer.reshape(node.bottoms, node.tops)
+        shapes = [blob.dims for blob in node.tops]
+        if shapes != node.checked_shapes:
+            self._require_memory(node)
+            node.checked_shapes = shapes
         for k, weight in enumerate(node.loss_weights):
             # a loss top's diff holds its weight, which is where the backward pass begins
             if weight and node.loss_shapes[k] != node.tops[k].dims:
                 node.loss_shapes[k] = node.tops[k].dims
                 node.tops[k].diff_memory.write(torch.full(node.tops[k].dims, weight, device=device.current()))
+
+    def _require_memory(self, node):
+        """Refuse a top that this machine has no memory for. (A GPU says so by itself.)"""
+        if device.current().type != "cpu":
+            return
+        for name, blob in zip(node.top_names, node.tops, strict=False):
+            try:
+                require_memory(4 * blob.count, f"the top '{name}' of shape {blob.dims}")
+            except TooMuch as error:
+                raise LayerError(f"{node.title}: {error}") from None
 
     # -- parameters --------------------------------------------------------------------------------------------
     def _add_param(self, node, k, owners):

@@ -11,6 +11,7 @@ A new layer is one class and one registry line (see engine/README.md):
 """
 
 import importlib
+import math
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from . import device
 from .blob import Blob, BlobVec
 from .errors import LayerError
 from .fillers import fill
+from .limits import check_shape, require_memory
 
 _registry = {}
 
@@ -150,8 +152,11 @@ class NativeLayer(Layer):
 
     def add_param(self, shape, filler):
         """Append a parameter blob filled by a FillerParameter."""
-        values = np.zeros(shape, np.float32)
         try:
+            check_shape(shape)
+            # random fillers draw in float64; data and gradient follow in float32
+            require_memory(16 * math.prod(shape), f"a parameter of shape {tuple(shape)}")
+            values = np.zeros(shape, np.float32)
             fill(values, filler, np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)]))
         except ValueError as error:
             raise self.error(f"parameter {len(self.blobs)}: {error}") from None

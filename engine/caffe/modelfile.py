@@ -9,11 +9,11 @@ import mmap
 import os
 from pathlib import Path
 
-import h5py
 from google.protobuf.message import DecodeError
 
 from . import families, wire
 from .errors import ModelFileError, OpenError
+from .limits import TooMuch, check_layers
 from .proto import caffe_pb2
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -25,6 +25,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 @contextlib.contextmanager
 def mapped(path):
     """Memory-mapped content of a file."""
+    refuse_special(path)
     try:
         file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
     except OSError as error:
@@ -35,6 +36,12 @@ def mapped(path):
             raise ModelFileError(f"{path}: is empty; get or write it again")
         # Closed with its last view: the traceback of a failed read may still hold some.
         yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def refuse_special(path):
+    """Refuse a folder, a pipe or a device where a file is expected; opening a pipe would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OpenError(f"Could not open file {path} (it is no regular file)")
 
 
 def strip(view, message, name, kind):
@@ -54,6 +61,13 @@ def decode(data, message, view, name, kind):
     """Parse bytes into a message and return it, failures told as in strip."""
     try:
         message.ParseFromString(data)
+        wire.check_text(message)
+        if isinstance(message, caffe_pb2.NetParameter):
+            check_layers(message, name)
+    except TooMuch as error:
+        raise ModelFileError(str(error)) from None
+    except UnicodeDecodeError:
+        raise ModelFileError(f"{name}: damaged, a name in it is not UTF-8; {UNKNOWN}") from None
     except DecodeError:
         raise ModelFileError(f"{name}: damaged or not {kind}; {looks_like(view)}") from None
     return message
@@ -89,12 +103,12 @@ def looks_like(view):
     if not any(byte < 9 or byte == 127 for byte in head):
         return "it is text: is it a prototxt given in place of weights?"
     state = caffe_pb2.SolverState()
-    with contextlib.suppress(DecodeError, wire.WireError):
+    with contextlib.suppress(DecodeError, wire.WireError, UnicodeDecodeError):
         state.ParseFromString(wire.strip(view, "SolverState")[0])
         if state.HasField("iter") and len(state.history):
             return f"it is a solver state, its weights are in '{state.learned_net}'"
     net = caffe_pb2.NetParameter()
-    with contextlib.suppress(DecodeError, wire.WireError):
+    with contextlib.suppress(DecodeError, wire.WireError, UnicodeDecodeError):
         net.ParseFromString(bytes(families.to_engine(wire.strip(view, "NetParameter")[0])))
         if len(net.layer) or len(net.layers):
             return f"it is a caffemodel (net '{net.name}')"
@@ -103,22 +117,12 @@ def looks_like(view):
 
 def is_hdf5(path):
     """Whether a file begins as HDF5 does."""
+    refuse_special(path)
     try:
         with open(path, "rb") as file:
             return file.read(8) == HDF5_MAGIC
     except OSError:
         return False  # the reader says why
-
-
-@contextlib.contextmanager
-def hdf5(path):
-    """An HDF5 file opened for reading."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ModelFileError(f"{path}: truncated or damaged HDF5 ({error}); get it again") from None
-    with file:
-        yield file
 
 
 # ---- writing ------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from google.protobuf.message import DecodeError
 from . import families, upgrade
 from .errors import OpenError, PrototxtError
 from .glog import info
+from .limits import TooMuch, check_layers
 from .netstate import filter_net, insert_splits, layer_included, state_meets_rule
 from .proto import caffe_pb2, is_repeated
 from .prototxt_errors import explain, layer_lines
-from .wire import WireError
+from .wire import WireError, check_text
 
 __all__ = [
     "PrototxtError",
@@ -158,7 +159,8 @@ def _decode(data, name):
     net = caffe_pb2.NetParameter()
     try:
         net.ParseFromString(bytes(families.to_engine(data)))
-    except (DecodeError, WireError):
+        check_text(net)
+    except (DecodeError, WireError, UnicodeDecodeError):
         raise PrototxtError(f"{name}: neither a prototxt nor a binary NetParameter") from None
     return _upgraded(upgrade.upgrade_net, net, None, name)
 
@@ -169,6 +171,8 @@ def _parse(text, message, name):
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
         raise PrototxtError(f"{name}:{line}:{column}: {explain(str(error))}") from None
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:  # what protobuf leaves to Python
+        raise PrototxtError(f"{name}: not readable as a prototxt: {error}") from None
     missing = message.FindInitializationErrors()
     if missing:
         at = _line_of_field_owner(text, message, missing[0])
@@ -185,7 +189,11 @@ def _line_of_field_owner(text, net, field):
 
 def _upgraded(function, message, text, name):
     try:
+        if isinstance(message, caffe_pb2.NetParameter):
+            check_layers(message, name)
         function(message)
+    except TooMuch as error:
+        raise PrototxtError(str(error)) from None
     except upgrade.UpgradeError as error:
         line = layer_lines(text).get(error.layer) if text and error.layer else None
         where = f"{name}:{line}" if line else name

@@ -6,6 +6,7 @@ documents (blobs, param_str, phase, type).
 
 import importlib
 
+from . import permissions
 from .layer import Layer, LayerError
 
 
@@ -15,23 +16,35 @@ def make_python_layer(layer_param):
     Raises
     ------
     LayerError
-        When the module cannot be found or lacks the class. What the module or the constructor raises passes unchanged.
+        When the module is not allowed (permissions.py), cannot be found, ends the process as it is imported, or lacks
+        the class. Other exceptions of the module and the constructor pass unchanged.
     """
     spec = layer_param.python_param
     who = f"layer '{layer_param.name}' (Python)"
     if not spec.module or not spec.layer:
         raise LayerError(f"{who}: python_param needs both module and layer")
     try:
-        module = importlib.import_module(spec.module)
-    except ModuleNotFoundError as error:
-        if error.name and not (spec.module == error.name or spec.module.startswith(error.name + ".")):
-            raise
-        raise LayerError(
-            f"{who}: no module '{spec.module}' on sys.path; put its folder on PYTHONPATH"
-        ) from error
+        permissions.check_module(spec.module)
+    except ValueError as error:
+        raise LayerError(f"{who}: {error}") from None
+    module = _imported(spec.module, who)
     cls = getattr(module, spec.layer, None)
     if not (isinstance(cls, type) and issubclass(cls, Layer)):
         has = "is not a subclass of caffe.Layer" if cls is not None else "does not exist"
         place = getattr(module, "__file__", None) or "without a file"
         raise LayerError(f"{who}: {spec.layer} in module '{spec.module}' ({place}) {has}")
     return cls(layer_param)
+
+
+def _imported(name, who):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and not (name == error.name or name.startswith(error.name + ".")):
+            raise
+        raise LayerError(f"{who}: no module '{name}' on sys.path; put its folder on PYTHONPATH") from error
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a script that is no module of layers calls sys.exit
+        raise LayerError(f"{who}: module '{name}' ends with {type(error).__name__}({error}) as it is imported; a "
+                         "module of layers only defines them") from error

@@ -5,6 +5,7 @@ its place, synced and renamed, so an interrupted run leaves the old file. Every 
 that names the file, what is wrong with it and what to do.
 """
 
+import math
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 
-from . import families, upgrade, wire
+from . import families, hdf5_files, upgrade, wire
+from .limits import MOST_AXES, check_shape
 from .modelfile import (
     ModelFileError,
     atomic_path,
     decode,
     decode_net,
-    hdf5,
     is_hdf5,
     looks_like,
     mapped,
@@ -203,30 +204,38 @@ def read_net_binary(path):
 
 
 def _load_weights_hdf5(path):
-    with hdf5(path) as file:
-        if "data" not in file:
-            kind = "it is a solver state" if "history" in file else f"it has {', '.join(file) or 'nothing'}"
+    with hdf5_files.reading(path, "weights file") as file:
+        data = file.find("data")
+        if data is None:
+            names = file.names(file.root)
+            kind = "it is a solver state" if "history" in names else f"it has {', '.join(names) or 'nothing'}"
             raise ModelFileError(f"{path}: HDF5 without the group 'data', no weights of Caffe; {kind}")
-        if not isinstance(file["data"], h5py.Group):
+        if not isinstance(data, h5py.Group):
             raise ModelFileError(f"{path}: its 'data' is an array, so these are data (HDF5Data reads them), no weights")
         weights = Weights()
-        _read_groups(file["data"], (), weights, path)
+        _read_groups(file, file.children(data), (), weights)
         return weights
 
 
-def _read_groups(parent, above, weights, path):
-    """Add the layers in the groups of `parent`; those of a name with "/" lie deeper."""
-    for key, group in parent.items():
+def _read_groups(file, groups, above, weights):
+    """Add the layers in `groups`, by name; those of a name with "/" lie deeper."""
+    for key, group in groups.items():
         name = "/".join((*above, key))
         if not isinstance(group, h5py.Group):
-            raise ModelFileError(f"{path}: 'data/{name}' is no parameter of Caffe (data/<layer>/<index>); these are "
-                                 "weights of another program")
-        arrays = {k: item for k, item in group.items() if isinstance(item, h5py.Dataset) and k.isdigit()}
-        if arrays or not len(group):
+            raise ModelFileError(f"{file.path}: 'data/{name}' is no parameter of Caffe (data/<layer>/<index>); these "
+                                 "are weights of another program")
+        children = file.children(group, len(above))
+        arrays = {k: item for k, item in children.items() if isinstance(item, h5py.Dataset) and _is_index(k)}
+        if arrays or not children:
             weights[name] = [None] * (max(map(int, arrays), default=-1) + 1)
             for k, item in arrays.items():
-                weights[name][int(k)] = np.asarray(item[()], np.float32)
-        _read_groups({k: item for k, item in group.items() if k not in arrays}, (*above, key), weights, path)
+                weights[name][int(k)] = file.numbers(item)
+        _read_groups(file, {k: item for k, item in children.items() if k not in arrays}, (*above, key), weights)
+
+
+def _is_index(name):
+    """Whether a name of HDF5 is the place of a parameter in its layer; no layer has a thousand."""
+    return name.isascii() and name.isdigit() and len(name) <= 3
 
 
 # ---- solver states ------------------------------------------------------------------------------------
@@ -247,7 +256,7 @@ def load_solverstate(path):
             for k, blob in enumerate(state.history)
         ]
         del arrays
-    return SolverState(state.iter, state.learned_net, state.current_step, history)
+    return _checked_state(name, SolverState(state.iter, state.learned_net, state.current_step, history))
 
 
 def save_solverstate(path, iteration, learned_net, history, current_step=0):
@@ -277,20 +286,28 @@ def save_solverstate(path, iteration, learned_net, history, current_step=0):
 
 
 def _load_solverstate_hdf5(path):
-    with hdf5(path) as file:
-        if "iter" not in file or "history" not in file:
-            kind = "these are weights" if "data" in file else f"it has {', '.join(file) or 'nothing'}"
+    with hdf5_files.reading(path, "solver state") as file:
+        iteration, history = file.integer("iter"), file.find("history")
+        if iteration is None or not isinstance(history, h5py.Group):
+            names = file.names(file.root)
+            kind = "these are weights" if "data" in names else f"it has {', '.join(names) or 'nothing'}"
             raise ModelFileError(f"{path}: HDF5 without 'iter' and 'history', no solver state; {kind}")
-        learned = file["learned_net"][()] if "learned_net" in file else b""
-        step = int(np.ravel(file["current_step"][()])[0]) if "current_step" in file else 0
-        history = file["history"]
-        missing = [k for k in range(len(history)) if str(k) not in history]
+        learned, step = file.text("learned_net"), file.integer("current_step") or 0
+        blobs = file.children(history)
+        missing = [k for k in range(len(blobs)) if not isinstance(blobs.get(str(k)), h5py.Dataset)]
         if missing:
             raise ModelFileError(
-                f"{path}: history blob {missing[0]} of {len(history)} is missing; take another state"
+                f"{path}: history blob {missing[0]} of {len(blobs)} is missing; take another state"
             )
-        arrays = [np.asarray(history[str(k)][()], np.float32) for k in range(len(history))]
-        return SolverState(int(np.ravel(file["iter"][()])[0]), bytes(learned).decode(), step, arrays)
+        arrays = [file.numbers(blobs[str(k)]) for k in range(len(blobs))]
+        return _checked_state(path, SolverState(iteration, learned, step, arrays))
+
+
+def _checked_state(path, state):
+    if state.iter < 0 or state.current_step < 0:
+        raise ModelFileError(f"{path}: iteration {state.iter}, step {state.current_step}: expected 0 or more; the "
+                             "state is damaged, take another")
+    return state
 
 
 def _save_solverstate_hdf5(path, iteration, learned_net, history, current_step):
@@ -355,10 +372,12 @@ def blob_shape(blob):
 def _shaped(blob, numbers, where):
     """A float32 copy of flat numbers in the blob's shape."""
     shape = blob_shape(blob)
-    count = 1
-    for dim in shape:
-        count *= dim
-    if count != numbers.size or min(shape, default=0) < 0:
+    count = math.prod(shape[: MOST_AXES + 1])
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        raise ModelFileError(f"{where}: {error}; the file is damaged, get it again") from None
+    if count != numbers.size:
         raise ModelFileError(
             f"{where}: shape {shape} needs {count} numbers, the file has {numbers.size}; "
             "the file is damaged, get it again"

@@ -55,13 +55,13 @@ def read(solver, state_file):
     if state.learned_net:
         weights.copy_from(solver.net, _learned_net(state_file, state.learned_net), whole=True)
     learnable, where = solver.net._learnable, device.current()
-    for k, slots in enumerate(solver.history() if state.history else ()):
+    for k, slots in enumerate(solver.history()):
         for s, slot in enumerate(slots):
             array = np.asarray(state.history[s * len(learnable) + k], np.float32)
             slot.copy_(torch.tensor(array, device=where).reshape(slot.shape))
     solver.iter, solver.current_step = state.iter, state.current_step
     glog.info("sgd_solver.cpp", f"Restored iteration {state.iter} from {state_file}: "
-              + (f"{len(state.history)} history blobs" if state.history else "no history, the rule starts afresh")
+              f"{len(state.history)} history blobs"
               + ("" if state.learned_net else "; it names no weights, those of the net stay"))
     for layer in solver.net.layers:
         if layer.type != "Python":
@@ -71,7 +71,7 @@ def read(solver, state_file):
 def _check_history(solver, state_file, history):
     learnable = solver.net._learnable
     wanted = solver.slots * len(learnable)
-    if len(history) not in (0, wanted):
+    if len(history) != wanted:  # Caffe: "Incorrect length of history blobs."
         raise SolverError(f"'{state_file}' holds {len(history)} history blobs, this {solver.type} solver needs "
                           f"{wanted} ({solver.slots} for each of {len(learnable)} parameters); it was written for "
                           "another net or solver type")

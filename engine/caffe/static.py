@@ -112,6 +112,10 @@ class ShapeNet(Graph):
         return layer
 
 
+    def _require_memory(self, node):
+        """Nothing is computed, so none is needed."""
+
+
 class Unknown(Exception):
     """Shapes that stand in the data alone; the text says which field would give them."""
 

@@ -7,6 +7,8 @@ as views of the file; `blob_chunks` writes an array as a BlobProto without a cop
 
 import numpy as np
 
+from .proto import is_repeated
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 # Fields that lead to blobs: message -> {field number: message of the field}. Numbers as in caffe.proto.
@@ -24,6 +26,21 @@ NAMES = {"LayerParameter": 1, "V1LayerParameter": 4, "V0LayerParameter": 1}  # f
 
 class WireError(ValueError):
     """Bytes that are no message: where, and what is wrong."""
+
+
+def check_text(message):
+    """Raise UnicodeDecodeError where a string of a parsed message is not UTF-8.
+
+    protobuf hands such a string out as bytes, or raises when it is asked for, by version; ListFields asks for all.
+    """
+    for field, value in message.ListFields():
+        if field.message_type is None and field.type != field.TYPE_STRING:
+            continue
+        for item in value if is_repeated(field) else (value,):
+            if field.message_type is not None:
+                check_text(item)
+            elif isinstance(item, bytes):
+                item.decode()
 
 
 def varint(value):

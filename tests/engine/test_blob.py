@@ -47,7 +47,7 @@ def test_reshape_takes_separate_integers():
     assert blob.data.shape == blob.diff.shape == (1, 2, 3)
     with pytest.raises(TypeError, match=r"separate integers, got \(\[1, 6\],\)"):
         blob.reshape([1, 6])
-    with pytest.raises(ValueError, match=r"reshape\(-1,\): extents must not be negative"):
+    with pytest.raises(ValueError, match=r"shape \(-1,\): extents must not be negative"):
         blob.reshape(-1)
     assert tuple(blob.shape) == (1, 2, 3)
 

@@ -81,6 +81,14 @@ def test_errors_are_one_line_and_a_status(folder):
         assert "\n" not in str(stop.value)
 
 
+def test_what_nobody_foresaw_is_one_line_with_its_traceback_in_a_file(folder, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr(caffe.Net, "_forward", lambda self: {}["bug"])
+    with pytest.raises(SystemExit, match="error: KeyError: 'bug'; this is a bug, .* with the traceback in ") as stop:
+        main(["time", "--model", "net.prototxt"])
+    assert "\n" not in str(stop.value) and "KeyError: 'bug'" in next(folder.glob("*.traceback")).read_text()
+
+
 def test_train_finetunes_from_weights(folder, capsys):
     net = build(folder, CLASSIFIER, caffe.TRAIN)
     net.params["ip"][0].data[...] = 50

@@ -7,10 +7,11 @@ import cv2
 import lmdb
 import numpy as np
 
+from ..errors import DatabaseError
 from ..layer import register
-from ..proto import caffe_pb2
+from ..lmdb_files import open_database
 from .data_transformer import Transformer, refuse_old_fields
-from .pictures import decode_picture
+from .datum import read_datum
 from .reading import DataLayer, Order, same_shapes, write_array, write_pictures
 
 _open = weakref.WeakValueDictionary()  # LMDB allows one handle a file and process: layers share it
@@ -20,7 +21,7 @@ class _Database:
     """A read-only LMDB environment."""
 
     def __init__(self, path):
-        self.env = lmdb.open(path, readonly=True, lock=False, readahead=False, subdir=os.path.isdir(path))
+        self.env = open_database(path)
 
 
 @register("Data")
@@ -58,8 +59,8 @@ class Data(DataLayer):
         path = self.path = os.path.realpath(getattr(self, "path", source))  # after a fork: the same, wherever we are
         try:
             self.database = _open.get(path) or _Database(path)
-        except lmdb.Error as error:
-            raise self.error(f"cannot open the LMDB '{source}': {error}") from error
+        except DatabaseError as error:
+            raise self.error(str(error)) from error
         _open[path] = self.database
         self.count = self.database.env.stat()["entries"]
         if not self.count:
@@ -86,21 +87,11 @@ class Data(DataLayer):
     def picture(self, key, value):
         """A record's picture (H, W, C) and label."""
         what = f"record '{key.decode(errors='replace')}' of '{self.param.source}'"
-        datum = caffe_pb2.Datum()
         try:
-            datum.ParseFromString(value)
-        except Exception as error:
-            raise self.error(f"{what} is not a Datum message") from error
-        if datum.encoded:
-            picture = decode_picture(datum.data, self.flags)
-            if picture is None:
-                raise self.error(f"{what} holds a picture that is cut short or cannot be decoded")
-            return (picture if picture.ndim == 3 else picture[:, :, None]), datum.label, what
-        values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
-        shape = (datum.channels, datum.height, datum.width)
-        if values.size != np.prod(shape) or not values.size:
-            raise self.error(f"{what} holds {values.size} values for the shape {shape}")
-        return values.reshape(shape).transpose(1, 2, 0), datum.label, what
+            values, label = read_datum(value, self.flags)
+        except ValueError as error:
+            raise self.error(f"{what} {error}") from error
+        return values.transpose(1, 2, 0), label, what
 
     def after_fork(self):
         """In a forked child: LMDB's handles belong to the process that opened them; the next record opens anew."""

@@ -1,10 +1,15 @@
 """HDF5Data reads arrays of any shape from HDF5 files, HDF5Output writes them."""
 
+import contextlib
+import os
+
 import h5py
 import numpy as np
 
-from .. import device
+from .. import device, hdf5_files, permissions
+from ..errors import ModelFileError, OpenError
 from ..layer import NativeLayer, register
+from ..modelfile import atomic_path
 from .common import legacy_shape
 from .reading import Order, read_source, write_array
 from .streams import ORDER, generator
@@ -44,21 +49,26 @@ class HDF5Data(NativeLayer):
         for blob, shape in zip(top, shapes[0], strict=True):
             blob.reshape(p.batch_size, *shape[1:])
 
-    def _file(self, path, place):
+    @contextlib.contextmanager
+    def _datasets(self, path, place):
+        """The open file and its datasets of the tops' names."""
         try:
-            return h5py.File(path, "r")
-        except OSError as error:
+            with hdf5_files.reading(path, "data file") as file:
+                found = [file.find(name) for name in self.names]
+                for name, dataset in zip(self.names, found, strict=True):
+                    if not isinstance(dataset, h5py.Dataset):
+                        raise self.error(f"{place}: '{path}' has no dataset '{name}' (a top's name); it has: "
+                                         f"{', '.join(file.names(file.root)) or 'none'}")
+                    if dataset.dtype.kind not in "fiub":
+                        raise self.error(f"{place}: dataset '{name}' of '{path}' holds {dataset.dtype}; expected "
+                                         "numbers")
+                yield file, found
+        except (ModelFileError, OpenError) as error:
             raise self.error(f"{place}: cannot read the HDF5 file '{path}': {error}") from error
 
     def _shapes(self, path, place):
-        with self._file(path, place) as f:
-            for name in self.names:
-                if not isinstance(f.get(name), h5py.Dataset):
-                    raise self.error(f"{place}: '{path}' has no dataset '{name}' (a top's name); it has: "
-                                     f"{', '.join(f) or 'none'}")
-                if f[name].dtype.kind not in "fiub":
-                    raise self.error(f"{place}: dataset '{name}' of '{path}' holds {f[name].dtype}; expected numbers")
-            shapes = [f[name].shape for name in self.names]
+        with self._datasets(path, place) as (file, found):
+            shapes = [file.check(dataset)[0] for dataset in found]
         if any(not s or s[0] != shapes[0][0] for s in shapes):
             raise self.error(f"{place}: '{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in rows")
         return shapes
@@ -77,11 +87,11 @@ class HDF5Data(NativeLayer):
         key = (epoch if self.param.shuffle else 0, file)
         if key not in self._loaded:
             path, place = self.files[file]
-            with self._file(path, place) as f:
-                try:
-                    arrays = [np.asarray(f[name], np.float32) for name in self.names]
-                except (KeyError, OSError) as error:
-                    raise self.error(f"{place}: '{path}' has changed or is damaged: {error}") from error
+            with self._datasets(path, place) as (opened, found):
+                arrays = [opened.numbers(dataset) for dataset in found]
+            if any(len(array) != self.rows[file] for array in arrays):
+                raise self.error(f"{place}: '{path}' has changed since the net was made: {len(arrays[0])} rows, it had "
+                                 f"{self.rows[file]}")
             if self.param.shuffle:
                 rows = generator(self, ORDER, epoch, file).permutation(self.rows[file])
                 arrays = [a[rows] for a in arrays]
@@ -109,7 +119,11 @@ class HDF5Data(NativeLayer):
 
 @register("HDF5Output")
 class HDF5Output(NativeLayer):
-    """Writes its two bottoms as datasets "data" and "label", of four axes; every forward adds rows (axis 0)."""
+    """Writes its two bottoms as datasets "data" and "label", of four axes; every forward adds rows (axis 0).
+
+    The first forward puts a new file in the place of an older one, whole or not at all; a net that is only built
+    touches nothing. Outside the current folder it writes where `caffe.permissions` lets it.
+    """
 
     bottoms = (2, 2)
     tops = (0, 0)
@@ -118,10 +132,18 @@ class HDF5Output(NativeLayer):
         self.path = self._layer_param.hdf5_output_param.file_name
         if not self.path:
             raise self.error("file_name is missing: the HDF5 file to write")
+        if os.path.lexists(self.path) and not os.path.isfile(self.path):
+            raise self.error(f"cannot write the HDF5 file '{self.path}': it is there and no regular file")
+        folder = os.path.dirname(self.path) or "."
+        if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+            raise self.error(f"cannot write the HDF5 file '{self.path}': folder '{folder}' does not exist or cannot be "
+                             "written; create it")
+        self.path = os.path.abspath(self.path)  # wherever the program is by then
         try:
-            h5py.File(self.path, "w").close()
-        except OSError as error:
-            raise self.error(f"cannot write the HDF5 file '{self.path}': {error}") from error
+            permissions.check_output(self.path)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        self.begun = False
 
     def reshape(self, bottom, top):
         self.shapes = [legacy_shape(self, blob.dims, f"bottom {k}") for k, blob in enumerate(bottom)]
@@ -129,13 +151,24 @@ class HDF5Output(NativeLayer):
             raise self.error(f"bottom 0 is {bottom[0].dims}, bottom 1 {bottom[1].dims}: they differ in rows")
 
     def forward(self, bottom, top):
-        with h5py.File(self.path, "a") as f:
-            for name, blob, shape in zip(("data", "label"), bottom, self.shapes, strict=True):
-                rows = blob.data_memory.read(device.current()).float().cpu().numpy().reshape(shape)
-                if name not in f:
-                    f.create_dataset(name, data=rows, maxshape=(None, *rows.shape[1:]), chunks=True)
-                elif f[name].shape[1:] != rows.shape[1:]:
-                    raise self.error(f"'{self.path}' holds rows of {f[name].shape[1:]}, now come {rows.shape[1:]}")
-                else:
-                    f[name].resize(len(f[name]) + len(rows), 0)
-                    f[name][-len(rows) :] = rows
+        rows = {name: blob.data_memory.read(device.current()).float().cpu().numpy().reshape(shape)
+                for name, blob, shape in zip(("data", "label"), bottom, self.shapes, strict=True)}
+        try:
+            if self.begun:
+                with h5py.File(self.path, "a") as file:
+                    self._append(file, rows)
+            else:
+                with atomic_path(self.path) as temporary, h5py.File(temporary, "w") as file:
+                    for name, values in rows.items():
+                        file.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=True)
+                self.begun = True
+        except (OSError, ModelFileError) as error:
+            raise self.error(f"cannot write the HDF5 file '{self.path}': {error}") from error
+
+    def _append(self, file, rows):
+        for name, values in rows.items():
+            if file[name].shape[1:] != values.shape[1:]:
+                raise self.error(f"'{self.path}' holds rows of {file[name].shape[1:]}, now come {values.shape[1:]}")
+        for name, values in rows.items():
+            file[name].resize(len(file[name]) + len(values), 0)
+            file[name][-len(values) :] = values

@@ -1,5 +1,6 @@
 """Pictures from files: decoded by OpenCV as Caffe does, cut-short files found, decoded ones kept in memory."""
 
+import os
 import threading
 import zlib
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 
 from .. import forks
+from ..limits import TooMuch, decodable
 
 CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -15,7 +17,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def read_picture(layer, path, place, color=True, size=None):
     """A picture as (H, W, C) uint8: B, G, R, or one gray channel; resized bilinearly to `size` (height, width)."""
     data = _read_file(layer, path, place)
-    picture = decode_picture(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+    picture = _decoded(layer, path, place, data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise _undecodable(layer, path, place, data)
     if size is not None and picture.shape[:2] != size:
@@ -29,7 +31,7 @@ def read_labels(layer, path, place, size=None):
     Caffe reads a palette PNG as the gray values of its colours, which are no labels.
     """
     data = _read_file(layer, path, place)
-    labels = decode_picture(_palette_to_gray(data), cv2.IMREAD_UNCHANGED)
+    labels = _decoded(layer, path, place, _palette_to_gray(data), cv2.IMREAD_UNCHANGED)
     if labels is None:
         raise _undecodable(layer, path, place, data)
     if labels.ndim == 3:
@@ -39,7 +41,16 @@ def read_labels(layer, path, place, size=None):
     return labels[:, :, None]
 
 
+def _decoded(layer, path, place, data, flags):
+    try:
+        return decode_picture(data, flags)
+    except TooMuch as error:
+        raise layer.error(f"{place}: the picture '{path}' ({len(data)} bytes) is refused: {error}") from error
+
+
 def _read_file(layer, path, place):
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
+        raise layer.error(f"{place}: cannot read the picture '{path}': it is no regular file")
     try:
         with open(path, "rb") as f:
             return f.read()
@@ -49,7 +60,7 @@ def _read_file(layer, path, place):
 
 def _undecodable(layer, path, place, data):
     return layer.error(f"{place}: '{path}' ({len(data)} bytes) is cut short or no picture that can be decoded; "
-                       "replace the file or take the line out")
+                       "replace the file (JPEG, PNG, BMP, GIF, TIFF, WebP or PNM) or take the line out")
 
 
 def _palette_to_gray(data):
@@ -68,8 +79,14 @@ def _palette_to_gray(data):
 
 
 def decode_picture(data, flags):
-    """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early."""
-    if not data or _cut_short(data):
+    """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early.
+
+    Raises
+    ------
+    TooMuch
+        A header that says more pixels than are allowed.
+    """
+    if not data or _cut_short(data) or not decodable(data):
         return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)

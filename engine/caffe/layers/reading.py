@@ -13,8 +13,10 @@ import torch
 
 from .. import device, forks
 from ..layer import NativeLayer
+from ..limits import require_memory
 from .streams import CHOICES, ORDER, SKIP, generator, shard
 
+LONGEST_LINE = 10_000  # characters of an item: two paths as long as systems take them
 AHEAD = 2  # batches read ahead
 
 
@@ -22,6 +24,7 @@ class Order:
     """Which item comes when: epoch after epoch over `count` items, each epoch shuffled by itself on request."""
 
     def __init__(self, layer, count, batch, shuffle=False, rand_skip=0):
+        require_memory(64 * batch, f"batch_size {batch}")
         self.layer, self.count, self.batch, self.shuffle = layer, count, batch, shuffle
         self.skip = int(generator(layer, SKIP).integers(rand_skip)) if rand_skip else 0
         self._epochs = {}
@@ -157,6 +160,9 @@ def read_source(layer, path, parse):
         raise layer.error(f"cannot read the source list '{path}': {error.strerror}") from error
     items = []
     for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise layer.error(f"{path}:{number}: a line of {len(line)} characters; expected one item, {LONGEST_LINE} "
+                              "at most")
         if line.strip():
             try:
                 items.append((parse(line.strip()), f"{path}:{number}"))
