@@ -16,6 +16,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from dsrg import layer_modules
 from dsrg.io.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +59,7 @@ def find_caffe(engine="auto", caffe_root=None):
     if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
         raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
                         "or set ENGINE=embedded")
+    layer_modules.restrict(caffe)
     _announce(caffe)
     return caffe
 

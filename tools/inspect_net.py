@@ -7,7 +7,8 @@
 
 What is wrong is said as FILE:LINE: error: ..., with exit status 1; warnings (blobs computed for nothing, names used
 twice) as well with --strict. Both phases are checked, one is shown. No photo, list, cue file or database is opened;
-Python layers say their shapes by their own code, from their param_str.
+Python layers say their shapes by their own code, from their param_str; modules that are not this project's are not
+imported unless --allow-module names them.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import re
 import sys
 from pathlib import Path
 
+from dsrg import layer_modules
 from dsrg.io.errors import UserError, run_main
 from training.findcaffe import find_caffe
 
@@ -36,6 +38,7 @@ def parse_args(argv):
     parser.add_argument("--strict", action="store_true", help="exit with status 1 for warnings, too")
     parser.add_argument("--draw", type=Path, metavar="FILE",
                         help="draw the net into FILE.svg, FILE.png or FILE.pdf; FILE.dot is text for graphviz")
+    layer_modules.add_flag(parser)
     parser.add_argument("--diff", type=Path, metavar="OTHER", help="show what OTHER has otherwise, by layer, and end")
     return parser.parse_args(argv)
 

@@ -1,20 +1,28 @@
 """The text of `python_param { param_str: "..." }`, read without running any of it."""
 
 import ast
+import math
+import re
 
 import yaml
+
+MOST_CHARACTERS = 50_000  # of a text; the longest known are some hundred
+MOST_LEVELS = 30  # of lists in lists
+MOST_SHOWN = 200  # characters of a text that a message shows
 
 
 def parse_param_str(text):
     """The value a param_str stands for, a mapping in every layer of ours; an empty text is an empty mapping.
 
     Python literals and YAML are both read: the original's nets hold Python dicts with tuples, which YAML would
-    take apart at the commas, and hand-written ones are often plain YAML.
+    take apart at the commas, and hand-written ones are often plain YAML. The value is made of dict, list, tuple, set,
+    str, bytes, int of at most 64 bits, float, bool, None and dates; YAML's anchors and aliases, by which a short text
+    stands for an endless value, are refused.
 
     Raises
     ------
     ValueError
-        Neither the one nor the other.
+        Neither the one nor the other, or more than a setting can be: too long, too deep, too large a number.
 
     Examples
     --------
@@ -25,11 +33,88 @@ def parse_param_str(text):
     """
     if not text.strip():
         return {}
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"param_str is not readable (it has {len(text)} characters, expected at most "
+                         f"{MOST_CHARACTERS}): {shown(text)}")
+    value, why = _python(text.strip()) or _yaml(text)
+    why = why or _unfit(value)
+    if why:
+        raise ValueError(f"param_str is not readable ({why}): {shown(text)}")
+    return value
+
+
+def shown(value):
+    """repr of a value for a message, at most 200 characters of it."""
+    if not isinstance(value, str):
+        return repr(value) if _small(value) else f"a {type(value).__name__}"
+    return repr(value) if len(value) <= MOST_SHOWN else repr(value[:MOST_SHOWN]) + " ..."
+
+
+def _small(value):
     try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        pass
+        return len(repr(value)) <= MOST_SHOWN
+    except (RecursionError, ValueError):  # ValueError: an integer of too many digits
+        return False
+
+
+def _python(text):
+    """(value, None) of a Python literal; None where it is none. Deep texts are left to `_yaml`, which says so."""
+    if _levels(text) > MOST_LEVELS or re.search(r"[-+~]{20}|(not\s+){20}", text):  # would fill the parser's stack
+        return None
     try:
-        return yaml.safe_load(text)
+        return ast.literal_eval(text), None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError):
+        return None
+
+
+def _levels(text):
+    """How deep the brackets of a text nest at most; those in strings count as well."""
+    deepest = level = 0
+    for mark in re.findall(r"[\[\](){}]", text):
+        level += 1 if mark in "[({" else -1
+        deepest = max(deepest, level)
+    return deepest
+
+
+def _yaml(text):
+    """(value, None) of a YAML text, or (None, what is wrong)."""
+    try:
+        return yaml.load(text, _Loader), None
     except yaml.YAMLError as error:
-        raise ValueError(f"param_str is not readable ({str(error).splitlines()[0]}): {text!r}") from None
+        return None, str(error).splitlines()[0][:MOST_SHOWN] if str(error) else type(error).__name__
+    except RecursionError:
+        return None, "its brackets nest too deep"
+    except Exception as error:  # the constructors of !!int, !!timestamp, !!binary .. let through what Python raises
+        return None, f"{type(error).__name__}: {error}"[:MOST_SHOWN]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without anchors and aliases, and without texts that nest too deep."""
+
+    _level = 0
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
+        self._level += 1
+        if self._level > MOST_LEVELS:
+            raise yaml.YAMLError(f"it nests more than {MOST_LEVELS} levels deep")
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        return node
+
+
+def _unfit(value, level=0):
+    """Why a value is no setting, or None."""
+    if level > MOST_LEVELS:
+        return f"it nests more than {MOST_LEVELS} levels deep"
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return "it holds a whole number of more than 64 bits"
+    if isinstance(value, complex) or value is Ellipsis:
+        return f"it holds {value}; expected numbers, texts, lists and mappings"
+    if isinstance(value, float) and math.isnan(value):
+        return "it holds NaN; expected a number"
+    children = value if isinstance(value, (list, tuple, set, frozenset)) else ()
+    if isinstance(value, dict):
+        children = [*value.keys(), *value.values()]
+    return next((why for child in children if (why := _unfit(child, level + 1))), None)

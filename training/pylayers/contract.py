@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 
-from dsrg.io.param_str import parse_param_str
+from dsrg.io.param_str import parse_param_str, shown
 
 
 class LayerError(ValueError):
@@ -43,7 +43,7 @@ def read_params(layer, parameters):
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     for name in given:
         if name not in known:
-            raise LayerError(f"{title(layer)}: unknown param '{name}' in param_str; {takes}")
+            raise LayerError(f"{title(layer)}: unknown param {shown(name)} in param_str; {takes}")
     for name, f in known.items():
         if f.default is MISSING and name not in given:
             raise LayerError(f"{title(layer)}: param_str lacks '{name}'; {takes}")
@@ -58,14 +58,14 @@ def height_width(value):
     pair = (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(pair, list | tuple) and all(type(side) is int and side > 0 for side in pair)
     if not whole or len(pair) != 2:
-        raise ValueError(f"expected a size or [height, width], got {value!r}")
+        raise ValueError(f"expected a size or [height, width], got {shown(value)}")
     return tuple(pair)
 
 
 def three_numbers(value):
     """[104, 117, 123] -> (104.0, 117.0, 123.0)."""
     if not isinstance(value, list | tuple) or len(value) != 3:
-        raise ValueError(f"expected three numbers in the order B, G, R, got {value!r}")
+        raise ValueError(f"expected three numbers in the order B, G, R, got {shown(value)}")
     return tuple(float(v) for v in value)
 
 
@@ -126,7 +126,7 @@ def _read_mapping(layer):
     except ValueError as error:
         raise LayerError(f"{title(layer)}: {error}") from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise LayerError(f"{title(layer)}: param_str must be a mapping, {{'key': value}}, got {layer.param_str!r}")
+        raise LayerError(f"{title(layer)}: param_str must be a mapping, {{'key': value}}, got {shown(layer.param_str)}")
     return value
 
 
@@ -136,16 +136,16 @@ def _converted(field, value):
     if convert is not None:
         try:
             return convert(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"param '{field.name}': {error}") from None
     if field.type is float:
         try:
             return float(value) if not isinstance(value, bool) else _refuse(field, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             _refuse(field, value)
     return value if type(value) is field.type else _refuse(field, value)
 
 
 def _refuse(field, value):
     kind = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}[field.type]
-    raise ValueError(f"param '{field.name}' must be {kind}, got {value!r}")
+    raise ValueError(f"param '{field.name}' must be {kind}, got {shown(value)}")

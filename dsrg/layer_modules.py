@@ -1,0 +1,78 @@
+"""Which modules the Python layers of a net may come from: this project's, and what the user allows.
+
+A prototxt names a module (python_param), and whoever builds the net imports it: the one place where a net can run
+code. Commands build nets of strangers, so they let nets name this project's layers only. `--allow-module NAME`, or the
+variable ALLOW_MODULES (names with blanks between them), allows more; ALLOW_OUTPUT does so for the folders of
+HDF5Output layers, which otherwise write below the current folder only.
+"""
+
+import argparse
+import importlib.util
+import os
+from pathlib import Path
+
+from dsrg.io.errors import UserError
+
+OURS = ("pylayers",)
+MODULES, FOLDERS = "ALLOW_MODULES", "ALLOW_OUTPUT"
+HOME = Path(__file__).resolve().parents[1] / "training"
+
+
+class _Allow(argparse.Action):
+    """Puts the name into the environment, where the processes that a command starts find it, too."""
+
+    def __call__(self, parser, namespace, value, option_string=None):
+        if not all(part.isidentifier() for part in value.split(".")):
+            parser.error(f"{option_string} {value}: expected the name of a module, such as mylayers.losses")
+        os.environ[MODULES] = f"{os.environ.get(MODULES, '')} {value}".strip()
+
+
+def add_flag(parser):
+    """Add --allow-module to an argparse parser."""
+    parser.add_argument("--allow-module", action=_Allow, metavar="NAME", dest=argparse.SUPPRESS,
+                        help="let the net's Python layers come from this module, too, and run its code; may be given "
+                             "several times (default: the variable ALLOW_MODULES)")
+
+
+def allowed():
+    """Names of the modules that nets may name."""
+    return [*OURS, *os.environ.get(MODULES, "").split()]
+
+
+def restrict(caffe):
+    """Let the nets that `caffe` builds import allowed modules only.
+
+    Real Caffe imports what a net names; `check` is what there is for its nets.
+
+    Raises
+    ------
+    UserError
+        This project's layers would come from another folder, which lies before it on the Python path.
+    """
+    for name in OURS:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None or HOME not in Path(found.origin).resolve().parents:
+            raise UserError(f"the layers '{name}' would come from {found and found.origin}, expected {HOME / name}; "
+                            "take that folder off PYTHONPATH, or start from another one")
+    if hasattr(caffe, "allow_python_modules"):
+        try:
+            caffe.allow_python_modules(*allowed())
+        except ValueError as error:
+            raise UserError(f"{MODULES}: {error}") from None
+        caffe.allow_output_folders(*os.environ.get(FOLDERS, "").split(os.pathsep) if os.environ.get(FOLDERS) else ())
+
+
+def check(net, path):
+    """Refuse a NetParameter, read from `path`, with a Python layer of a module that is not allowed.
+
+    Raises
+    ------
+    UserError
+    """
+    for layer in net.layer:
+        module = layer.python_param.module
+        ours = any(module == name or module.startswith(name + ".") for name in allowed())
+        if layer.type == "Python" and not ours:
+            raise UserError(f"{path}: layer '{layer.name}' (Python): module '{module}' is not allowed: a net may "
+                            f"run code of these only: {', '.join(allowed())}; where you trust it, add "
+                            f"--allow-module {module}")

@@ -1,0 +1,72 @@
+"""Commands let nets name this project's layers only."""
+
+import argparse
+import os
+
+import caffe
+import pytest
+from caffe.proto import caffe_pb2
+
+from dsrg import layer_modules
+from dsrg.io.errors import UserError
+from tests.engine.nets import build, input_layer
+from tools.inspect_net import main as inspect_net
+
+NET = input_layer(2, 3) + """layer { name: "p" type: "Python" bottom: "data" top: "y"
+                             python_param { module: "stranger" layer: "L" } }"""
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """A net whose layer lies in a module beside it, which leaves a file when it is imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ALLOW_MODULES", "")
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()\nL = 1\n")
+    (tmp_path / "net.prototxt").write_text(NET)
+    return tmp_path
+
+
+def test_inspect_net_never_imports_what_is_not_allowed(stranger, capsys):
+    assert inspect_net([str(stranger / "net.prototxt")]) == 1
+    assert "module 'stranger' is not allowed" in capsys.readouterr().err and not (stranger / "imported").exists()
+    assert inspect_net([str(stranger / "net.prototxt"), "--allow-module", "stranger"]) == 1
+    assert "is not a subclass of caffe.Layer" in capsys.readouterr().err and (stranger / "imported").exists()
+
+
+def test_the_variable_allows_more(stranger, monkeypatch):
+    monkeypatch.setenv("ALLOW_MODULES", "other stranger")
+    layer_modules.restrict(caffe)
+    with pytest.raises(caffe.LayerError, match="is not a subclass"):
+        build(stranger, NET)
+    monkeypatch.setenv("ALLOW_MODULES", "a/b")
+    with pytest.raises(UserError, match="ALLOW_MODULES: 'a/b' is no name of a module"):
+        layer_modules.restrict(caffe)
+
+
+def test_the_flag_is_kept_for_processes_that_a_command_starts(stranger):
+    parser = argparse.ArgumentParser()
+    layer_modules.add_flag(parser)
+    parser.parse_args(["--allow-module", "a.b", "--allow-module", "c"])
+    assert os.environ["ALLOW_MODULES"].split() == ["a.b", "c"]
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--allow-module", "../x"])
+
+
+def test_nets_for_real_caffe_are_checked_as_messages():
+    net = caffe_pb2.NetParameter()
+    net.layer.add(name="p", type="Python", python_param={"module": "os", "layer": "x"})
+    with pytest.raises(UserError, match=r"a.prototxt: layer 'p' \(Python\): module 'os' is not allowed.*-module os"):
+        layer_modules.check(net, "a.prototxt")
+    net.layer[0].python_param.module = "pylayers.layer"
+    layer_modules.check(net, "a.prototxt")
+
+
+def test_layers_of_this_projects_name_from_elsewhere_are_refused(tmp_path, monkeypatch):
+    import sys
+    (tmp_path / "pylayers").mkdir()
+    (tmp_path / "pylayers" / "__init__.py").write_text("raise SystemError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "pylayers"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UserError, match="the layers 'pylayers' would come from .*, expected .*training/pylayers"):
+        layer_modules.restrict(caffe)
