@@ -4,17 +4,18 @@ import json
 import os
 import re
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import yaml
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
+from dsrg import layer_modules
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
+from training.snapshot_check import fault
 
 MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")
 
@@ -110,8 +111,13 @@ class RunFiles:
                 path.unlink(missing_ok=True)
 
     def newest_complete(self, caffe_pb2):
-        """The newest snapshot whose state is whole (a killed Caffe may leave half of one), or None."""
-        return next((entry for entry in self.snapshots() if _is_whole(entry[1], caffe_pb2)), None)
+        """The newest whole snapshot, or None; later ones that are not whole are named on stderr."""
+        for iteration, path in self.snapshots():
+            wrong = fault(path, caffe_pb2, self.solver.type or "SGD")
+            if wrong is None:
+                return iteration, path
+            print(f"note: snapshot of iteration {iteration} is left out: {wrong}", file=sys.stderr)
+        return None
 
 
 def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapshot_prefix=None):
@@ -141,11 +147,13 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         solver.snapshot_prefix = snapshot_prefix
     if not solver.snapshot_prefix:
         raise UserError(f"{solver_path}: no snapshot_prefix; give it one, it says where the weights go")
+    _put_in_folder(solver, solver_path)
     field = next((name for name in ("net", "train_net") if solver.HasField(name)), None)
     if field is None:
         raise UserError(f"{solver_path}: neither net nor train_net; give it the file of the net")
     net_path = getattr(solver, field)
     net = _parsed(net_path, caffe_pb2.NetParameter(), "net")
+    layer_modules.check(net, net_path)
     net_text = Path(net_path).read_text(encoding="utf-8")
     for change in changes:
         _change_param(net, net_path, change)
@@ -165,6 +173,16 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     return run
 
 
+def _put_in_folder(solver, solver_path):
+    """A snapshot_prefix that is a folder gets the solver file's name, as in Caffe; the path itself ends in a name."""
+    prefix = Path(solver.snapshot_prefix)
+    if prefix.is_dir():
+        solver.snapshot_prefix = str(prefix / Path(solver_path).stem)
+    elif solver.snapshot_prefix.endswith("/"):
+        raise UserError(f"{solver_path}: snapshot_prefix '{solver.snapshot_prefix}' is a folder that does not exist; "
+                        "make it, or end the prefix in a name")
+
+
 def _parsed(path, message, kind):
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
@@ -180,14 +198,8 @@ def _parsed(path, message, kind):
 
 
 def _is_whole(path, caffe_pb2):
-    """Whether a solver state can be read to its end."""
-    try:
-        if path.suffix == ".h5":
-            with h5py.File(path, "r") as archive:
-                return "iter" in archive
-        return caffe_pb2.SolverState.FromString(path.read_bytes()).HasField("iter")
-    except (DecodeError, OSError):
-        return False
+    """Whether a solver can go on from a snapshot."""
+    return fault(path, caffe_pb2) is None
 
 
 def _earlier_seed(caffe_pb2, path):
