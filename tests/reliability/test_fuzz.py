@@ -1,0 +1,111 @@
+"""A short run of the fuzzer, its own machinery, and every input that ever failed."""
+
+import os
+import random
+import signal
+import time
+
+import caffe
+import pytest
+
+from tests.reliability.fuzz import KEPT, kept_inputs, main, run, smaller, table
+from tests.reliability.mutations import mutate
+from tests.reliability.readers import Reader, all_readers
+from tests.reliability.workers import run_batch
+
+READERS = all_readers()
+
+
+def outcomes_of(read, inputs, refuses=ValueError):
+    outcomes = []
+    run_batch(read, refuses, inputs, outcomes)
+    return outcomes
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_read_what_is_whole(name):
+    reader = READERS[name]
+    assert "read" in outcomes_of(reader.read, reader.seeds, reader.refuses)
+    assert all(isinstance(outcome, str) for outcome in outcomes_of(reader.read, reader.seeds, reader.refuses))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_inputs_that_failed_once(name):
+    reader, inputs = READERS[name], kept_inputs(KEPT, name)
+    assert all(outcome in ("read", "refused") for outcome in outcomes_of(reader.read, inputs, reader.refuses))
+
+
+def test_every_kept_input_has_a_reader():
+    assert {path.name for path in KEPT.iterdir() if path.is_dir()} <= READERS.keys()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_short_run(name):
+    counts, faults = run([READERS[name]], random.Random(20180618), cases=100)
+    assert faults == [] and sum(counts[name].values()) == 100 and counts[name]["refused"] > 0
+
+
+def test_every_way_to_fail_is_told_and_the_rest_goes_on():
+    def read(data):
+        if data == b"refuse":
+            raise ValueError("one line")
+        if data == b"long":
+            raise ValueError("x" * 5000)
+        if data == b"codes":
+            raise ValueError("a\x1b[2J")
+        if data == b"bug":
+            raise KeyError("k")
+        if data == b"crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if data == b"exit":
+            os._exit(0)
+        if data == b"memory":
+            bytearray(3 << 30)
+
+    inputs = [b"a", b"refuse", b"long", b"codes", b"bug", b"crash", b"exit", b"memory", b"a"]
+    found = outcomes_of(read, inputs)
+    assert found[:2] == ["read", "refused"] and found[-1] == "read" and len(found) == len(inputs)
+    for outcome, text in zip(found[2:-1], ("5000 characters", "control codes", "KeyError in test_fuzz.py", "SIGSEGV",
+                                           "status 0 without an answer", "MemoryError"), strict=True):
+        assert outcome[0] == "fault" and text in outcome[1]
+
+
+@pytest.mark.parametrize("wait", [lambda: [0 for _ in iter(int, 1)], lambda: time.sleep(60)], ids=["busy", "asleep"])
+def test_a_reader_without_end_is_ended(monkeypatch, wait):
+    monkeypatch.setattr("tests.reliability.workers.SECONDS", 0.2)
+    monkeypatch.setattr("tests.reliability.workers.QUIET", 5.0)
+    found = outcomes_of(lambda data: wait(), [b"a"])
+    assert found[0][0] == "fault" and ("more than 0.2 s" in found[0][1] or "no answer for 5 s" in found[0][1])
+
+
+def test_failing_inputs_are_made_small_and_kept(tmp_path, monkeypatch, capsys):
+    def function(path):
+        if b"Q" in path.read_bytes():
+            raise KeyError("Q")
+
+    reader = Reader("letters", function, lambda: [b"abcQdefghijk" * 20], (ValueError,), "")
+    assert smaller(reader, b"abc" * 50 + b"Q" + b"def" * 50) == b"Q"
+    monkeypatch.setattr("tests.reliability.fuzz.KEPT", tmp_path)
+    monkeypatch.setattr("tests.reliability.fuzz.all_readers", lambda: {"letters": reader})
+    assert main(["--cases", "50"]) == 1
+    assert kept_inputs(tmp_path, "letters")[0] == b"Q" and "| letters | 50 | " in capsys.readouterr().out
+
+
+def test_damage_is_a_function_of_the_seed_and_keeps_messages_readable():
+    seed = caffe.proto.caffe_pb2.NetParameter(name="n", layer=[{"name": "a", "type": "ReLU"}] * 5).SerializeToString()
+    damaged = [mutate(seed, [seed], random.Random(n)) for n in range(300)]
+    assert damaged == [mutate(seed, [seed], random.Random(n)) for n in range(300)]
+    parsed = 0
+    for data in damaged:
+        try:
+            caffe.proto.caffe_pb2.NetParameter.FromString(data)
+            parsed += data != seed
+        except Exception:
+            continue
+    assert parsed > 40, 'edits that know the fields leave a message that parses'
+
+
+def test_the_table_adds_up():
+    counts, _ = run([READERS["param_str"], READERS["datum"]], random.Random(0), cases=200)
+    lines = list(table(counts))
+    assert lines[2].startswith("| param_str | 100 |") and lines[-1].startswith("| all | 200 |")
