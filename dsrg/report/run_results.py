@@ -63,12 +63,16 @@ def _collapse(record, what):
 
 
 def _classifier(path):
-    """What localization_cues.classifier_quality wrote, or None; a file of another kind is left alone."""
+    """What localization_cues.classifier_quality wrote, or None; a file of another kind is left alone.
+
+    The precision is null where few photos were set apart: every class is shown by all of them, or by none.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return {name: record[name] for name in ("mean_average_precision", "images")}
+        found = {name: record[name] for name in ("mean_average_precision", "images")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return None if found["mean_average_precision"] is None else found
 
 
 def mean_and_spread(values):
@@ -104,7 +108,7 @@ def _ratio(both):
 
 def remarks(runs):
     """Lines below the table: what the classifiers know of photos set apart, and collapsed models."""
-    known = [run["classifier"] for run in runs if run["classifier"] and run["classifier"]["images"]]
+    known = [run["classifier"] for run in runs if run["classifier"]]
     lines = []
     if known:
         mean = mean_and_spread([one["mean_average_precision"] for one in known])

@@ -103,3 +103,10 @@ def test_the_page_shows_how_seeds_grew_and_says_where_they_cannot_be_followed(tm
     assert "How seeds grew is left out: deploy.prototxt scores 7 classes" in text and "gallery-val" in text
     report.main([str(run), "--photos", "0", "--no-growth"])
     assert "left out" not in (run / "report.html").read_text()
+
+
+def test_a_classifier_of_which_nothing_can_be_said_is_left_out(tmp_path, capsys):
+    """With a few photos set apart every class may be shown by all or by none of them."""
+    write_text(tmp_path / "results/cam-quality.json", json.dumps({"mean_average_precision": None, "images": 2}))
+    report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
+    assert "mean average precision" not in capsys.readouterr().out
