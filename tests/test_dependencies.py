@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CRF = {"krahenbuhl2013", "densecrf"}
 CAFFE = {"caffe"}
-OURS = {"tools", "localization_cues", "training", "dsrg", "pylayers", "prototxts", "benchmarks"} | CRF | CAFFE
+OURS = {"tools", "localization_cues", "training", "dsrg", "pylayers", "benchmarks"} | CRF | CAFFE
 
 
 def imports(folder):
@@ -40,7 +40,7 @@ def _full_name(module, name):
         ("dsrg", {"dsrg"} | CAFFE | CRF),
         ("training", {"training", "pylayers", "dsrg"} | CAFFE | CRF),
         ("localization_cues", {"localization_cues", "training", "dsrg"} | CAFFE),
-        ("tools", {"tools", "training", "dsrg", "prototxts"} | CAFFE | CRF),
+        ("tools", {"tools", "training", "dsrg"} | CAFFE | CRF),
     ],
 )
 def test_a_package_imports_only_what_it_builds_on(folder, allowed):

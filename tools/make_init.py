@@ -76,8 +76,9 @@ def check_strides(architecture, layers, args):
             place = ("3x3 convolution (_branch2b: torchvision's, v1.5)", "1x1 convolution (_branch2a: Caffe's, v1)")
             theirs, ours = place if architecture.stride_in_3x3 else place[::-1]
             raise UserError(f"{args.source} was trained with the stride in the {theirs}, {args.net} has it in the "
-                            f"{ours}, first in '{name}'; set STRIDE_IN_3X3 in make_nets.py, use weights of the other "
-                            "kind, or pass --other-strides to copy them all the same")
+                            f"{ours}, first in '{name}'; set `backbone: resnet101-torchvision` in the experiment's "
+                            "settings.yaml and run tools.make_nets, use weights of the other kind, or pass "
+                            "--other-strides to copy them all the same")
 
 
 def save(path, net_path, layers, arrays):

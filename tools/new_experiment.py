@@ -2,32 +2,26 @@
 
     python -m tools.new_experiment flowers --from demo --data my-data                 learns from nothing
     python -m tools.new_experiment flowers --from msrc15-squeezenet --data my-data    needs SqueezeNet's weights
-    python -m tools.new_experiment flowers --from voc12-vgg16 --classes 4 --size 241 --batch 4
+    python -m tools.new_experiment flowers --from voc12-vgg16 --classes 4 --batch 4 --iterations cam=500 s=500
 
-Copies make_nets.py and settings.yaml with the numbers changed, and writes the prototxts by that script: to change more,
-edit either, and run it by its name: DATA_ROOT=my-data bash run.sh flowers.
+Copies settings.yaml with other numbers in it, and makes the prototxts from those: to change more, edit settings.yaml
+and run python -m tools.make_nets prototxts/flowers. Run it by its name: DATA_ROOT=my-data bash run.sh flowers.
 """
 
 import argparse
-import ast
-import importlib.util
 import re
 import shutil
 from pathlib import Path
 
-import numpy as np
-
+from dsrg.experiments.description import TRAININGS
+from dsrg.experiments.from_template import Wanted, crf_scale_of_photos, new_settings
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
-from dsrg.io.photos import is_photo
-from dsrg.io.picture_files import open_picture
-from dsrg.io.regular_files import read_file
-from training.findcaffe import find_caffe
+from dsrg.pipeline.settings import experiment_names, read_experiment
+from tools import make_nets
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"
-CRF_PHOTO_SIDE = 500  # the longer side of the photos that the CRF's widths are for (VOC)
-PHOTOS_MEASURED = 50
 
 
 def parse_args(argv):
@@ -38,7 +32,10 @@ def parse_args(argv):
                         "the widths of the CRF")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes with background, instead")
     parser.add_argument("--size", type=int, metavar="N", help="side of the square input (default: the template's)")
-    parser.add_argument("--batch", type=int, metavar="N", help="images a step (default: the template's)")
+    parser.add_argument("--batch", type=int, metavar="N", help="images a step of every training (default: the "
+                        "template's)")
+    parser.add_argument("--iterations", type=iterations, nargs="+", metavar="TRAINING=N", help="of cam, s, f (default: "
+                        "the template's); steps of the rate and snapshots follow in proportion")
     args = parser.parse_args(argv)
     if (args.data is None) == (args.classes is None):
         parser.error("give either --data or --classes")
@@ -49,119 +46,58 @@ def parse_args(argv):
     return args
 
 
+def iterations(text):
+    """(training, number) of cam=500."""
+    match = re.fullmatch(rf"({'|'.join(TRAININGS)})=(\d+)", text)
+    if match is None or not int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(TRAININGS)}, =, a number: cam=500; got '{text}'")
+    return match[1], int(match[2])
+
+
 def main(argv=None):
     args = parse_args(argv)
-    source, folder = EXPERIMENTS / args.template, EXPERIMENTS / args.name
+    folder = EXPERIMENTS / args.name
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", args.name):
         raise UserError(f"'{args.name}' is no name for an experiment; use letters, digits, - and _")
     if folder.exists():
         raise UserError(f"{folder} exists; choose another name, or remove it first")
-    if not (source / "make_nets.py").is_file():
-        there = ", ".join(sorted(path.parent.name for path in EXPERIMENTS.glob("*/make_nets.py")))
-        raise UserError(f"no experiment '{args.template}' with a make_nets.py; choose one of {there}")
+    if args.template not in experiment_names(EXPERIMENTS):
+        raise UserError(f"no experiment '{args.template}'; choose one of {', '.join(experiment_names(EXPERIMENTS))}")
+    template = read_experiment(EXPERIMENTS / args.template)
+    if template.nets is None:
+        raise UserError(f"{template.folder / 'settings.yaml'} has no `nets` to fill numbers into; choose another "
+                        "experiment, or copy the folder and edit its prototxts")
     classes = args.classes or len(read_classes(args.data / "classes.txt"))
-    script = (source / "make_nets.py").read_text(encoding="utf-8")
-    numbers = constants(script)
-    size, stride = args.size or numbers["SIZE"], numbers["STRIDE"]
-    check_size(size, stride)
-    wanted = {"CLASSES": classes, "SIZE": size}
-    if args.batch:
-        wanted["BATCH"] = args.batch
-    script = changed(script, wanted).replace(f"prototxts/{args.template}/", f"prototxts/{args.name}/")
-    settings = new_settings((source / "settings.yaml").read_text(encoding="utf-8"), args,
-                            rescaled(size, numbers["SIZE"], stride))
-    # made under a hidden name: a failure leaves no half experiment for run.sh to find
-    partial = EXPERIMENTS / f".{args.name}" / args.name
-    try:
-        write_text(partial / "make_nets.py", script)
-        write_text(partial / "settings.yaml", settings)
-        write_text(partial / "README.md", readme(args, classes, size, stride))
-        write_nets(partial)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial.parent, ignore_errors=True)
-    cells = (size - 1) // stride + 1
-    print(f"{folder}: {classes} classes, inputs {size}x{size}, maps {cells}x{cells}")
-    weights = " WEIGHTS=.." if "\n  WEIGHTS:" in settings else ""
+    wanted = Wanted(classes, args.size, args.batch, dict(args.iterations or ()),
+                    crf_scale_of_photos(args.data / "JPEGImages") if args.data else None)
+    text = (template.folder / "settings.yaml").read_text(encoding="utf-8")
+    nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
+    print(f"{folder}: {classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
+    weights = "".join(f" {variable}=.." for variable in template.needs)
     print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
 
 
-def constants(script):
-    """Whole numbers that a make_nets.py gives names to at its top; CLASSES, SIZE and STRIDE must be among them."""
-    found = {}
-    for node in ast.parse(script).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and type(node.value.value) is int:
-            found |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
-    missing = {"CLASSES", "SIZE", "STRIDE"} - found.keys()
-    if missing:
-        raise UserError(f"the template's make_nets.py sets no {sorted(missing)[0]}; it cannot be changed by its name")
-    return found
+def make_experiment(folder, settings, template):
+    """Write the folder, whole or not at all; its Nets."""
+    # made under a hidden name: a failure leaves no half experiment for run.sh to find
+    partial = folder.parent / f".{folder.name}" / folder.name
+    try:
+        write_text(partial / "settings.yaml", settings)
+        nets = read_experiment(partial).nets
+        write_text(partial / "README.md", readme(folder.name, template, nets))
+        for name, content in make_nets.made(partial).items():
+            write_text(partial / name, content)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial.parent, ignore_errors=True)
+    return nets
 
 
-def changed(script, numbers):
-    """The script with other numbers in the assignments of these names."""
-    for name, value in numbers.items():
-        script, count = re.subn(rf"^{name} = \d+( *#.*)?$", f"{name} = {value}", script, flags=re.MULTILINE)
-        if not count:
-            raise UserError(f"the template's make_nets.py has no line '{name} = ..'; edit it by hand after the copy")
-    return script
-
-
-def check_size(size, stride):
-    """Corner cells lie on corner pixels only at stride * n + 1."""
-    if (size - 1) % stride or size < 4 * stride + 1:
-        near = max(4, round((size - 1) / stride)) * stride + 1
-        raise UserError(f"--size {size}: expected {stride} n + 1, at least {4 * stride + 1}, so that cells, labels and "
-                        f"pixels line up; the nearest is {near}")
-
-
-def rescaled(size, old, stride):
-    """Function from an input size of the template to the one of the same ratio that lines up."""
-    return lambda other: max(1, round((other - 1) / (old - 1) * (size - 1) / stride)) * stride + 1
-
-
-def new_settings(text, args, resize):
-    """settings.yaml for the new experiment: its own data, input sizes in proportion, CRF widths by the photos."""
-    lines = [line for line in text.splitlines() if not line.startswith("make_data:")]
-    lines = [line for line in lines if not line.startswith(f"# {args.template}:")]
-    lines.insert(0, f"# {args.name}: made from {args.template} by tools.new_experiment. The nets are "
-                 "the prototxts beside this file.")
-    text = "\n".join(lines) + "\n"
-    text = re.sub(r"--sizes((?: \d+)+)",
-                  lambda match: "--sizes " + " ".join(str(resize(int(n))) for n in match[1].split()), text)
-    if args.data:
-        text = re.sub(r"--crf-scale [\d.]+", f"--crf-scale {crf_scale(args.data / 'JPEGImages'):g}", text)
-    return text
-
-
-def crf_scale(folder):
-    """What to divide the CRF's widths by for the photos of a folder (a sample, by their middle longer side)."""
-    photos = sorted(path for path in folder.rglob("*") if is_photo(path.name)) if folder.is_dir() else []
-    if not photos:
-        raise UserError(f"no photo in {folder}; --data is a data root in VOC layout (python -m tools.make_dataset)")
-    sides = []
-    for k in np.unique(np.linspace(0, len(photos) - 1, PHOTOS_MEASURED).astype(int)):
-        with open_picture(read_file(photos[k], "photo"), photos[k], "photo") as image:
-            sides.append(max(image.size))
-    return round(CRF_PHOTO_SIDE / float(np.median(sides)), 2)
-
-
-def readme(args, classes, size, stride):
-    cells = (size - 1) // stride + 1
-    return (f"# {args.name}\n\n{classes} classes with background, inputs {size}x{size}, maps {cells}x{cells}. "
-            f"Made from [{args.template}](../{args.template}/README.md)\nby `python -m tools.new_experiment`; "
-            "`make_nets.py` writes the prototxts.\n\nTime and result: not run.\n")
-
-
-def write_nets(folder):
-    """Run the folder's make_nets.py on itself."""
-    find_caffe("embedded")
-    from prototxts import vgg16
-
-    spec = importlib.util.spec_from_file_location("make_nets_of_new_experiment", folder / "make_nets.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    vgg16.write(folder, module.files(), "make_nets.py")
+def readme(name, template, nets):
+    return (f"# {name}\n\n{nets.classes} classes with background, inputs {nets.size}x{nets.size}, maps "
+            f"{nets.cells}x{nets.cells}. Made from [{template}](../{template}/README.md)\nby `python -m "
+            "tools.new_experiment`; `python -m tools.make_nets` makes the prototxts from settings.yaml.\n\n"
+            "Time and result: not run.\n")
 
 
 if __name__ == "__main__":

@@ -133,20 +133,35 @@ class NetFiles:
     layers: tuple
 
 
-def net_files(text, where, exists):
+def net_files(text, where, exists, changes=""):
     """Files that the layers of a net name, in their fields or in their param_str.
 
     Parameters
     ----------
     exists : callable
         Whether a path, relative to the run, is a file: a text that is one counts as what the layer reads.
+    changes : str
+        "LAYER.key=value", one key of a param_str that the training changes; "" for none.
+
+    Raises
+    ------
+    UserError
+        A net that cannot be parsed, or without the Python layer of `changes`.
     """
     net = parse(text, "net", where)
+    changed, _, value = changes.partition("=")
+    changed, _, key = changed.rpartition(".")
+    python_layers = [layer.name for layer in net.layer if layer.type == "Python"]
+    if changes and changed not in python_layers:
+        raise UserError(f"{where} has no Python layer '{changed}' for {changes}; its Python layers: "
+                        f"{', '.join(python_layers) or 'none'}; `static` and `full` of settings.yaml name it")
     lists, files, layers = set(), set(), set()
     for layer in net.layer:
         if layer.type == "Python":
             layers.add(f"{layer.python_param.module}:{layer.python_param.layer}")
             params = _params(layer, where)
+            if changes and layer.name == changed:
+                params = {**params, key: value}
             if isinstance(params.get("source"), str):
                 root = params.get("root_folder", "")
                 lists.add((params["source"], root if isinstance(root, str) else ""))

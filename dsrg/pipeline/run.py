@@ -8,8 +8,8 @@ from dsrg.io.errors import UserError
 from dsrg.pipeline import prototxts
 from dsrg.pipeline.settings import KINDS, WEIGHT_VARIABLES
 
-#: where the baseline of static seeds, trained by stage s's solver, puts its snapshots
-STATIC_PREFIX = "models/static"
+#: trainings by the solver of another, with a change of its net (Experiment.static, .full): that one, snapshot_prefix
+VARIANTS = {"static": ("s", "models/static"), "full": ("f", "models/full")}
 
 
 class Run:
@@ -84,7 +84,7 @@ class Run:
 
     @cached_property
     def trainings(self):
-        """prototxts.Training by name: kinds of training with a solver, and 'static'.
+        """prototxts.Training by name: those that have a solver, and VARIANTS of them.
 
         Raises
         ------
@@ -92,27 +92,34 @@ class Run:
             A solver that cannot be used, or two that write the same snapshots.
         """
         found = {}
-        for kind in KINDS:
-            name = f"solver-{kind}.prototxt"
-            if name in self.texts:
-                found[kind] = prototxts.training(self.texts[name], self.folder / name, self.settings.max_iter)
-        if "s" in found:
-            name = "solver-s.prototxt"
-            found["static"] = prototxts.training(self.texts[name], self.folder / name, self.settings.max_iter,
-                                                 prefix=STATIC_PREFIX)
+        for name in dict.fromkeys((*KINDS, *VARIANTS)):
+            solver = self.solver(name)
+            if solver in self.texts:
+                prefix = VARIANTS[name][1] if self.changes(name) else None
+                found[name] = prototxts.training(self.texts[solver], self.folder / solver, self.settings.max_iter,
+                                                 prefix=prefix)
         owner = {}
         for name, training in found.items():
             other = owner.setdefault(training.prefix, name)
             if other != name:
                 raise UserError(f"{self.folder}: the trainings {other} and {name} have one snapshot_prefix, "
-                                f"'{training.prefix}', and would write over each other; give solver-{other}.prototxt "
+                                f"'{training.prefix}', and would write over each other; give {self.solver(other)} "
                                 "another")
         return found
 
+    def solver(self, name):
+        """Prototxt of the solver that a training runs by; the reference's own is read where the experiment has one."""
+        own = f"solver-{name}.prototxt"
+        return f"solver-{VARIANTS[name][0]}.prototxt" if name in VARIANTS and own not in self.texts else own
+
+    def changes(self, name):
+        """How a variant changes the net of the other's solver, as `--set` of training.train; "" for none."""
+        is_variant = name in VARIANTS and self.solver(name) != f"solver-{name}.prototxt"
+        return getattr(self.experiment, name) if is_variant else ""
+
     def training(self, name):
         if name not in self.trainings:
-            kind = "s" if name == "static" else name
-            raise UserError(f"experiment {self.experiment.name} has no solver-{kind}.prototxt, which the stage needs; "
+            raise UserError(f"experiment {self.experiment.name} has no {self.solver(name)}, which the stage needs; "
                             "leave the stage out")
         return self.trainings[name]
 

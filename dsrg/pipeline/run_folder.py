@@ -56,7 +56,8 @@ def with_edits(folder, texts, keep):
     """The prototxts in force, seeing what people changed in the folder of the run.
 
     A copy that is as the pipeline wrote it follows the experiment. One that was edited is refused by name, unless it
-    is as the experiment has it by now, or `keep` takes it as it is.
+    is as the experiment has it by now, or `keep` takes it as it is; so is an edited copy of a file that the experiment
+    no longer has.
 
     Raises
     ------
@@ -80,7 +81,19 @@ def with_edits(folder, texts, keep):
             f"{path} was edited: it differs from the experiment's and from the copy that was made of it. To run with "
             f"it, add --keep-edits; to keep it for good, make it an experiment's (prototxts/) and remove the copy; to "
             "drop the edit, remove the copy")
+    for name, path in _left_over(folder, texts, copied, edited=True):
+        if not keep:
+            raise UserError(f"{path} was edited, but the experiment has no {name} any more, so that nothing would read "
+                            "it. To run with it, copy it to the experiment's folder; to drop the edit, remove it")
     return in_force
+
+
+def _left_over(folder, texts, copied, edited):
+    """(name, path) of the copies that lie there of prototxts which the experiment no longer has."""
+    for name in sorted(copied.keys() - texts.keys()):
+        path = Path(folder, name)
+        if path.is_file() and (_digest(path.read_text(encoding="utf-8")) not in copied[name]) == edited:
+            yield name, path
 
 
 def _digest(text):
@@ -102,6 +115,9 @@ def prepare(run, texts, says=None):
             write_text(run.folder / COPIES, json.dumps({**copied, name: [*copied.get(name, []), _digest(text)]}))
             write_text(path, text)
         copied[name] = [_digest(text)]
+    for name, path in _left_over(run.folder, texts, copied, edited=False):
+        path.unlink()
+        del copied[name]
     write_text(run.folder / COPIES, json.dumps(copied, indent=1))
     if says is not None:
         write_text(run.folder / "ablation.txt", f"{run.settings.ablation}: {says}\n")

@@ -109,10 +109,10 @@ def _check_weights(part):
     """Weights are asked for by the trainings that start from them."""
     run = part.run
     for row in part.rows:
-        kind = {"cam": "cam", "static": "s", "train-s": "s", "train-f": "f", "full": "full"}.get(row.name)
-        if kind is None or f"solver-{kind}.prototxt" not in run.texts or row.left_out(run):
+        name = {"cam": "cam", "static": "static", "train-s": "s", "train-f": "f", "full": "full"}.get(row.name)
+        if name not in run.trainings or row.left_out(run):
             continue
-        where = run.experiment.start_of(kind)
+        where = run.experiment.start_of("s" if name == "static" else name)
         if where in WEIGHT_VARIABLES and where in run.experiment.needs and where not in run.settings.weights:
             raise UsageError(f"experiment {run.experiment.name} needs {where}, {run.experiment.needs[where]}; stage "
                              f"{row.name} starts from it")

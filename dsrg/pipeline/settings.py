@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from dsrg.experiments.description import Nets, read_nets
 from dsrg.io.errors import UserError
 
 #: kinds of training, each with solver-<kind>.prototxt
@@ -86,10 +87,12 @@ class Experiment:
         Stages left out unless they are asked for by name.
     cue_file : str
         Where train-s looks for the cues.
-    static : str
-        What makes stage s the baseline of static seeds, as `--set` of training.train.
+    static, full : str
+        What makes stage s the baseline of static seeds, and stage f the reference, as `--set` of training.train.
     arguments : dict of str to tuple of str
         Command of COMMANDS -> its arguments.
+    nets : Nets or None
+        What tools.make_nets makes the prototxts from; runs read the prototxts alone.
     """
 
     name: str
@@ -100,7 +103,9 @@ class Experiment:
     skip: tuple = ()
     cue_file: str = "cues/localization_cues.pickle"
     static: str = "update-seed.grow=false"
+    full: str = "data.source=lists/train_full.txt"
     arguments: dict = field(default_factory=dict)
+    nets: Nets | None = None
 
     def start_of(self, kind):
         """Where a kind of training starts; the reference starts where stage s does unless the experiment says so."""
@@ -141,14 +146,16 @@ def _checked(path, key, value):
     def refuse(expected):
         raise UserError(f"{path}: {key}: expected {expected}, got {str(value)[:80]!r}")
 
-    if key in ("make_data", "cue_file", "static"):
+    if key == "nets":
+        return read_nets(value, f"{path}: nets")
+    if key in ("make_data", "cue_file", "static", "full"):
         return value if isinstance(value, str) else refuse("text")
     if key == "skip":
         return tuple(value) if _all_text(value, list) else refuse("a list of stages")
     names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
     if names is None:
         raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
-                        "static, arguments")
+                        "static, full, arguments, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
     if key == "arguments":

@@ -146,26 +146,23 @@ def device(run):
     return ["--device", run.settings.device, "--precision", run.settings.precision]
 
 
-def training(name, kind, needs, *, changes=None, left_out=lambda run: None, reads=()):
-    """A row that trains by solver-<kind>.prototxt, resumed from its newest snapshot."""
-    which = "static" if name == "static" else kind
-    solver = f"solver-{kind}.prototxt"
-
+def training(name, which, needs, *, left_out=lambda run: None, reads=()):
+    """A row that trains by a solver, resumed from its newest snapshot; `which` is the training's name."""
     def command(run):
-        start = run.start(which)
-        words = ["--solver", solver]
+        start, changes = run.start(which), run.changes(which)
+        words = ["--solver", run.solver(which)]
         words += ["--max-iter", run.settings.max_iter] if run.settings.max_iter else []
         words += ["--weights", start[1]] if start else []
         words += ["--resume", "--seed", run.settings.seed, *device(run), "--log", f"logs/{name}.jsonl"]
         if changes:
-            words += ["--set", changes(run), "--snapshot-prefix", run.training(which).prefix]
+            words += ["--set", changes, "--snapshot-prefix", run.training(which).prefix]
         return python("training.train", *words)
 
     def inputs(run):
         train, start = run.training(which), run.start(which)
-        found = [file(solver), file(train.net)]
+        found = [file(run.solver(which)), file(train.net)]
         found += [Read(start[0], (start[1],))] if start else []
-        net = net_files(_net_text(run, train), train.net, run.exists)
+        net = _net_files(run, which)
         found += [file(path) for path in sorted({*net.files, *reads, *(source for source, _ in net.lists)})]
         for source, root in net.lists:
             photos, maps = listed_files(run.text(source) or "", root)
@@ -174,8 +171,7 @@ def training(name, kind, needs, *, changes=None, left_out=lambda run: None, read
         return found
 
     def code(run):
-        train = run.training(which)
-        return ("training.train", CAFFE, *net_files(_net_text(run, train), train.net, run.exists).layers)
+        return ("training.train", CAFFE, *_net_files(run, which).layers)
 
     def makes(run):
         train = run.training(which)
@@ -189,11 +185,13 @@ def training(name, kind, needs, *, changes=None, left_out=lambda run: None, read
     return Stage(name, needs, command, inputs, makes, code, unkeyed, left_out)
 
 
-def _net_text(run, train):
-    text = run.text(train.net)
+def _net_files(run, which):
+    """What the net of a training names, as the training changes it."""
+    name = run.training(which).net
+    text = run.text(name)
     if text is None:
-        raise UserError(f"{run.folder / train.net} does not exist; the solver names it as its net")
-    return text
+        raise UserError(f"{run.folder / name} does not exist; {run.solver(which)} names it as its net")
+    return net_files(text, name, run.exists, run.changes(which))
 
 
 def segmentation(name, model, needs, ids, out, which, *, labels=False, **row):
@@ -344,7 +342,7 @@ STAGES = (
     Stage("cues", ("lists", "cam"), command=cue_command, reads=cue_reads,
           makes=lambda run: Made(files=(run.experiment.cue_file,)),
           code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=cues_are_given),
-    training("static", "s", ("lists", "cam", "cues"), changes=lambda run: run.experiment.static),
+    training("static", "static", ("lists", "cam", "cues")),
     training("train-s", "s", ("lists", "cam", "cues")),
     segmentation("label", "s", ("lists", "train-s"), "lists/train_id.txt", "labels", "label", labels=True),
     training("train-f", "f", ("lists", "train-s", "label")),

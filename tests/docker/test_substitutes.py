@@ -68,7 +68,7 @@ def test_nothing_missing_changes_nothing():
 def test_every_net_of_the_project_is_read_by_both_caffes(path, version):
     """DeepLab-v2's needs nothing, BVLC's the substitutes; no layer type is left that it lacks."""
     text, replaced = substitute(path.read_text(), schema.TYPES[version])
-    assert bool(replaced) == (version == "1.0" and path.name in ("train-f.prototxt", "train-full.prototxt"))
+    assert bool(replaced) == (version == "1.0" and path.name == "train-f.prototxt")
     net = parsed(text, version)
     types = {layer.type for layer in net.layer}
     assert not types & schema.TYPES[version] and types == set(layer_types(text))
@@ -79,7 +79,7 @@ def test_every_net_of_the_project_is_read_by_both_caffes(path, version):
 def test_nets_that_learn_statistics_are_told_by_their_text():
     learning = {f"{path.parent.name}/{path.name}" for path in NETS if learns_statistics(path.read_text())}
     assert {name for name in learning if name.startswith("demo/")} == {
-        "demo/cam-train.prototxt", "demo/train-s.prototxt", "demo/train-f.prototxt", "demo/train-full.prototxt"}
+        "demo/cam-train.prototxt", "demo/train-s.prototxt", "demo/train-f.prototxt"}
     assert not any("deploy" in name or "resnet101" in name for name in learning)
     assert not learns_statistics('layer { type: "BatchNorm" batch_norm_param { use_global_stats : true } }')
     assert re.search("use_global_stats: true", (ROOT / "prototxts/voc12-resnet101/train-f.prototxt").read_text())

@@ -1,13 +1,16 @@
 """Class maps of several sizes and mirrored, against the averages written out; VGG16-GAP."""
 
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from dsrg.pipeline.settings import read_experiment
 from localization_cues.cam import CamNet
 from localization_cues.class_scores import CamSource, find_cam
+from tests.conftest import ROOT
 
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 5 dim: 5 } } }
@@ -77,10 +80,10 @@ def test_a_single_size_without_positive_values_keeps_the_raw_map(net, weights):
 @pytest.fixture
 def gap_files(caffe):
     """Classifiers with VGG16-GAP, for the classes and inputs of voc12-vgg16."""
-    from prototxts import vgg16
+    from dsrg.experiments.prototxt_files import cam_net
 
-    return {"train": vgg16.cam_net(21, 321, batch=15, classifier=vgg16.gap_cam),
-            "deploy": vgg16.cam_net(21, 321, classifier=vgg16.gap_cam)}
+    nets = replace(read_experiment(ROOT / "prototxts/voc12-vgg16").nets, classifier="vgg16-gap")
+    return {"train": cam_net(nets), "deploy": cam_net(nets, train=False)}
 
 
 def test_vgg16_gap_has_zhous_layers_and_maps(caffe, gap_files, tmp_path):

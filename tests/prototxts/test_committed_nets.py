@@ -1,24 +1,23 @@
-"""Each prototxts/<experiment>/make_nets.py writes exactly the prototxts that are committed beside it."""
-
-import importlib.util
+"""The prototxts that are committed are those that settings.yaml says; an edit of either is put into both."""
 
 import pytest
 
-from prototxts import vgg16
 from tests.conftest import ROOT
+from tools import make_nets
 
-SCRIPTS = sorted((ROOT / "prototxts").glob("*/make_nets.py"))
+FOLDERS = sorted(path.parent for path in (ROOT / "prototxts").glob("*/settings.yaml"))
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.parent.name)
-def test_committed_prototxts_are_what_the_script_writes(script, tmp_path):
-    spec = importlib.util.spec_from_file_location("make_nets_" + script.parent.name.replace("-", "_"), script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    files = module.files()
-    folder = tmp_path / script.parent.name
-    folder.mkdir()
-    vgg16.write(folder, files, script.name)
-    assert set(files) == {p.name for p in script.parent.glob("*.prototxt")}
-    for name in files:
-        assert (folder / name).read_text() == (script.parent / name).read_text(), f"{name}: run {script.name} again"
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_committed_prototxts_are_what_their_numbers_make(folder, monkeypatch):
+    monkeypatch.setenv("ENGINE", "embedded")
+    contents = make_nets.made(folder)
+    assert set(contents) == {path.name for path in folder.glob("*.prototxt")}
+    for name, text in contents.items():
+        assert text == (folder / name).read_text(), f"{name}: run python -m tools.make_nets prototxts/{folder.name}"
+
+
+def test_every_experiment_is_found():
+    assert {folder.name for folder in FOLDERS} >= {"demo", "msrc15-squeezenet", "voc12-vgg16", "voc12-resnet101",
+                                                   "voc12-sec", "coco-vgg16"}
+    assert not list((ROOT / "prototxts").glob("*/*.py")), "an experiment is numbers"

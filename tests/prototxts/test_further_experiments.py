@@ -69,7 +69,7 @@ def resnet101():
             below = name
 
 
-@pytest.mark.parametrize("prototxt", ["train-s", "train-f", "train-full", "deploy"])
+@pytest.mark.parametrize("prototxt", ["train-s", "train-f", "deploy"])
 def test_resnet101_is_deeplabs_layer_by_layer(prototxt):
     net = layers(f"voc12-resnet101/{prototxt}.prototxt")
     expected = list(resnet101())
@@ -103,7 +103,7 @@ def test_resnet101_is_deeplabs_layer_by_layer(prototxt):
 
 
 def test_resnet101_normalisation_is_frozen():
-    for name in ("train-s", "train-f", "train-full"):
+    for name in ("train-s", "train-f"):
         net = layers(f"voc12-resnet101/{name}.prototxt")
         norms = [layer for layer in net.values() if layer.type in ("BatchNorm", "Scale")]
         assert len(norms) == 2 * (1 + 3 * 33 + 4)

@@ -8,18 +8,19 @@ from caffe import layers as L
 from caffe import serialization
 from safetensors.torch import save_file
 
+from dsrg.experiments import netspec_pieces, resnet101
 from dsrg.initweights.weight_arithmetic import TORCH_MEAN_RGB, TORCH_STD_RGB, NetInput, decimate, fold_rgb_input
+from dsrg.io import voc
 from dsrg.io.errors import UserError
-from prototxts import resnet, vgg16
 from tests.conftest import ROOT
 from tests.tools import torch_nets
 from tools import make_init
 
-MEAN_BGR = np.array([104.0, 117.0, 123.0])
+MEAN_BGR = np.array(voc.MEAN_BGR)
 #: what a Caffe net's border of 0 is for torch
 BORDER = (MEAN_BGR[::-1] / 255 - TORCH_MEAN_RGB) / TORCH_STD_RGB
 WIDTHS, HIDDEN = (2, 3, 4, 4, 4), 16
-RESNET = ((2, 2, 16, 1, 1), (3, 2, 24, 2, 1), (4, 2, 32, 1, 2), (5, 2, 40, 1, 4))   # as prototxts.resnet.STAGES
+RESNET = ((2, 2, 16, 1, 1), (3, 2, 24, 2, 1), (4, 2, 32, 1, 2), (5, 2, 40, 1, 4))   # as resnet101.STAGES
 
 
 @pytest.fixture
@@ -201,10 +202,10 @@ def test_the_projects_vgg16_from_the_classification_net(folder, name, capsys):
 
 
 def resnet_net(folder, monkeypatch, stages, stride_in_3x3):
-    monkeypatch.setattr(resnet, "STAGES", stages)
+    monkeypatch.setattr(resnet101, "STAGES", stages)
     n = caffe.NetSpec()
     n.images = L.Input(shape=dict(dim=[1, 3, 65, 65]))
-    vgg16.conv(n, "fc1", resnet.trunk(n, n.images, stride_in_3x3), 3, kernel=1, relu=False)
+    netspec_pieces.conv(n, "fc1", resnet101.trunk(n, n.images, stride_in_3x3), 3, kernel=1, relu=False)
     (folder / "net.prototxt").write_text(str(n.to_proto()))
 
 
@@ -236,7 +237,7 @@ def test_resnet_of_the_other_strides_is_refused(folder, monkeypatch):
     torch.save(model.state_dict(), "w.pth")
     resnet_net(folder, monkeypatch, PLAIN, stride_in_3x3=False)
     with pytest.raises(UserError, match=r"trained with the stride in the 3x3 .* net.prototxt has it in the 1x1 .*"
-                                        r"first in 'res3a_branch2a'; set STRIDE_IN_3X3"):
+                                        r"first in 'res3a_branch2a'; set `backbone: resnet101-torchvision`"):
         convert("net.prototxt", "w.pth")
     assert not (folder / "init.caffemodel").exists()
 

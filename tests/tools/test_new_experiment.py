@@ -1,5 +1,7 @@
 """new_experiment: nets of other classes and sizes from any experiment, and its refusals."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
 from tests.conftest import ROOT
-from tools import new_experiment
+from tools import make_nets, new_experiment
 
 
 @pytest.fixture
@@ -15,7 +17,7 @@ def experiments(tmp_path, monkeypatch):
     """A folder of experiments that holds links to the project's; chdir beside it."""
     folder = tmp_path / "prototxts"
     folder.mkdir()
-    for path in (ROOT / "prototxts").glob("*/make_nets.py"):
+    for path in (ROOT / "prototxts").glob("*/settings.yaml"):
         (folder / path.parent.name).symlink_to(path.parent)
     monkeypatch.setattr(new_experiment, "EXPERIMENTS", folder)
     monkeypatch.setenv("ENGINE", "embedded")
@@ -28,6 +30,13 @@ def layers(folder, name):
 
     message = text_format.Parse((folder / f"{name}.prototxt").read_text(), caffe.proto.caffe_pb2.NetParameter())
     return {layer.name: layer for layer in message.layer}
+
+
+def solver(folder, kind):
+    import caffe
+
+    text = (folder / f"solver-{kind}.prototxt").read_text()
+    return text_format.Parse(text, caffe.proto.caffe_pb2.SolverParameter())
 
 
 @pytest.mark.parametrize(("template", "size", "cells", "scores"), [
@@ -51,7 +60,7 @@ def test_classes_and_sizes_reach_every_net(experiments, template, size, cells, s
     cam = layers(folder, "cam-deploy")
     outputs = cam["CAM"].convolution_param if "CAM" in cam else cam["scores"].inner_product_param
     assert outputs.num_output == 3
-    assert "Written by prototxts/mine/make_nets.py" in (folder / "deploy.prototxt").read_text()
+    assert "python -m tools.make_nets prototxts/mine:" in (folder / "deploy.prototxt").read_text()
     assert not [path for path in experiments.iterdir() if path.name.startswith(".")]
 
 
@@ -59,6 +68,62 @@ def test_without_changes_the_prototxts_are_the_templates(experiments):
     new_experiment.main(["same", "--from", "msrc15-squeezenet", "--classes", "16"])
     for path in (ROOT / "prototxts/msrc15-squeezenet").glob("*.prototxt"):
         assert (experiments / "same" / path.name).read_text().splitlines()[1:] == path.read_text().splitlines()[1:]
+
+
+TEMPLATES = ["demo", "msrc15-squeezenet", "voc12-vgg16", "voc12-resnet101", "voc12-sec", "coco-vgg16"]
+
+
+def batch_sizes(folder):
+    """Batch of every training net, by file name, wherever the net says it."""
+    found = {}
+    for path in sorted(folder.glob("*train*.prototxt")):
+        found[path.stem] = [int(n) for n in re.findall(r"batch_size'?: (\d+)", path.read_text())]
+    return found
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_batch_and_iterations_reach_every_training_of_every_template(experiments, template):
+    original = ROOT / "prototxts" / template
+    arguments = ["--classes", "4", "--batch", "3", "--iterations", "cam=40", "s=80"]
+    new_experiment.main(["mine", "--from", template, *arguments])
+    folder = experiments / "mine"
+    assert batch_sizes(folder) == {name: [3] for name in batch_sizes(original)}
+    assert {"cam-train", "train-s"} <= set(batch_sizes(folder))
+    for kind, end in (("cam", 40), ("s", 80)):
+        before, after = solver(original, kind), solver(folder, kind)
+        assert after.max_iter == end and after.base_lr == before.base_lr
+        for field in ("stepsize", "snapshot"):
+            assert getattr(after, field) == round(getattr(before, field) * end / before.max_iter), field
+    if (original / "solver-f.prototxt").exists():
+        assert solver(folder, "f") == solver(original, "f")
+
+
+def test_the_crf_of_the_training_keeps_its_share_of_the_map(experiments):
+    """Scale 12 for 41 cells, so 12 * 41 / 25 for 25."""
+    new_experiment.main(["mine", "--from", "demo", "--classes", "4", "--size", "97"])
+    net = layers(experiments / "mine", "train-s")
+    for name in ("CRF", "update-seed"):
+        assert "'scale': 20" in net[name].python_param.param_str
+
+
+@pytest.mark.parametrize(("classes", "th1"), [(15, "'th1': 1,"), (16, "'th1': 0.999,"), (60, "'th1': 0.999,")])
+def test_a_background_that_does_not_grow_follows_the_number_of_classes(experiments, classes, th1):
+    new_experiment.main(["mine", "--from", "msrc15-squeezenet", "--classes", str(classes)])
+    assert th1 in layers(experiments / "mine", "train-s")["update-seed"].python_param.param_str
+
+
+def test_comments_of_the_settings_stay_and_its_nets_can_be_edited(experiments, capsys):
+    new_experiment.main(["mine", "--from", "msrc15-squeezenet", "--classes", "4"])
+    path = experiments / "mine/settings.yaml"
+    text = path.read_text()
+    assert "# Faster or less clipped, the fresh branches may die" in text and "classes: 4  " in text
+    assert make_nets.main([str(experiments / "mine"), "--check"]) == 0
+    path.write_text(text.replace("max_iter: 500", "max_iter: 700"))
+    assert make_nets.main([str(experiments / "mine"), "--check"]) == 1
+    assert "solver-s.prototxt differs" in capsys.readouterr().err
+    assert make_nets.main([str(experiments / "mine")]) == 0
+    assert "mine: solver-f.prototxt, solver-s.prototxt written" in capsys.readouterr().out
+    assert solver(experiments / "mine", "f").max_iter == 700
 
 
 def test_settings_follow_the_data(experiments, tmp_path, capsys):
@@ -83,14 +148,18 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["demo", "--from", "demo", "--classes", "3"], "demo exists; choose another name"),
     (["../x", "--from", "demo", "--classes", "3"], "'../x' is no name for an experiment"),
-    (["x", "--from", "dmo", "--classes", "3"], "no experiment 'dmo' with a make_nets.py; choose one of coco-"),
+    (["x", "--from", "dmo", "--classes", "3"], "no experiment 'dmo'; choose one of .*coco-"),
     (["x", "--from", "msrc15-squeezenet", "--classes", "3", "--size", "240"],
      r"--size 240: expected 8 n \+ 1, .* the nearest is 241"),
-    (["x", "--from", "voc12-vgg16", "--classes", "3", "--batch", "2"], "has no line 'BATCH = ..'; edit it by hand"),
+    (["x", "--from", "voc12-sec", "--classes", "3", "--iterations", "f=9"],
+     "voc12-sec has no training 'f'; it has cam, s"),
+    (["x", "--from", "byhand", "--classes", "3"], "byhand/settings.yaml has no `nets` to fill numbers into"),
     (["x", "--from", "demo", "--data", "empty"], "class list empty/classes.txt does not exist"),
     (["x", "--from", "demo", "--data", "bare"], "no photo in bare/JPEGImages"),
 ])
 def test_refuses_in_one_line(experiments, tmp_path, arguments, message):
+    (experiments / "byhand").mkdir()
+    (experiments / "byhand/settings.yaml").write_text("skip: [full]\n")
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare/classes.txt").write_text("background\nrose\n")
     with pytest.raises(UserError, match=message):
@@ -99,7 +168,8 @@ def test_refuses_in_one_line(experiments, tmp_path, arguments, message):
 
 
 @pytest.mark.parametrize("extra", [[], ["--classes", "1"], ["--classes", "3", "--data", "d"],
-                                   ["--classes", "3", "--size", "0"]])
+                                   ["--classes", "3", "--size", "0"], ["--classes", "3", "--iterations", "full=3"],
+                                   ["--classes", "3", "--iterations", "s=0"]])
 def test_usage(experiments, extra):
     with pytest.raises(SystemExit) as stopped:
         new_experiment.main(["x", "--from", "demo", *extra])

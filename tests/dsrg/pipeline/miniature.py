@@ -22,12 +22,12 @@ PHOTOS = """layer {{ name: "Input" type: "ImageData" top: "images" top: "ids"
 PYTHON = """layer {{ name: "{name}" type: "Python" top: "{name}"
   python_param {{ module: "{module}" layer: "{layer}" param_str: "{params}" }} }}
 """
-MASKS = PYTHON.format(name="Input", module="pylayers.layer", layer="ImageSegDataLayer",
-                      params="{'source': 'lists/LIST', 'root_folder': '.', 'batch_size': 2}")
+MASKS = PYTHON.format(name="data", module="pylayers.layer", layer="ImageSegDataLayer",
+                      params="{'source': 'lists/train_f.txt', 'root_folder': '.', 'batch_size': 2}")
 
 
-def python_layer(layer, params="", module="pylayers"):
-    return PYTHON.format(name=layer, module=module, layer=layer, params=params)
+def python_layer(layer, params="", module="pylayers", name=None):
+    return PYTHON.format(name=name or layer, module=module, layer=layer, params=params)
 
 
 PROTOTXTS = {
@@ -35,14 +35,12 @@ PROTOTXTS = {
     "cam-deploy.prototxt": 'name: "cam"\n',
     "train-s.prototxt": PHOTOS.format(
         rest=python_layer("AnnotationLayer", "{'cues': 'cues/localization_cues.pickle', 'classes': 3}")
-        + python_layer("CRFLayer") + python_layer("DSRGLayer", "{'grow': True}") + python_layer("BalancedSeedLossLayer")
-        + python_layer("ConstrainLossLayer")),
-    "train-f.prototxt": MASKS.replace("LIST", "train_f.txt"),
-    "train-full.prototxt": MASKS.replace("LIST", "train_full.txt"),
+        + python_layer("CRFLayer") + python_layer("DSRGLayer", "{'grow': True}", name="update-seed")
+        + python_layer("BalancedSeedLossLayer") + python_layer("ConstrainLossLayer")),
+    "train-f.prototxt": MASKS,
     "deploy.prototxt": 'name: "deploy"\n',
     **{f"solver-{name}.prototxt": SOLVER.format(name=name, net=net) for name, net in (
-        ("cam", "cam-train.prototxt"), ("s", "train-s.prototxt"), ("f", "train-f.prototxt"),
-        ("full", "train-full.prototxt"))},
+        ("cam", "cam-train.prototxt"), ("s", "train-s.prototxt"), ("f", "train-f.prototxt"))},
 }
 SETTINGS = """weights: {s: WEIGHTS, f: s, full: s}
 arguments: {cues: --threshold 0.3, label: --sizes 33, segment-s: --sizes 33, segment-f: --scales 1}
@@ -115,6 +113,8 @@ def train(folder, values, words, environment):
     net, prefix = (re.search(f'{key}: "(.*)"', solver)[1] for key in ("train_net", "snapshot_prefix"))
     prefix = values.get("--snapshot-prefix", prefix)
     text = (folder / net).read_text()
+    if values.get("--set", "").startswith("data.source="):
+        text = re.sub(r"lists/\w+\.txt", values["--set"].removeprefix("data.source="), text)
     files = [values["--solver"], net, *re.findall(r"lists/\w+\.txt|cues/\w+\.pickle", text)]
     files += ["lists/image_labels.txt"] if "ImageLabelLayer" in text else []
     for name in re.findall(r"lists/\w+\.txt", text):
@@ -200,7 +200,7 @@ class Miniature:
         write(self.experiment, "settings.yaml", SETTINGS)
         write(folder, "init.caffemodel", "weights")
         write(folder, "prototxts/ablations/static.yaml",
-              "says: no growing\ntrain-s.prototxt:\n  DSRGLayer: {param_str: {grow: false}}\n")
+              "says: no growing\ntrain-s.prototxt:\n  update-seed: {param_str: {grow: false}}\n")
         self.settings = Settings("toy", folder / "work", data_root=self.data,
                                  weights={"WEIGHTS": folder / "init.caffemodel"})
         self.commands = HashingCommands()

@@ -17,6 +17,8 @@ AFTER_LISTS = {stage.name for stage in STAGES} - {"data", "lists", "report"}
 AFTER_CUES = AFTER_LISTS - {"cam", "cam-quality", "cues"}
 #: trainings of stage s, what is made with them, and what is measured of that
 AFTER_S = AFTER_CUES - {"evaluate-cues"}
+RETRAINED = {"train-f", "segment-f", "evaluate-f"}
+REFERENCE = {"full", "segment-full", "evaluate-full"}
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +71,8 @@ def test_nothing_is_redone_for_files_that_were_copied_touched_or_moved(toy):
     ("prototxts/toy/cam-deploy.prototxt", AFTER_LISTS - {"cam"}),
     ("prototxts/toy/train-s.prototxt", AFTER_S),
     ("prototxts/toy/solver-s.prototxt", AFTER_S),
-    ("prototxts/toy/train-f.prototxt", {"train-f", "segment-f", "evaluate-f"}),
-    ("prototxts/toy/solver-f.prototxt", {"train-f", "segment-f", "evaluate-f"}),
-    ("prototxts/toy/train-full.prototxt", {"full", "segment-full", "evaluate-full"}),
-    ("prototxts/toy/solver-full.prototxt", {"full", "segment-full", "evaluate-full"}),
+    ("prototxts/toy/train-f.prototxt", RETRAINED | REFERENCE),
+    ("prototxts/toy/solver-f.prototxt", RETRAINED | REFERENCE),
     ("prototxts/toy/deploy.prototxt", {"label", "evaluate-labels", "train-f"} | SEGMENT | EVALUATE),
 ])
 def test_a_changed_file_redoes_what_depends_on_it(toy, name, redone):

@@ -34,6 +34,7 @@ def test_a_plan_says_what_changed(toy):
     toy.run()
     before = {path: path.stat().st_mtime_ns for path in toy.run_folder.rglob("*") if path.is_file()}
     write(toy.data, "JPEGImages/b.jpg", "other")
+    solver = (toy.experiment / "solver-f.prototxt").read_text()
     change(toy.experiment, "solver-f.prototxt")
     plan = toy.plan()
     assert plan["lists"] == "done"
@@ -47,7 +48,8 @@ def test_a_plan_says_what_changed(toy):
     assert "its command changed: '--max-iter 6' added" in toy.plan()["cam"]
     (toy.run_folder / "models/full_iter_8.caffemodel").unlink()
     toy.set(crf_backend="own", max_iter=None)
-    assert toy.plan()["full"].startswith("will run: photos of lists/train_full.txt changed")
+    assert toy.plan()["full"].startswith("will run: solver-f.prototxt changed; photos of lists/train_full.txt changed")
+    change(toy.experiment, "solver-f.prototxt", solver)
     write(toy.data, "JPEGImages/b.jpg", "photo b")
     assert toy.plan()["full"] == "will run: models/full_iter_8.caffemodel is gone, and goes on from what is there"
     assert {path: path.stat().st_mtime_ns for path in toy.run_folder.rglob("*") if path in before} == {
@@ -155,6 +157,7 @@ def test_a_changed_snapshot_prefix_is_followed(toy):
 @pytest.mark.parametrize(("prefix", "message"), [
     ("models/cam", "the trainings cam and s have one snapshot_prefix, 'models/cam'"),
     ("models/static", "the trainings s and static have one snapshot_prefix"),
+    ("models/full", "the trainings s and full have one snapshot_prefix"),
     ("models/", "names no file"), ("/tmp/s", "leads out of the run"), ("../s", "leads out of the run"),
     ("data/s", "leads out of the run"),
 ])
@@ -164,6 +167,48 @@ def test_a_snapshot_prefix_that_cannot_work_is_refused_by_name(toy, prefix, mess
     with pytest.raises(UserError, match=message):
         toy.run()
     assert not toy.run_folder.exists()
+
+
+def command_of(toy, stage):
+    return json.loads((toy.run_folder / f"stamps/{stage}.json").read_text())["command"]
+
+
+def test_the_reference_is_trained_as_stage_f_on_the_true_masks(toy):
+    toy.run()
+    words = " ".join(command_of(toy, "full"))
+    assert "--solver solver-f.prototxt" in words
+    assert "--set data.source=lists/train_full.txt --snapshot-prefix models/full" in words
+    reads = json.loads((toy.run_folder / "stamps/full.json").read_text())["reads"]
+    assert {"photos of lists/train_full.txt", "label maps of lists/train_full.txt"} <= reads.keys()
+    assert not {"lists/train_f.txt", "label maps of lists/train_f.txt"} & reads.keys()
+
+
+def test_a_reference_with_a_solver_of_its_own_is_trained_by_that(toy):
+    """Experiments made when every experiment had one go on as they are."""
+    f = (toy.experiment / "solver-f.prototxt").read_text()
+    write(toy.experiment, "solver-full.prototxt",
+          f.replace("train-f", "train-full").replace("models/f", "models/whole"))
+    net = (toy.experiment / "train-f.prototxt").read_text()
+    write(toy.experiment, "train-full.prototxt", net.replace("train_f.txt", "train_full.txt"))
+    toy.run()
+    words = command_of(toy, "full")
+    assert "solver-full.prototxt" in words and not {"--set", "--snapshot-prefix"} & set(words)
+    assert (toy.run_folder / "models/whole_iter_8.caffemodel").is_file()
+    change(toy.experiment, "solver-f.prototxt")
+    assert "full" not in toy.run()
+    change(toy.experiment, "train-full.prototxt")
+    assert toy.run() == {"full", "segment-full", "evaluate-full"}
+
+
+def test_a_net_without_the_layer_that_the_reference_changes_is_refused_by_name(toy):
+    path = toy.experiment / "train-f.prototxt"
+    path.write_text(path.read_text().replace('"data"', '"masks"'))
+    with pytest.raises(UserError, match="train-f.prototxt has no Python layer 'data' for data.source=.*: masks; "):
+        toy.run()
+    settings = toy.experiment / "settings.yaml"
+    settings.write_text(settings.read_text() + "full: masks.source=lists/train_full.txt\n")
+    toy.run("full")
+    assert "masks.source=lists/train_full.txt" in command_of(toy, "full")
 
 
 def test_prefixes_that_begin_alike_keep_their_files_apart(toy):
@@ -206,6 +251,23 @@ def test_an_edit_that_went_into_the_experiment_too_is_taken(toy):
     assert toy.run("lists", "cam") == {"cam", "cam-quality"}
     change(toy.experiment, "solver-cam.prototxt")
     assert toy.run("lists", "cam") == {"cam", "cam-quality"}, "and the copy follows the experiment again"
+
+
+def test_a_copy_whose_original_is_gone_is_removed_unless_it_was_edited(toy):
+    """Of two copies the edited one is named; runs go on when it is removed."""
+    for name in ("train-full.prototxt", "old.prototxt"):
+        shutil.copy(toy.experiment / "train-f.prototxt", toy.experiment / name)
+    toy.run("lists")
+    for name in ("train-full.prototxt", "old.prototxt"):
+        (toy.experiment / name).unlink()
+    change(toy.run_folder, "train-full.prototxt")
+    edited = toy.run_folder / "train-full.prototxt"
+    with pytest.raises(UserError, match=f"{edited} was edited, but the experiment has no train-full.prototxt any more"):
+        toy.run("lists")
+    assert toy.run("lists", keep_edits=True) == set() and edited.is_file()
+    assert not (toy.run_folder / "old.prototxt").exists()
+    edited.unlink()
+    assert toy.run("lists") == set()
 
 
 # ---- folders of an earlier version -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ their caffemodels load.
 from caffe import layers as L
 from caffe import params as P
 
-from prototxts import vgg16
+from dsrg.experiments.netspec_pieces import GAUSSIAN, NEW, conv, summed
 
 WEIGHT = [dict(lr_mult=1, decay_mult=1)]
 FROZEN = dict(lr_mult=0, decay_mult=0)
@@ -67,9 +67,7 @@ def trunk(n, images, stride_in_3x3=False):
     return x
 
 
-def head(n, features, classes, name="fc1_voc12"):
+def head(n, features, classes, train, name="fc1_voc12"):
     """Four 3x3 convolutions <name>_c0 .. c3 (dilation 6, 12, 18, 24), summed as the blob fc8-SEC."""
-    scores = [vgg16.conv(n, f"{name}_c{k}", features, classes, dilation=dilation, relu=False, param=vgg16.NEW,
-                         **vgg16.GAUSSIAN) for k, dilation in enumerate(BRANCHES)]
-    n["fc8-SEC"] = L.Eltwise(*scores, operation=P.Eltwise.SUM)
-    return n["fc8-SEC"]
+    return summed(n, [conv(n, f"{name}_c{k}", features, classes, dilation=dilation, relu=False, param=NEW, **GAUSSIAN)
+                      for k, dilation in enumerate(BRANCHES)])
