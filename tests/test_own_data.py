@@ -21,7 +21,7 @@ SIZES = ((60, 80), (80, 60), (49, 66))
 def project(tmp_path):
     """A copy of what running needs, sharing the virtual environment; photos and labels.csv beside it."""
     copy = tmp_path / "project"
-    for name in ("engine", "dsrg", "training", "tools", "localization_cues", "prototxts", "CRF"):
+    for name in ("engine", "dsrg", "training", "tools", "localization_cues", "prototxts", "CRF", "docker"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
     for name in ("run.sh", "setup.sh", "requirements.txt"):
         shutil.copy(ROOT / name, copy)
