@@ -20,6 +20,7 @@ from . import device
 from .blob import Blob, BlobVec
 from .errors import LayerError
 from .fillers import fill
+from .gradients import vector_jacobian
 from .limits import check_shape, require_memory
 
 _registry = {}
@@ -280,7 +281,7 @@ class TorchLayer(NativeLayer):
         made = [(o, _gradient(b, o)) for o, b in zip(outputs, top, strict=True) if o.requires_grad]
         if made:
             outs, grads = zip(*made, strict=True)
-            found = iter(torch.autograd.grad(outs, wanted, grads, retain_graph=True, allow_unused=True))
+            found = iter(vector_jacobian(outs, grads, wanted))
         else:
             found = iter([None] * len(wanted))
         grads = [next(found) if t.requires_grad else None for t in leaves]

@@ -10,6 +10,8 @@ import caffe
 import pytest
 from caffe import gflags
 from caffe.__main__ import main
+from caffe.gradients import vector_jacobian
+from caffe.layer import REGISTRY, TorchLayer
 
 from tests.conftest import ROOT
 from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, input_layer, python_layer, write
@@ -126,6 +128,36 @@ def test_time_measures_every_layer(folder, capsys):
     assert re.search(r"Iteration: 2 forward-backward time: [\d.]+ ms\.$", err, re.MULTILINE)
     assert re.search(r"Average Forward pass: [\d.]+ ms\.$", err, re.MULTILINE)
     assert re.search(r"Average Forward-Backward: [\d.]+ ms\.$", err, re.MULTILINE)
+
+
+@pytest.mark.parametrize("more", ["", 'layer { name: "py" type: "Python" bottom: "ip" top: "py" python_param { '
+                                    'module: "tests.engine.python_layers" layer: "NoBackward" } }'])
+def test_time_of_a_net_without_loss_runs_every_backward(more, folder, monkeypatch):
+    """As Caffe's: no gradient of a bottom is asked for, those of parameters that learn are."""
+    asked, computed = [], []
+
+    def spy(cls):
+        backward = cls.backward
+
+        def spied(self, top, propagate_down, bottom):
+            asked.append((self.name, list(propagate_down)))
+            backward(self, top, propagate_down, bottom)
+
+        monkeypatch.setattr(cls, "backward", spied)
+
+    def spied_gradients(outputs, grads, inputs):
+        computed.append([tuple(x.shape) for x in inputs])
+        return vector_jacobian(outputs, grads, inputs)
+
+    for cls in (REGISTRY["Input"], REGISTRY["Split"], TorchLayer):
+        spy(cls)
+    monkeypatch.setattr("caffe.layer.vector_jacobian", spied_gradients)
+    frozen = TWO_HEADS.replace('top: "ip"', 'top: "ip" param { lr_mult: 0 } param { lr_mult: 1 }')
+    write(folder, frozen + more)
+    main(["time", "--model", "net.prototxt", "--iterations", "1"])
+    once = [("sig", [False]), ("ip", [False]), ("conv_relu_0_split", [False]), ("relu", [False]), ("conv", [False]),
+            ("in", [])]
+    assert asked == once * 2 and computed == [[(5,)], [(4, 3, 3, 3), (4,)]] * 2
 
 
 def test_device_query_of_a_device_that_is_not_there(capsys):

@@ -1,14 +1,20 @@
 """The backward pass is that of the blobs as they stand: edited, never run forward, in place, in any layout."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from caffe.gradients import vector_jacobian
 from caffe.layer import REGISTRY
 
+from tests.conftest import PATIENCE, ROOT
 from tests.engine.layers.differences import check_layer
 from tests.engine.layers.nets import Single, make_net
 from tests.engine.layers.test_gradients import CASES, values
-from tests.engine.nets import input_layer
+from tests.engine.nets import CLASSIFIER, input_layer, write
 
 LOSS = 'layer { name: "l" type: "Reduction" bottom: "y" top: "l" loss_weight: 1 }'
 
@@ -184,6 +190,52 @@ def test_every_layer_runs_backward_first(name, rng):
     for ours, right in zip(sum(cold.backward(*diffs), []), sum(expected, []), strict=True):
         if right is not None:
             np.testing.assert_allclose(ours, right, rtol=1e-5, atol=1e-6)
+
+
+#: every layer type forward and backward, then a solver's step; prints what must not be there
+FIRST_BACKWARD = """
+import sys
+import numpy as np
+from tests.engine.layers.nets import Single
+from tests.engine.layers.test_gradients import CASES, values
+for name in sorted(CASES):
+    text, bottoms, options = CASES[name]
+    arrays = [values(b, np.random.default_rng(0)) for b in bottoms]
+    options = {k: v for k, v in options.items() if k not in ("rtol", "unread")}
+    single = Single(text, *(a.shape for a in arrays), **options)
+    tops = single.forward(*arrays)
+    single.backward(*(np.ones_like(t) for t in tops))
+import caffe
+caffe.SGDSolver(sys.argv[1]).step(2)
+print([name for name in ("sympy", "torch.fx.experimental.symbolic_shapes", "torch._dynamo") if name in sys.modules])
+"""
+
+
+def test_backward_imports_no_symbolic_shapes(tmp_path):
+    """Given gradients, torch.autograd.grad imports sympy: seconds of every process that trains."""
+    write(tmp_path, CLASSIFIER)
+    solver = write(tmp_path, f'net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 '
+                             "solver_mode: CPU", "solver.prototxt")
+    done = subprocess.run([sys.executable, "-c", FIRST_BACKWARD, solver], capture_output=True, text=True,
+                          timeout=PATIENCE, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT / 'engine'}:{ROOT}"})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_gradients_are_those_of_torch_to_the_bit(dtype):
+    """Several outputs, one input that none depends on, weak gradients that a product would round away."""
+    x, w, unused = (torch.randn(3, 4, 5, 5).to(dtype).requires_grad_() for _ in range(3))
+    convolved = torch.nn.functional.conv2d(x, w, padding=1)
+    outputs = (convolved.relu(), x.exp(), convolved.sum())
+    grads = [torch.randn(o.shape).to(dtype) * scale for o, scale in zip(outputs, (1e-30, 1e3, 1), strict=True)]
+    expected = torch.autograd.grad(outputs, (x, w, unused), grads, retain_graph=True, allow_unused=True)
+    with torch.no_grad():
+        ours = vector_jacobian(outputs, grads, (x, w, unused))
+    assert torch.equal(ours[0], expected[0]) and torch.equal(ours[1], expected[1]) and ours[2] is expected[2] is None
+    assert [g.dtype for g in ours[:2]] == [dtype] * 2
+    same = vector_jacobian((x * 1,), (grads[1],), (x,))
+    assert torch.equal(same[0], grads[1])
 
 
 # ---- in place ----------------------------------------------------------------------------------------------
