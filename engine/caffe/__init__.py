@@ -15,6 +15,7 @@ import types
 from .errors import CaffeError, DeviceError, LayerError, ModelFileError, OpenError, PrototxtError, SolverError
 from .proto.caffe_pb2 import TEST, TRAIN
 from .version import __version__
+from .waiting import wait_briefly
 
 #: module -> names that stand here too
 _NAMES = {
@@ -66,3 +67,4 @@ class _Package(types.ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+wait_briefly()  # before any module here imports torch

@@ -1,6 +1,7 @@
 """The engine as a package: what imports what, errors of one base class, a wheel that needs nothing of the rest."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import caffe
 import pytest
+from caffe.waiting import wait_briefly
 
 from tests.conftest import ROOT
 
@@ -52,6 +54,24 @@ def test_layers_is_pycaffes_whatever_is_imported_first(first):
 def test_layer_types_are_known_before_any_net_is_built(first):
     done = run(f"{first}\nassert {{'Convolution', 'Data'}} <= set(layer_type_list())", PACKAGE.parent)
     assert done.returncode == 0, done.stderr
+
+
+def test_openmps_threads_wait_briefly_unless_the_user_chose():
+    """libgomp itself says what it read when torch loaded it."""
+    before = "import os; os.environ.update({}); os.environ['OMP_DISPLAY_ENV'] = 'VERBOSE'; import caffe; caffe.Net"
+    for chosen, rounds in ({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0"):
+        done = run(before.format(chosen), PACKAGE.parent)
+        if "GOMP_SPINCOUNT" not in done.stderr:
+            pytest.skip("this torch computes without GNU's OpenMP")
+        assert re.search(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)[1] == rounds
+
+
+def test_a_program_that_has_loaded_torch_keeps_its_environment():
+    done = run("import os, torch, caffe; caffe.Net; print('GOMP_SPINCOUNT' in os.environ)", PACKAGE.parent)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+    environment = {"KMP_BLOCKTIME": "5"}
+    wait_briefly(environment)
+    assert environment == {"KMP_BLOCKTIME": "5"}
 
 
 def test_every_name_of_the_package_is_there():
