@@ -5,6 +5,8 @@ value with the gradients the original has; the caller casts them to the blob's t
 any size.
 """
 
+import math
+
 import numpy as np
 
 MIN_PROBABILITY = 1e-4      # floor of SoftmaxLayer and CRFLayer of the original
@@ -55,9 +57,7 @@ def seed_loss(probabilities, cues):
     gradient : float64 array (N, C, H, W), with respect to the probabilities
         Images without any cue add nothing.
     """
-    count = cues.sum(axis=(1, 2, 3), keepdims=True, dtype=np.float64)
-    weights = cues / (np.maximum(count, MIN_COUNT) * len(cues))
-    return _negative_log_likelihood(probabilities, weights)
+    return _seed_loss(probabilities, cues, lambda image, label: image)
 
 
 def balanced_seed_loss(probabilities, cues):
@@ -70,10 +70,7 @@ def balanced_seed_loss(probabilities, cues):
     value : float
     gradient : float64 array (N, C, H, W), with respect to the probabilities
     """
-    weights = np.array(cues, dtype=np.float64)                                   # (N, C, H, W)
-    for part in (weights[:, :1], weights[:, 1:]):
-        part /= np.maximum(part.sum(axis=(1, 2, 3), keepdims=True), MIN_COUNT) * len(cues)
-    return _negative_log_likelihood(probabilities, weights)
+    return _seed_loss(probabilities, cues, lambda image, label: 2 * image + (label > 0))
 
 
 def constrain_loss(probabilities, log_q):
@@ -86,16 +83,27 @@ def constrain_loss(probabilities, log_q):
     gradient_log_q : float64 array (N, C, H, W), with respect to log_q
         As in the original (in SEC the CRF stops the gradient): its CRFLayer passes it on.
     """
-    q = np.exp(np.asarray(log_q, dtype=np.float64))
-    count = q[:, 0].size
+    gradient, gradient_log_q = np.empty(probabilities.shape), np.empty(probabilities.shape)
+    count, value = probabilities[:, 0].size, 0.0
+    for image in zip(probabilities, log_q, gradient, gradient_log_q, strict=True):
+        value += _constrain_image(*image, count)
+    return float(value / count), gradient, gradient_log_q
+
+
+def _constrain_image(p, log_q, gradient, gradient_log_q, count):
+    """Sum of the boundary loss over one image (C, H, W), whose arrays stay in the cache; the gradients are filled."""
+    q = np.exp(log_q, dtype=np.float64)
     with np.errstate(divide="ignore"):          # a probability of 0 is a ratio beyond the clip, like others
-        ratio = q / probabilities
-    inside = (ratio >= RATIO_RANGE[0]) & (ratio <= RATIO_RANGE[1])
-    log_ratio = np.log(np.clip(ratio, *RATIO_RANGE))
-    value = float((q * log_ratio).sum() / count)
-    gradient = np.where(inside, -ratio, 0.0) / count
-    gradient_log_q = q * (log_ratio + inside) / count
-    return value, gradient, gradient_log_q
+        ratio = np.divide(q, p, dtype=np.float64)
+    log_ratio = np.clip(ratio, *RATIO_RANGE)
+    inside = ratio == log_ratio
+    np.log(log_ratio, out=log_ratio)
+    np.divide(ratio, -count, out=gradient)
+    gradient[~inside] = 0
+    np.add(log_ratio, inside, out=gradient_log_q)
+    gradient_log_q *= q
+    gradient_log_q /= count
+    return np.vdot(q, log_ratio)
 
 
 def expand_loss(probabilities, labels):
@@ -124,21 +132,22 @@ def expand_loss(probabilities, labels):
     present_weight = present / (np.maximum(present.sum(axis=1, keepdims=True), 1) * images)
     absent_weight = absent / (np.maximum(absent.sum(axis=1, keepdims=True), 1) * images)
 
-    weights = np.empty_like(p)                                                   # d score / d p
-    weights[:, :1] = _rank_weights(p[:, :1], DECAY_BACKGROUND)
-    weights[:, 1:] = _rank_weights(p[:, 1:], DECAY_FOREGROUND)
-    score = (weights * p).sum(axis=2)                                            # (N, C)
-    largest = p[:, 1:].max(axis=2)                                               # (N, C - 1)
-
-    value = -(np.log(score[:, 0]).sum() / images)
-    value -= (present_weight * np.log(score[:, 1:])).sum()
-    value -= (absent_weight * np.log1p(-largest)).sum()
-
-    score_weight = np.concatenate([np.full((images, 1), 1.0 / images), present_weight], axis=1)
-    gradient = weights * (-score_weight / score)[:, :, None]
-    at_largest = p[:, 1:] == largest[:, :, None]
-    gradient[:, 1:] += at_largest * (absent_weight / (1.0 - largest))[:, :, None]
+    gradient = np.empty_like(p)
+    background, foreground, nowhere = p[:, 0], p[:, 1:][present], p[:, 1:][absent]       # rows of places
+    value, gradient[:, 0] = _row_scores(background, DECAY_BACKGROUND, np.full(images, 1.0 / images))
+    shown, gradient[:, 1:][present] = _row_scores(foreground, DECAY_FOREGROUND, present_weight[present])
+    largest, weight = nowhere.max(axis=1), absent_weight[absent]
+    value += shown - (weight * np.log1p(-largest)).sum()
+    gradient[:, 1:][absent] = (nowhere == largest[:, None]) * (weight / (1.0 - largest))[:, None]
     return float(value), gradient.reshape(probabilities.shape)
+
+
+def _row_scores(p, decay, row_weights):
+    """-sum(row_weights log score), score the mean of a row of p (R, L) weighted by rank; and its gradient (R, L)."""
+    weights = _rank_weights(p, decay)                                            # d score / d p
+    score = (weights * p).sum(axis=1)
+    weights *= (-row_weights / score)[:, None]
+    return -(row_weights * np.log(score)).sum(), weights
 
 
 def _exponentials(scores):
@@ -148,19 +157,29 @@ def _exponentials(scores):
     return np.exp(shifted, out=shifted)
 
 
-def _negative_log_likelihood(probabilities, weights):
-    """-sum(weights log p) and its gradient -weights / p; pixels of weight 0 are not looked at."""
-    where = np.nonzero(weights)
-    chosen = np.asarray(probabilities[where], dtype=np.float64)
-    value = -float(weights[where] @ np.log(chosen))
-    gradient = np.zeros(probabilities.shape)
-    gradient[where] = -weights[where] / chosen
+def _seed_loss(probabilities, cues, part_of):
+    """-sum(cues log p / count) / N and its gradient; `count` is the sum of the cues of the same part.
+
+    `part_of(image, label)`: number of the part, below 2 N. Pixels without a cue are not looked at, which are most.
+    """
+    cues = np.ascontiguousarray(cues)
+    images, classes = cues.shape[:2]
+    where = np.flatnonzero(cues != 0)
+    weights = cues.reshape(-1)[where].astype(np.float64)
+    plane = where // math.prod(cues.shape[2:])
+    part = part_of(*divmod(plane, classes))
+    count = np.bincount(part, weights, minlength=2 * images)
+    weights /= np.maximum(count, MIN_COUNT)[part] * images
+    chosen = np.asarray(probabilities).reshape(-1)[where].astype(np.float64)
+    value = -float(weights @ np.log(chosen))
+    gradient = np.zeros(cues.shape)
+    gradient.reshape(-1)[where] = -weights / chosen
     return value, gradient
 
 
 def _rank_weights(p, decay):
-    """Weights decay^rank / sum, the largest value of each row of p (N, C, L) having rank 0."""
-    powers = decay ** np.arange(p.shape[2] - 1, -1, -1, dtype=np.float64)        # ascending order of p
+    """Weights decay^rank / sum, the largest value of each row of p (R, L) having rank 0."""
+    powers = decay ** np.arange(p.shape[1] - 1, -1, -1, dtype=np.float64)        # ascending order of p
     weights = np.empty_like(p)
-    np.put_along_axis(weights, p.argsort(axis=2, kind="stable"), (powers / powers.sum())[None, None], axis=2)
+    np.put_along_axis(weights, p.argsort(axis=1, kind="stable"), (powers / powers.sum())[None], axis=1)
     return weights

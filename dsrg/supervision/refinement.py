@@ -8,7 +8,6 @@ import threading
 from collections import deque
 
 import numpy as np
-from scipy import ndimage
 
 from dsrg.io.voc import MEAN_BGR
 
@@ -30,18 +29,29 @@ def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
     Returns
     -------
     uint8 array (N, height, width, 3), BGR, contiguous
-        Bilinear, corner pixels aligned (scipy's zoom of order 1), plus the mean, rounded half to even.
+        Bilinear, corner pixels aligned (as scipy's zoom of order 1), plus the mean, rounded half to even.
     """
     images = np.asarray(images)
-    count, channels, rows, columns = images.shape
-    factors = (1, height / rows, width / columns)
-    # mode nearest only differs from scipy's default where rounding puts the last corner outside the photo
-    small = ndimage.zoom(
-        images.reshape(count * channels, rows, columns), factors, order=1, mode="nearest", output=np.float64
-    )
-    small = small.reshape(count, channels, height, width) + np.reshape(mean_bgr, (1, channels, 1, 1))
-    small = np.clip(np.rint(small), 0, 255).astype(np.uint8)
+    (top, bottom, above), (left, right, before) = (_corners(*sizes) for sizes in zip(images.shape[2:], (height, width),
+                                                                                     strict=True))
+    top, bottom, above = top[:, None], bottom[:, None], above[:, None]
+    small = np.zeros((*images.shape[:2], height, width))
+    for row, vertical in ((top, above), (bottom, 1 - above)):
+        for column, horizontal in ((left, before), (right, 1 - before)):
+            small += np.multiply(images[:, :, row, column], vertical, dtype=np.float64) * horizontal
+    small += np.reshape(mean_bgr, (1, -1, 1, 1))
+    small = np.clip(np.rint(small, out=small), 0, 255, out=small).astype(np.uint8)
     return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
+
+
+def _corners(extent, wanted):
+    """Of each of `wanted` cells over `extent`, corners aligned: the cell before, the one behind, the first one's part.
+
+    The arithmetic, order included, is that of scipy's zoom: to the bit, so that no half is rounded the other way.
+    """
+    place = np.arange(wanted) * ((extent - 1) / max(wanted - 1, 1))     # the last may pass the end by a rounding
+    before = np.floor(place).astype(np.intp)
+    return before, np.minimum(before + 1, extent - 1), 1 - (place - before)
 
 
 class Refinement:

@@ -35,6 +35,17 @@ def test_photos_are_zoomed_as_scipy_does_channel_by_channel(size, batch):
             np.testing.assert_array_equal(result[:, :, channel], np.clip(np.rint(expected), 0, 255))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (26, 10), (27, 12), (57, 33)])
+@pytest.mark.parametrize("wanted", [(1, 1), (5, 3), (23, 27), (33, 49)])
+def test_halves_are_rounded_as_scipy_rounds_them(size, wanted, rng):
+    """Whole numbers and no mean: blends of exactly a half, which the last bit of a weight decides."""
+    images = rng.integers(0, 256, size=(2, 3, *size)).astype(np.float32)
+    factors = (1, 1, wanted[0] / size[0], wanted[1] / size[1])
+    expected = ndimage.zoom(images.astype(np.float64), factors, order=1, mode="nearest")
+    small = network_images_to_8bit(images, *wanted, mean_bgr=(0, 0, 0))
+    np.testing.assert_array_equal(small, np.clip(np.rint(expected), 0, 255).transpose(0, 2, 3, 1))
+
+
 @pytest.fixture
 def recorded(monkeypatch):
     """A CRF that returns what it was given and notes its arguments."""
