@@ -103,7 +103,7 @@ def _constrain_image(p, log_q, gradient, gradient_log_q, count):
     np.add(log_ratio, inside, out=gradient_log_q)
     gradient_log_q *= q
     gradient_log_q /= count
-    return np.vdot(q, log_ratio)
+    return (q * log_ratio).sum()                # a product by BLAS would wake its threads for microseconds of work
 
 
 def expand_loss(probabilities, labels):
@@ -171,7 +171,7 @@ def _seed_loss(probabilities, cues, part_of):
     count = np.bincount(part, weights, minlength=2 * images)
     weights /= np.maximum(count, MIN_COUNT)[part] * images
     chosen = np.asarray(probabilities).reshape(-1)[where].astype(np.float64)
-    value = -float(weights @ np.log(chosen))
+    value = -float((weights * np.log(chosen)).sum())
     gradient = np.zeros(cues.shape)
     gradient.reshape(-1)[where] = -weights / chosen
     return value, gradient
