@@ -1,10 +1,9 @@
 """What the background rules and the gate look at besides the class maps, made photo by photo."""
 
 import itertools
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 
 from dsrg.io.image_ids import file_of
+from dsrg.io.workers import Processes
 from dsrg.saliency.background_detection import photo_saliency
 
 AHEAD = 16  # photos a process, so that maps that wait for the net take a bounded room
@@ -25,8 +24,7 @@ class SaliencySource:
     def __init__(self, photos, size, folder, workers, wanted):
         self._pool, self._futures = None, {}
         if wanted:
-            # The net's threads do not survive a fork, so the processes start afresh.
-            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+            self._pool = Processes(workers)
             self._size, self._folder, self._photos = size, folder, iter(photos)
             for photo in itertools.islice(self._photos, AHEAD * workers):
                 self._submit(photo)

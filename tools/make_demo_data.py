@@ -4,7 +4,8 @@
 
 Photos of textured creatures of six classes on textured grounds, each with its class written mostly on its head, so
 that image-level labels show a part and growing has to find the whole; dsrg/datasets/demo_scenes.py tells the rules. The
-same seed makes the same bytes. The folder appears whole or not at all: it is written beside and renamed.
+same seed makes the same bytes, with any number of processes. The folder appears whole or not at all: it is written
+beside and renamed.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 from dsrg.datasets.demo_data import make_demo_data
 from dsrg.datasets.demo_scenes import CLASSES
 from dsrg.io.errors import run_main
+from dsrg.io.workers import available_cpus
 
 
 def parse_args(argv):
@@ -21,15 +23,19 @@ def parse_args(argv):
     parser.add_argument("--train", type=int, default=240, metavar="N", help="photos to train on (default: %(default)s)")
     parser.add_argument("--val", type=int, default=80, metavar="N", help="photos to evaluate on (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=available_cpus(), metavar="N",
+                        help="processes (default: the number of cores)")
     args = parser.parse_args(argv)
     if args.train < 1 or args.val < 1 or args.seed < 0:
         parser.error("--train and --val must be at least 1, --seed 0 or more")
+    if args.workers < 1:
+        parser.error("--workers must be at least 1")
     return args
 
 
 def main(argv=None):
     args = parse_args(argv)
-    make_demo_data(args.out, args.train, args.val, args.seed)
+    make_demo_data(args.out, args.train, args.val, args.seed, args.workers)
     print(f"{args.out}: {args.train} photos in train, {args.val} in val, {len(CLASSES) - 1} classes and background")
 
 

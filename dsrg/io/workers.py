@@ -14,6 +14,51 @@ def available_cpus():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+#: what limits the threads of a process's libraries, read when these are loaded: OpenMP and two BLAS
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Processes(ProcessPoolExecutor):
+    """A pool of fresh processes, each of which computes with one thread.
+
+    Threads of the libraries do not survive a fork, so the processes are spawned. Left alone, BLAS would start a thread
+    for every core in every process, for products of a few rows; waiting for each other costs them more than the work.
+    `setup(*setup_arguments)` runs once in each process before its first job.
+    """
+
+    def __init__(self, workers, setup=None, setup_arguments=()):
+        super().__init__(workers, multiprocessing.get_context("spawn"), initializer=_start,
+                         initargs=(setup, setup_arguments))
+
+    def submit(self, *job, **keywords):
+        """As the pool's: a process is started here when all others are at work."""
+        with _environment(dict.fromkeys(THREADS, "1")):
+            return super().submit(*job, **keywords)
+
+
+def _start(setup, arguments):
+    import cv2  # which no variable tells
+
+    cv2.setNumThreads(1)
+    if setup:
+        setup(*arguments)
+
+
+@contextlib.contextmanager
+def _environment(variables):
+    """Variables that processes started in the block inherit."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def in_order(function, jobs, workers, setup=None, setup_arguments=()):
     """Yield function(job) for each job, in order, from processes; few results wait at a time.
 
@@ -23,16 +68,14 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=()):
         `setup(*setup_arguments)` runs once in each process before its first job.
     jobs : iterable
     workers : int
-        1 works in this process.
+        1 works in this process; several compute with one thread each.
     """
     if workers == 1:
         if setup:
             setup(*setup_arguments)
         yield from map(function, jobs)
         return
-    # Threads of the libraries do not survive a fork, so the processes start afresh.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=setup,
-                               initargs=setup_arguments)
+    pool = Processes(workers, setup, setup_arguments)
     waiting = deque()
     try:
         for job in jobs:

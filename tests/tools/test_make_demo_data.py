@@ -1,6 +1,7 @@
 """The demo data: VOC layout, the same bytes for the same seed, and as hard as it claims to be."""
 
 import hashlib
+import resource
 
 import numpy as np
 import pytest
@@ -35,6 +36,12 @@ def scenes():
 def digests(root):
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_any_number_of_processes_makes_the_same_bytes(root, tmp_path, workers):
+    make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS, "--workers", workers])
+    assert digests(tmp_path / "data") == digests(root)
 
 
 def test_layout_as_voc(root):
@@ -91,11 +98,23 @@ def test_an_interrupted_run_leaves_no_half_data_set(tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo_data, "write_photo", full_disk)
     with pytest.raises(UserError, match="No space left"):
-        make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS])
+        make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS, "--workers", "1"])
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("flags", [["--train", "0"], ["--val", "0"], ["--seed", "-1"]])
+def test_a_process_that_cannot_write_ends_the_command(tmp_path):
+    """No file may be longer than 3000 bytes, which every photo is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*train_0000"):
+            make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS, "--workers", "2"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("flags", [["--train", "0"], ["--val", "0"], ["--seed", "-1"], ["--workers", "0"]])
 def test_counts_below_one_are_refused(flags, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         make_demo_data.main(["--out", str(tmp_path / "data"), *flags])
