@@ -6,6 +6,7 @@ pycaffe and under the embedded engine; they use only what pycaffe offers: real C
 can be indexed, but not iterated or sliced. Their maths is in `dsrg.supervision`.
 """
 
+from . import own_library  # noqa: F401 (before the layers, which import dsrg)
 from .annotation_layer import AnnotationLayer, AnnotationLayerCOCO
 from .balanced_seed_loss_layer import BalancedSeedLossLayer
 from .constrain_loss_layer import ConstrainLossLayer
