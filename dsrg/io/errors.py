@@ -1,10 +1,18 @@
-"""The error that is for the user, and how a command ends."""
+"""The errors that are for the user, and how a command ends.
+
+An exception is for the user if its class says so: `UserError`, and the classes that `add_user_errors` was given (the
+embedded engine's CaffeError). Anything else that reaches `run_main` is a bug of this project.
+"""
 
 import os
+import platform
 import sys
+import tempfile
+import traceback
 
-#: characters of an error line; what is beyond is cut, so that a damaged file cannot fill the terminal
+#: characters of an error line; the rest is cut, so that a damaged file cannot fill the terminal
 LONGEST_LINE = 2000
+TRACEBACK_FLAG = "--traceback"
 
 
 class UserError(Exception):
@@ -15,7 +23,7 @@ class UserError(Exception):
     text : str
         The line.
     details : sequence of str
-        Further lines, printed in front of it: one a fault where several were found in one go.
+        Further lines, printed in front of it: one for each fault where several were found in one go.
     """
 
     def __init__(self, text, details=()):
@@ -23,33 +31,84 @@ class UserError(Exception):
         self.details = tuple(details)
 
 
+_for_the_user = [UserError]
+
+
+def add_user_errors(*classes):
+    """Have exceptions of these classes, of a package that does not know this one, shown as a UserError is."""
+    _for_the_user.extend(found for found in classes if found not in _for_the_user)
+
+
+def is_for_the_user(error):
+    """Whether an exception tells the user what to put right, as opposed to revealing a bug."""
+    return isinstance(error, tuple(_for_the_user))
+
+
 def run_main(main, argv=None):
     """Run a command and leave the process: status 0, or 1 with one line `error: ...` on stderr.
+
+    An exception that is not for the user is a bug: the line says so, and where its traceback was written. The word
+    --traceback, anywhere among a command's arguments, prints the traceback of whatever ends it; commands never see it.
 
     Parameters
     ----------
     main : callable
         Takes `argv` (list of str, or None for the command line); returns None or an exit status.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
+    shown = TRACEBACK_FLAG in words
+    if shown:
+        words = [word for word in words if word != TRACEBACK_FLAG]
+        if argv is None:
+            sys.argv[1:] = words
+        else:
+            argv = words
     try:
         status = main(argv) or 0
         sys.stdout.flush()
-    except UserError as error:
-        for detail in error.details:
-            print("  " + _one_line(detail), file=sys.stderr)
-        status = _complain(str(error))
     except BrokenPipeError:  # the reader of our output left, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except OSError as error:
-        status = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         status = _complain("interrupted; the same command goes on from here") and 130
+    except Exception as error:
+        if shown:
+            traceback.print_exc()
+        for detail in getattr(error, "details", ()) if isinstance(error, UserError) else ():
+            print("  " + _one_line(detail), file=sys.stderr)
+        status = _complain(_line_of(error, words))
     sys.exit(status)
 
 
+def _line_of(error, words):
+    """What the user reads of an exception."""
+    if is_for_the_user(error):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, MemoryError) or isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+        return f"out of memory ({error}); use smaller photos, fewer at a time, or a machine with more"
+    what = f"{type(error).__name__}: {error}"[:300]
+    kept = _keep_traceback(error, words)
+    where = f"with the file {kept}" if kept else f"with the output of the same command and {TRACEBACK_FLAG}"
+    return f"this is a bug in DSRG for Caffe ({what}); please report it {where} (see README, Troubleshooting)"
+
+
+def _keep_traceback(error, words):
+    """Path of a new file in the folder for temporary files that holds what a report needs; None where there is none."""
+    try:
+        number, path = tempfile.mkstemp(prefix="dsrg-bug-", suffix=".txt")
+        with open(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            print(f"command: {[os.path.basename(sys.orig_argv[0]), *sys.orig_argv[1:3]]} .. {words}", file=file)
+            print(f"Python {platform.python_version()} on {platform.platform()}\n", file=file)
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return None
+    return path
+
+
 def printable(text):
-    """The text with control characters, escape sequences and bytes that are no UTF-8 written out.
+    """The text with control characters, escape sequences and bytes that are not UTF-8 written out.
 
     Examples
     --------

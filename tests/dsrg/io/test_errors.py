@@ -1,19 +1,17 @@
 """dsrg.io.errors."""
 
+import sys
+import tempfile
 
-
-import numpy as np
 import pytest
 
 from dsrg.io import errors
 from dsrg.io.errors import UserError
 
-LABELS = np.array([[0, 1, 2, 255], [3, 4, 20, 254]], np.uint8)
 
-
-def run(main):
+def run(main, argv=()):
     with pytest.raises(SystemExit) as stop:
-        errors.run_main(main, [])
+        errors.run_main(main, list(argv))
     return stop.value.code
 
 
@@ -33,11 +31,71 @@ def test_run_main_names_the_file_of_an_os_error(capsys):
     assert capsys.readouterr().err == "error: /data/x.jpg: Permission denied\n"
 
 
-def test_run_main_passes_status_on_and_lets_programming_errors_show():
+def test_run_main_passes_status_on():
     assert run(lambda argv: None) == 0
     assert run(lambda argv: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        errors.run_main(lambda argv: 1 / 0, [])
+
+
+def test_bug_is_one_line_and_its_traceback_a_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run(lambda argv: 1 / 0) == 1
+    kept, = tmp_path.iterdir()
+    assert capsys.readouterr().err == (
+        "error: this is a bug in DSRG for Caffe (ZeroDivisionError: division by zero); please report it with the file "
+        f"{kept} (see README, Troubleshooting)\n")
+    assert "Traceback" in kept.read_text() and "1 / 0" in kept.read_text()
+
+
+def test_bug_is_told_where_no_file_can_be_written(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert run(lambda argv: 1 / 0) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.endswith("with the output of the same command and --traceback (see README, Troubleshooting)")
+
+
+@pytest.mark.parametrize("error", [UserError("list a.txt is empty"), ZeroDivisionError("x"), OSError(28, "full", "a")])
+def test_traceback_is_shown_where_it_is_asked_for(error, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+
+    def main(argv):
+        seen.append(argv)
+        raise error
+
+    assert run(main, ["a", "--traceback", "--b"]) == 1
+    err = capsys.readouterr().err
+    assert seen == [["a", "--b"]] and err.startswith("Traceback") and err.splitlines()[-1].startswith("error: ")
+
+
+def test_traceback_is_taken_from_the_command_line_before_it_is_parsed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["command", "--seed", "3", "--traceback"])
+    with pytest.raises(SystemExit):
+        errors.run_main(lambda argv: print(argv, sys.argv))
+    assert capsys.readouterr().out == "None ['command', '--seed', '3']\n"
+
+
+def test_classes_of_other_packages_are_for_the_user_once_they_are_added(capsys, monkeypatch):
+    class TheirError(Exception):
+        pass
+
+    monkeypatch.setattr(errors, "_for_the_user", [UserError])
+    assert not errors.is_for_the_user(TheirError())
+    errors.add_user_errors(TheirError)
+    assert run(raiser(TheirError("net.prototxt:3:1: no type"))) == 1
+    assert capsys.readouterr().err == "error: net.prototxt:3:1: no type\n"
+
+
+def test_memory_that_runs_out_is_no_bug(capsys):
+    assert run(raiser(MemoryError("Unable to allocate 9 TiB"))) == 1
+    assert capsys.readouterr().err.startswith("error: out of memory (Unable to allocate 9 TiB); use smaller photos")
+
+
+@pytest.mark.parametrize("error", [UserError("photo \x1b[2Ja\0.jpg " + "x" * 5000),
+                                   OSError(2, "No such file", "\x1b[2Ja\0.jpg" + "x" * 5000)])
+def test_error_lines_end_and_control_characters_are_escaped(error, capsys):
+    assert run(raiser(error)) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert "\\x1b[2Ja\\x00.jpg" in line and line.isprintable() and len(line) < 2020 and line.endswith(" ...")
 
 
 def test_run_main_answers_ctrl_c_with_status_130():
