@@ -20,6 +20,7 @@ import numpy as np
 
 from docker.substitutes import SUBSTITUTES, layer_types, learns_statistics, substitute
 from dsrg.caffe_device import built_with_cuda, device_numbers, missing_gpus, use_machine
+from dsrg.find_caffe import is_embedded
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
 from training.batch_norm import normalises_batches
@@ -110,7 +111,7 @@ def batch_norm_problems(nets, args):
 def types(device):
     from training.findcaffe import caffe
 
-    embedded = hasattr(caffe, "set_precision")
+    embedded = is_embedded(caffe)
     return {"file": caffe.__file__, "types": list(caffe.layer_type_list()), "checks_gpus": not embedded,
             "cuda": embedded or built_with_cuda(caffe)}
 

@@ -1,9 +1,9 @@
 """Device and precision: what they ask of the Caffe at hand."""
 
 import ctypes
-import os
 from pathlib import Path
 
+from dsrg.find_caffe import is_embedded
 from dsrg.io.errors import UserError
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
@@ -52,7 +52,7 @@ def built_with_cuda(caffe):
 
 def refuse_missing_gpus(caffe, device):
     """UserError for a GPU that real Caffe would abort at: its own check ends the process."""
-    if hasattr(caffe, "set_precision"):         # the embedded engine raises
+    if is_embedded(caffe):      # it raises
         return
     problem = missing_gpus(device)
     if problem is None and device_numbers(device) and not built_with_cuda(caffe):
@@ -62,7 +62,7 @@ def refuse_missing_gpus(caffe, device):
         raise UserError(problem)
 
 
-def use_machine(caffe, device="cpu", precision="fp32"):
+def use_machine(caffe, device="cpu", precision="fp32", local_rank=0):
     """Put Caffe on a device and choose its arithmetic.
 
     Parameters
@@ -70,9 +70,11 @@ def use_machine(caffe, device="cpu", precision="fp32"):
     caffe : module
         pycaffe or the embedded engine.
     device : str
-        As --device; of several, the one of this process's LOCAL_RANK (torchrun), else the first.
+        As --device; of several numbers one is taken.
     precision : str
         One of PRECISIONS; pycaffe has fp32 only, which is its 'auto'.
+    local_rank : int
+        Which of several devices: the number of this process, from 0, among those of the machine that train together.
 
     Returns
     -------
@@ -83,21 +85,21 @@ def use_machine(caffe, device="cpu", precision="fp32"):
     refuse_missing_gpus(caffe, device)
     try:
         if numbers:
-            caffe.set_device(numbers[int(os.environ.get("LOCAL_RANK", "0")) % len(numbers)])
+            caffe.set_device(numbers[local_rank % len(numbers)])
             caffe.set_mode_gpu()
         else:
             caffe.set_mode_cpu()
     except RuntimeError as error:
         raise UserError(f"--device {device}: {error}") from None
     precision = _resolved(caffe, precision)
-    if hasattr(caffe, "set_precision"):
+    if is_embedded(caffe):
         caffe.set_precision(precision)
     return precision
 
 
 def _resolved(caffe, precision):
     """The precision that 'auto' stands for on the device in use; UserError for one that pycaffe does not have."""
-    if not hasattr(caffe, "set_precision"):
+    if not is_embedded(caffe):
         if precision not in ("auto", "fp32"):
             raise UserError(f"--precision {precision}: pycaffe computes in fp32 only; leave it out, or set "
                             "ENGINE=embedded")

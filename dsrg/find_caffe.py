@@ -17,7 +17,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from dsrg import layer_modules
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, add_user_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE_FOLDER = ROOT / "engine"
@@ -53,7 +53,9 @@ def find_caffe(engine="auto", caffe_root=None):
     if "caffe" not in sys.modules:
         _import_from(folder_of_caffe(engine, caffe_root))
     caffe = sys.modules["caffe"]
-    embedded = _is_embedded(caffe.__file__)
+    embedded = is_embedded(caffe)
+    if embedded:
+        add_user_errors(caffe.CaffeError)
     if embedded and engine == "caffe" or not embedded and engine == "embedded":
         raise UserError(f"ENGINE={engine}, but the module caffe is already loaded from {caffe.__file__}")
     if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
@@ -64,6 +66,11 @@ def find_caffe(engine="auto", caffe_root=None):
     return caffe
 
 
+def is_embedded(caffe):
+    """Whether a module `caffe` is the embedded engine, wherever it is installed; pycaffe otherwise."""
+    return getattr(caffe, "EMBEDDED_ENGINE", False)
+
+
 @functools.cache
 def _announce(caffe):
     """Say which Caffe it is, once a process, however often it is asked for."""
@@ -72,7 +79,7 @@ def _announce(caffe):
 
 def name_of(caffe):
     """Which Caffe a module is, with its version, such as "embedded engine 1.0.0"."""
-    what = "embedded engine" if _is_embedded(caffe.__file__) else "pycaffe"
+    what = "embedded engine" if is_embedded(caffe) else "pycaffe"
     return f"{what} {getattr(caffe, '__version__', '(no version)')}"
 
 
@@ -152,7 +159,3 @@ def _version_of(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "(none)"
-
-
-def _is_embedded(path):
-    return ENGINE_FOLDER in Path(path).resolve().parents

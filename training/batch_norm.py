@@ -16,6 +16,7 @@ from types import ModuleType
 import numpy as np
 from google.protobuf import text_format
 
+from dsrg.find_caffe import is_embedded
 from dsrg.io.errors import UserError, run_main
 
 #: with `input` of old, which every Caffe reads: DeepLab-v2's has no layer type Input
@@ -45,7 +46,7 @@ def normalises_batches(caffe):
 
 def trains_batch_norm(caffe, device="cpu"):
     """The same without danger: DeepLab-v2's layer may end the process on the CPU, so real Caffe is asked in another."""
-    if not isinstance(caffe, ModuleType) or hasattr(caffe, "set_precision"):
+    if not isinstance(caffe, ModuleType) or is_embedded(caffe):
         return normalises_batches(caffe)
     path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-m", "training.batch_norm", "--device", device],

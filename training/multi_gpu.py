@@ -3,6 +3,8 @@
 The embedded engine does it through torch's launcher, which `relaunch` puts in this process's place. Caffe 1.0 does it
 through the NCCL objects of pycaffe: `relaunch` starts the processes and waits, `announce` and `join` are called in each
 of them. DeepLab-v2's Caffe is older than NCCL in pycaffe, and is refused with what to do instead.
+
+RANK, LOCAL_RANK and WORLD_SIZE, by which launchers number their processes, are read here and nowhere else.
 """
 
 import os
@@ -12,6 +14,7 @@ import sys
 import time
 
 from dsrg.caffe_device import device_numbers
+from dsrg.find_caffe import is_embedded
 from dsrg.io.errors import UserError
 
 UID = "DSRG_NCCL_UID"           # what makes the processes of one training find each other, in hexadecimal digits
@@ -45,10 +48,10 @@ def relaunch(caffe, device, seed):
         A pycaffe without NCCL.
     """
     count = len(device_numbers(device))
-    if count < 2 or "LOCAL_RANK" in os.environ:
+    if count < 2 or is_one_of_several():
         return None
     arguments = [*sys.argv[1:], "--seed", str(seed)]
-    if hasattr(caffe, "set_precision"):         # the embedded engine
+    if is_embedded(caffe):
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
         # "--": the launcher would take --log for one of its own options
         os.execv(sys.executable, [*launcher, "-m", "--", "training.train", *arguments])
@@ -65,6 +68,16 @@ def relaunch(caffe, device, seed):
 def is_one_of_several():
     """Whether a launcher, torch's or `relaunch`, started this process beside others."""
     return "LOCAL_RANK" in os.environ
+
+
+def local_rank():
+    """Number of this process among those of this machine that train together; 0 where it trains alone."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def process_count():
+    """Number of processes that train together, 1 where this one trains alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _wait(processes):

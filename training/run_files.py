@@ -1,7 +1,6 @@
 """The files of a training run: the resolved solver and net it was made with, its snapshots, its last state."""
 
 import json
-import os
 import re
 import secrets
 import sys
@@ -120,7 +119,7 @@ class RunFiles:
         return None
 
 
-def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapshot_prefix=None):
+def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapshot_prefix=None, processes=1):
     """Read a solver and its net, apply the command line.
 
     Parameters
@@ -136,6 +135,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         "LAYER.key=value": edits of the param_str of a Python layer.
     snapshot_prefix : str, optional
         Overrides `snapshot_prefix`: a variant of a run beside it.
+    processes : int
+        How many train together; they must draw alike, so of several none draws a seed of its own.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     if seed is not None:
         solver.random_seed = seed
     elif solver.random_seed < 0:
-        solver.random_seed = _earlier_seed(caffe_pb2, run.solver_path)
+        solver.random_seed = _earlier_seed(caffe_pb2, run.solver_path, processes)
     setattr(solver, field, str(run.net_path))
     run.solver_text = text_format.MessageToString(solver)
     return run
@@ -202,11 +203,11 @@ def _is_whole(path, caffe_pb2):
     return fault(path, caffe_pb2) is None
 
 
-def _earlier_seed(caffe_pb2, path):
+def _earlier_seed(caffe_pb2, path, processes):
     """The seed in the resolved solver of an earlier run, else a new one."""
     if path.is_file():
         return _parsed(path, caffe_pb2.SolverParameter(), "solver").random_seed
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes > 1:
         raise UserError("several processes must draw alike: give --seed, or random_seed in the solver")
     return secrets.randbelow(2**31)
 

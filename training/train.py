@@ -38,8 +38,6 @@ from training.loss_log import LossLog, Progress
 from training.multi_gpu import is_root
 from training.run_files import resolve
 
-OUR_PACKAGES = ("caffe", "krahenbuhl2013", "localization_cues", "pylayers", "tools", "training")
-
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.split("\n\n")[0])
@@ -74,27 +72,23 @@ def main(argv=None):
     os.environ.setdefault("GLOG_minloglevel", "1")      # the bar and the plain lines stand for Caffe's own
     caffe = find_caffe(args.engine, os.environ.get("CAFFE_ROOT"))
     caffe_pb2 = caffe.proto.caffe_pb2
-    run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix)
+    run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix,
+                  multi_gpu.process_count())
     if _already_done(run):
         return 0
     refuse_missing_gpus(caffe, args.device)             # once, not by each of several processes
     status = multi_gpu.relaunch(caffe, args.device, run.solver.random_seed)
     if status is not None:
         return status
-    precision = use_machine(caffe, args.device, _precision(run, args))
+    precision = use_machine(caffe, args.device, _precision(run, args), multi_gpu.local_rank())
     use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
     refuse_other_classes(text_format.Parse(run.net_text, caffe_pb2.NetParameter()), args.solver)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text, args.device)
-    try:
-        with contextlib.ExitStack() as held:
-            if is_root():
-                held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
-            return _train(caffe, caffe_pb2, run, args, precision)
-    except Exception as error:
-        if _is_for_the_user(error):
-            raise UserError(str(error)) from error
-        raise
+    with contextlib.ExitStack() as held:
+        if is_root():
+            held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
+        return _train(caffe, caffe_pb2, run, args, precision)
 
 
 def _already_done(run):
@@ -288,15 +282,9 @@ def _resume_command(args):
         return args.go_on
     words = sys.argv[1:] if args.resume else [*sys.argv[1:], "--resume"]
     start = [os.path.basename(sys.orig_argv[0]), "-m", "training.train"]
-    if os.sep in sys.orig_argv[0] and "LOCAL_RANK" not in os.environ:
+    if os.sep in sys.orig_argv[0] and not multi_gpu.is_one_of_several():
         start[0] = sys.orig_argv[0]
     return shlex.join([*start, *words])
-
-
-def _is_for_the_user(error):
-    """Errors that the engine, the layers or the tools raise on purpose; others are bugs and keep their traceback."""
-    package = type(error).__module__.split(".")[0]
-    return package in OUR_PACKAGES or (type(error) is RuntimeError and str(error).startswith("Could not open"))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from dsrg.io.errors import UserError
+
 #: beyond these a number is damage: classes are the indices of a label map (255 is 'ignored')
 MOST_CLASSES, LONGEST_SIDE = 255, 1 << 15
 
 
-class CueError(ValueError):
+class CueError(UserError, ValueError):
     """A cue file cannot be read, or holds what no layer could use. The message names file and image."""
 
 

@@ -86,7 +86,7 @@ def _line_of(error, words):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    if isinstance(error, MemoryError) or isinstance(error, getattr(sys.modules.get("torch"), "OutOfMemoryError", ())):
+    if isinstance(error, (MemoryError, getattr(sys.modules.get("torch"), "OutOfMemoryError", ()))):
         return f"out of memory ({error}); use smaller photos, fewer at a time, or a machine with more"
     what = f"{type(error).__name__}: {error}"[:300]
     kept = _keep_traceback(error, words)

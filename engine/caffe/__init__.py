@@ -1,7 +1,8 @@
 """The embedded engine: ``import caffe`` without Caffe, on PyTorch.
 
 Runs prototxts, caffemodels and Python layers of BVLC Caffe 1.0 and DeepLab-v2 unchanged, on CPU or CUDA. The names
-here are pycaffe's; `set_precision`, the `allow_` functions and the exception classes are the engine's own.
+here are pycaffe's; `set_precision`, `EMBEDDED_ENGINE`, the `allow_` functions and the exception classes are the
+engine's own.
 
 Names and modules are imported at their first use: what only reads messages and prototxts (caffe.proto, caffe.prototxt,
 caffe.net_spec) does without torch and starts fast.
@@ -16,6 +17,9 @@ from .errors import CaffeError, DeviceError, LayerError, ModelFileError, OpenErr
 from .proto.caffe_pb2 import TEST, TRAIN
 from .version import __version__
 from .waiting import wait_briefly
+
+#: pycaffe lacks it: a program that must know which Caffe it runs on asks `getattr(caffe, "EMBEDDED_ENGINE", False)`
+EMBEDDED_ENGINE = True
 
 #: module -> names that stand here too
 _NAMES = {
@@ -36,8 +40,8 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["CaffeError", "DeviceError", "LayerError", "ModelFileError", "OpenError", "PrototxtError", "SolverError",
-           "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto", *sorted(_HOMES)]
+__all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "PrototxtError",
+           "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto", *sorted(_HOMES)]
 
 
 def __getattr__(name):

@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from pylayers.contract import LayerError
 
 from dsrg.cuefile.format import save_cues
+from dsrg.io.errors import UserError
 from tests.training.nets import digest, one_layer_net
 
 TOPS = ("labels", "cues", "images")
@@ -116,19 +116,19 @@ def test_image_ids_of_any_shape_are_taken(folder, rng):
     ("{'cues': 'cues.pickle', 'size': [4, -1]}", r"param 'size': expected a size or \[height, width\]"),
 ])
 def test_cue_files_and_settings_that_do_not_fit_are_named(text, message, folder, rng):
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         annotation_net(folder, [0], rng, text)
 
 
 def test_an_image_that_is_not_in_the_file_is_named(folder, rng):
     net = annotation_net(folder, [0, 3], rng)
-    with pytest.raises(LayerError, match=r"image 3 is not among the 3 of cues\.pickle; the file belongs to another"):
+    with pytest.raises(UserError, match=r"image 3 is not among the 3 of cues\.pickle; the file belongs to another"):
         net.forward()
 
 
 def test_an_image_without_any_cue_is_named(folder, rng):
     save_cues(folder / "bare.npz", {**ANNOTATIONS, 4: (np.array([1]), np.zeros((3, 0), int))})
-    with pytest.raises(LayerError, match=r"bare\.npz: image 4 has no cue at all, one of 1; make the cues anew"):
+    with pytest.raises(UserError, match=r"bare\.npz: image 4 has no cue at all, one of 1; make the cues anew"):
         annotation_net(folder, [0], rng, "{'cues': 'bare.npz', 'classes': 4, 'size': [4, 5]}")
 
 
@@ -138,13 +138,13 @@ def test_a_pickle_that_would_run_code_is_refused(folder, rng):
             return (exec, ("raise SystemExit",))
 
     (folder / "trap.pickle").write_bytes(pickle.dumps({"0_labels": Trap()}))
-    with pytest.raises(LayerError, match=r"trap\.pickle: refused"):
+    with pytest.raises(UserError, match=r"trap\.pickle: refused"):
         annotation_net(folder, [0], rng, "{'cues': 'trap.pickle'}")
 
 
 def test_fewer_ids_than_photos_are_named(folder):
     bottoms = {"ids": np.zeros(3, np.float32), "photos": np.zeros((2, 3, 8, 10), np.float32)}
-    with pytest.raises(LayerError, match=r"bottom\[0\] 'image ids' is \(3,\), expected 2 numbers"):
+    with pytest.raises(UserError, match=r"bottom\[0\] 'image ids' is \(3,\), expected 2 numbers"):
         one_layer_net(folder, "AnnotationLayer", bottoms, PARAMS, TOPS)
 
 

@@ -85,6 +85,7 @@ for statement in sys.argv[1:]:
 
 REFUSED = {
     "caffe.set_precision('fp32')": "AttributeError",        # the engine's own
+    "caffe.EMBEDDED_ENGINE": "AttributeError",
     "caffe.LayerError": "AttributeError",
     "net.debug_info": "AttributeError",
     "net.layers[0].seek(3)": "AttributeError",

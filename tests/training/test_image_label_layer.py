@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from pylayers.contract import LayerError
 
+from dsrg.io.errors import UserError
 from tests.training.nets import one_layer_net
 
 
@@ -43,18 +43,18 @@ def test_files_may_lie_elsewhere(folder):
 ])
 def test_lists_that_do_not_fit_are_named(file, content, message, folder):
     (folder / "lists" / file).write_text(content)
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         label_net(folder, [0])
 
 
 def test_a_number_that_is_not_in_the_list_is_named(folder):
     net = label_net(folder, [0, 4])
-    with pytest.raises(LayerError, match=r"image 4 is not in lists/input_list\.txt \(2 images\)"):
+    with pytest.raises(UserError, match=r"image 4 is not in lists/input_list\.txt \(2 images\)"):
         net.forward()
 
 
 def test_the_number_of_classes_has_to_be_given(folder):
-    with pytest.raises(LayerError, match=r"param_str lacks 'classes'; it takes classes, labels, list"):
+    with pytest.raises(UserError, match=r"param_str lacks 'classes'; it takes classes, labels, list"):
         label_net(folder, [0], "")
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from pylayers.contract import LayerError
 
+from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from tests.training.nets import digest, one_layer_net
 
@@ -167,7 +167,7 @@ def label_out_of_range(folder):
 ])
 def test_files_that_do_not_fit_are_named(harm, message, folder):
     harm(folder)
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         data_net(folder, PLAIN + ", 'classes': 30}").forward()
 
 
@@ -180,11 +180,11 @@ def test_files_that_do_not_fit_are_named(harm, message, folder):
     (PLAIN.replace("'batch_size': 2", "'batch_size': 0") + "}", r"batch_size must be at least 1, got 0"),
 ])
 def test_settings_that_do_not_fit_are_named(text, message, folder):
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         data_net(folder, text)
 
 
 def test_a_line_without_a_mask_is_named(folder):
     (folder / "train.txt").write_text("/JPEGImages/0.png /masks/0.png\n/JPEGImages/1.png\n")
-    with pytest.raises(LayerError, match=r"train\.txt:2: expected '<photo> <mask>', got '/JPEGImages/1\.png'"):
+    with pytest.raises(UserError, match=r"train\.txt:2: expected '<photo> <mask>', got '/JPEGImages/1\.png'"):
         data_net(folder)

@@ -4,8 +4,8 @@ from collections import deque
 
 import numpy as np
 import pytest
-from pylayers.contract import LayerError
 
+from dsrg.io.errors import UserError
 from dsrg.io.voc import MEAN_BGR
 from dsrg.supervision import (
     balanced_seed_loss,
@@ -192,7 +192,7 @@ def test_layers_equal_the_original(tmp_path):
     ("CRFLayer", "__import__('os')", r"param_str must be a mapping"),
 ])
 def test_param_str_is_parsed_strictly(layer, text, message, batch, tmp_path):
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         net_of(tmp_path, layer, batch, text)
 
 
@@ -215,10 +215,10 @@ def test_param_str_may_be_yaml_or_a_python_dict(text, batch, tmp_path):
     ("SoftmaxLayer", "scores", (2, 4), r"'scores' is \(2, 4\)"),
 ])
 def test_shapes_that_do_not_fit_are_named(layer, bottom, shape, message, batch, tmp_path):
-    with pytest.raises(LayerError, match=message):
+    with pytest.raises(UserError, match=message):
         net_of(tmp_path, layer, batch, **{bottom: np.zeros(shape, np.float32)})
 
 
 def test_wrong_number_of_bottoms_is_named(batch, tmp_path):
-    with pytest.raises(LayerError, match=r"layer 'L' \(CRFLayer\): has 1 bottoms, expected 2: probabilities, images"):
+    with pytest.raises(UserError, match=r"layer 'L' \(CRFLayer\): has 1 bottoms, expected 2: probabilities, images"):
         one_layer_net(tmp_path, "CRFLayer", {"p": batch["probabilities"]})

@@ -45,7 +45,7 @@ def test_the_engine_is_started_by_torchs_launcher(monkeypatch):
     monkeypatch.setattr(multi_gpu.os, "execv", execv)
     monkeypatch.setattr(sys, "argv", ["train.py", "--device", "0,1"])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    engine = SimpleNamespace(set_precision=None, has_nccl=lambda: True)
+    engine = SimpleNamespace(EMBEDDED_ENGINE=True, has_nccl=lambda: True)
     assert multi_gpu.relaunch(engine, "0", 7) is None and multi_gpu.relaunch(engine, "cpu", 7) is None and not asked
     with pytest.raises(SystemExit):
         multi_gpu.relaunch(engine, "0,1", 7)

@@ -295,7 +295,7 @@ def test_a_bug_in_a_layer_keeps_its_traceback(run, monkeypatch):
 def test_precision_is_refused_where_caffe_has_none(run, monkeypatch):
     import caffe
 
-    monkeypatch.delattr(caffe, "set_precision")
+    monkeypatch.setattr(caffe, "EMBEDDED_ENGINE", False)
     with pytest.raises(UserError, match=r"--precision bf16: pycaffe computes in fp32 only"):
         run("--precision", "bf16")
 

@@ -12,7 +12,7 @@ from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, note
 from dsrg.supervision.annotation import dense_annotation, mirrored
 
-from .contract import LayerError, base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
+from .contract import base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
 
 CLASS_LIST = "lists/classes.txt"    # of a run folder; names classes in messages
 CUE_FOLDERS = (".", "localization_cues", "cues")    # where a bare file name is looked for, in this order
@@ -72,11 +72,11 @@ class AnnotationLayer(caffe.Layer):
             cues = load_cues(path)
             cues.check(self.params.classes, self.params.size, overlaps=False)
         except CueError as error:
-            raise LayerError(f"{title(self)}: {error} (param_str: classes {self.params.classes}, "
+            raise UserError(f"{title(self)}: {error} (param_str: classes {self.params.classes}, "
                              f"size {list(self.params.size)})") from None
         bare = cues.without_cues()
         if bare:
-            raise LayerError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
+            raise UserError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
                              "make the cues anew with a lower threshold, or take it out of the training list")
         self._name_scarce_classes(cues, path)
         return cues
@@ -96,7 +96,7 @@ class AnnotationLayer(caffe.Layer):
                      "give it the data layer's first top")
         count = bottom[1].shape[0]
         if bottom[0].count != count:
-            raise LayerError(f"{title(self)}: bottom[0] 'image ids' is {tuple(bottom[0].shape)}, expected "
+            raise UserError(f"{title(self)}: bottom[0] 'image ids' is {tuple(bottom[0].shape)}, expected "
                              f"{count} numbers, one for each image of bottom[1]; the data layer's label")
         top[0].reshape(count, 1, 1, self.params.classes)
         top[1].reshape(count, self.params.classes, *self.params.size)
@@ -120,7 +120,7 @@ class AnnotationLayer(caffe.Layer):
         try:
             return self._cues[int(image_id)]
         except KeyError:
-            raise LayerError(
+            raise UserError(
                 f"{title(self)}: image {int(image_id)} is not among the {len(self._cues)} of "
                 f"{self._cues.source}; the file belongs to another list: make the cues for this one, or take "
                 "the image out of it"

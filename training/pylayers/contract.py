@@ -8,11 +8,8 @@ from dataclasses import MISSING, dataclass, fields
 
 import numpy as np
 
+from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str, shown
-
-
-class LayerError(ValueError):
-    """A Python layer was given parameters, blobs or data it cannot work with."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def read_params(layer, parameters):
 
     Raises
     ------
-    LayerError
+    UserError
         Unknown or missing keys, values of another kind, values the dataclass refuses.
     """
     given = _read_mapping(layer)
@@ -43,14 +40,14 @@ def read_params(layer, parameters):
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     for name in given:
         if name not in known:
-            raise LayerError(f"{title(layer)}: unknown param {shown(name)} in param_str; {takes}")
+            raise UserError(f"{title(layer)}: unknown param {shown(name)} in param_str; {takes}")
     for name, f in known.items():
         if f.default is MISSING and name not in given:
-            raise LayerError(f"{title(layer)}: param_str lacks '{name}'; {takes}")
+            raise UserError(f"{title(layer)}: param_str lacks '{name}'; {takes}")
     try:
         return parameters(**{name: _converted(known[name], value) for name, value in given.items()})
     except ValueError as error:
-        raise LayerError(f"{title(layer)}: {error}") from None
+        raise UserError(f"{title(layer)}: {error}") from None
 
 
 def height_width(value):
@@ -74,7 +71,7 @@ def expect_blobs(layer, bottom, top, bottom_names, top_names):
     for kind, blobs, names in (("bottom", bottom, bottom_names), ("top", top, top_names)):
         if len(blobs) != len(names):
             listed = ", ".join(names) if names else "none"
-            raise LayerError(f"{title(layer)}: has {len(blobs)} {kind}s, expected {len(names)}: {listed}")
+            raise UserError(f"{title(layer)}: has {len(blobs)} {kind}s, expected {len(names)}: {listed}")
 
 
 def expect_shape(layer, bottom, index, name, shape, like, remedy):
@@ -83,7 +80,7 @@ def expect_shape(layer, bottom, index, name, shape, like, remedy):
     if len(got) != len(shape) or any(want is not None and want != have
                                      for want, have in zip(shape, got, strict=True)):
         wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
-        raise LayerError(
+        raise UserError(
             f"{title(layer)}: bottom[{index}] '{name}' is {got}, expected {wanted} {like}; {remedy}"
         )
 
@@ -124,9 +121,9 @@ def _read_mapping(layer):
     try:
         value = parse_param_str(layer.param_str)
     except ValueError as error:
-        raise LayerError(f"{title(layer)}: {error}") from None
+        raise UserError(f"{title(layer)}: {error}") from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise LayerError(f"{title(layer)}: param_str must be a mapping, {{'key': value}}, got {shown(layer.param_str)}")
+        raise UserError(f"{title(layer)}: param_str must be a mapping, {{'key': value}}, got {shown(layer.param_str)}")
     return value
 
 

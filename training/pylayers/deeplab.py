@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import caffe
 import numpy as np
 
-from .contract import LayerError, expect_blobs, expect_shape, read_params, title
+from dsrg.io.errors import UserError
+
+from .contract import expect_blobs, expect_shape, read_params, title
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class InterpLayer(caffe.Layer):
         crop = self.params.pad_beg + self.params.pad_end
         made = self.params.size(height, width)
         if min(height, width) + crop < 1 or min(made) < 1:
-            raise LayerError(f"{title(self)}: bottom[0] {(images, channels, height, width)} is cropped by {-crop} and "
+            raise UserError(f"{title(self)}: bottom[0] {(images, channels, height, width)} is cropped by {-crop} and "
                              f"becomes {made}: nothing is left; set the params for this size")
         if (height, width, *made) != getattr(self, "_sizes", None):
             self._sizes = (height, width, *made)
@@ -148,7 +150,7 @@ class SegAccuracyLayer(caffe.Layer):
         labels, guess = labels[counted], guess[counted]
         wrong = labels[(labels < 0) | (labels >= classes)]
         if wrong.size:
-            raise LayerError(f"{title(self)}: bottom[1] 'labels' holds {wrong[0]}, expected 0..{classes - 1}; "
+            raise UserError(f"{title(self)}: bottom[1] 'labels' holds {wrong[0]}, expected 0..{classes - 1}; "
                              "ignore_label leaves some out")
         counts = np.bincount(labels * classes + guess, minlength=classes**2).reshape(classes, classes)
         if not self.params.reset and self._counts is not None:

@@ -10,7 +10,7 @@ from dsrg.io.image_ids import id_of
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.lists import read_input_list
 
-from .contract import LayerError, expect_blobs, read_params, title
+from .contract import expect_blobs, read_params, title
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ImageLabelLayer(caffe.Layer):
             labels = read_image_labels(self.params.labels, self.params.classes)
             self._targets = self._targets_by_number(labels)
         except UserError as error:
-            raise LayerError(f"{title(self)}: {error}") from None
+            raise UserError(f"{title(self)}: {error}") from None
 
     def _targets_by_number(self, labels):
         """Image number -> float32 targets (C - 1,), for every line of the list."""
@@ -68,7 +68,7 @@ class ImageLabelLayer(caffe.Layer):
         for row, image_id in enumerate(bottom[0].data.ravel()):
             target = self._targets.get(int(image_id))
             if target is None:
-                raise LayerError(f"{title(self)}: image {int(image_id)} is not in {self.params.list} "
+                raise UserError(f"{title(self)}: image {int(image_id)} is not in {self.params.list} "
                                  f"({len(self._targets)} images); both data layers must read the same list")
             top[0].data[row] = target
 

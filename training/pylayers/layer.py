@@ -7,7 +7,6 @@ import caffe
 from dsrg.io.errors import UserError
 
 from .contract import (
-    LayerError,
     base_seed,
     expect_blobs,
     height_width,
@@ -105,4 +104,4 @@ class ImageSegDataLayer(caffe.Layer):
         try:
             return call(*arguments)
         except UserError as error:
-            raise LayerError(f"{title(self)}: {error}") from None
+            raise UserError(f"{title(self)}: {error}") from None

@@ -34,7 +34,7 @@ class LossLayer(caffe.Layer):
                 bottom[k].diff[...] = 0 if gradient is None else loss_weight * gradient
 
     def check_shapes(self, bottom):
-        """Raise LayerError when the bottoms do not fit together."""
+        """Raise UserError when the bottoms do not fit together."""
         raise NotImplementedError
 
     def compute(self, *arrays):
