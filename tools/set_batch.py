@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import run_main
+from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import with_batch
 
 
@@ -26,7 +27,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    texts = {path.name: path.read_text(encoding="utf-8") for path in args.folder.glob("*.prototxt")}
+    texts = read_folder(args.folder)
     changed = with_batch(texts, args.batch, args.folder)
     for name, text in changed.items():
         write_text(args.folder / name, text)

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from google.protobuf import text_format
 
 from dsrg.find_caffe import is_embedded
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.prototxt_text import parse_prototxt
 
 #: with `input` of old, which every Caffe reads: DeepLab-v2's has no layer type Input
 NET = """
@@ -56,7 +56,7 @@ def trains_batch_norm(caffe, device="cpu"):
 
 def refuse_what_it_cannot_train(caffe, net_text, device="cpu"):
     """UserError for a net that learns statistics on a Caffe whose BatchNorm does not."""
-    learning = layers_that_learn_statistics(text_format.Parse(net_text, caffe.proto.caffe_pb2.NetParameter()))
+    learning = layers_that_learn_statistics(parse_prototxt(net_text, caffe.proto.caffe_pb2.NetParameter(), "net"))
     if learning and not trains_batch_norm(caffe, device):
         raise UserError(f"layer '{learning[0]}' (BatchNorm), one of {len(learning)}: this Caffe's BatchNorm does not "
                         "normalise by the batch (DeepLab-v2's is so); build it with BVLC's (BATCH_NORM=bvlc in "

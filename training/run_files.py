@@ -14,6 +14,7 @@ from dsrg import layer_modules
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
+from dsrg.io.prototxt_text import read_prototxt
 from training.snapshot_check import fault
 
 MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")
@@ -143,7 +144,7 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     UserError
         Files that are missing or not readable, a solver without snapshot_prefix or net, an edit that fits no layer.
     """
-    solver = _parsed(solver_path, caffe_pb2.SolverParameter(), "solver")
+    solver, _ = read_prototxt(solver_path, caffe_pb2.SolverParameter(), "solver")
     if snapshot_prefix is not None:
         solver.snapshot_prefix = snapshot_prefix
     if not solver.snapshot_prefix:
@@ -153,9 +154,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     if field is None:
         raise UserError(f"{solver_path}: neither net nor train_net; give it the file of the net")
     net_path = getattr(solver, field)
-    net = _parsed(net_path, caffe_pb2.NetParameter(), "net")
+    net, net_text = read_prototxt(net_path, caffe_pb2.NetParameter(), "net")
     layer_modules.check(net, net_path)
-    net_text = Path(net_path).read_text(encoding="utf-8")
     for change in changes:
         _change_param(net, net_path, change)
         net_text = text_format.MessageToString(net)
@@ -184,20 +184,6 @@ def _put_in_folder(solver, solver_path):
                         "make it, or end the prefix in a name")
 
 
-def _parsed(path, message, kind):
-    try:
-        return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
-    except FileNotFoundError:
-        raise UserError(f"{kind} {path} does not exist") from None
-    except text_format.ParseError as error:
-        lacks = re.search(r"no field named \"(interp_param|seg_accuracy_param)\"", str(error))
-        hint = ("; this Caffe lacks DeepLab-v2's layer type: python -m docker.check_caffe --nets FOLDER puts a Python "
-                "layer into a copy of the net" if lacks else "")
-        raise UserError(f"{kind} {path}:{error}{hint}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{kind} {path} is no text; expected a prototxt") from None
-
-
 def _is_whole(path, caffe_pb2):
     """Whether a solver can go on from a snapshot."""
     return fault(path, caffe_pb2) is None
@@ -206,7 +192,7 @@ def _is_whole(path, caffe_pb2):
 def _earlier_seed(caffe_pb2, path, processes):
     """The seed in the resolved solver of an earlier run, else a new one."""
     if path.is_file():
-        return _parsed(path, caffe_pb2.SolverParameter(), "solver").random_seed
+        return read_prototxt(path, caffe_pb2.SolverParameter(), "solver")[0].random_seed
     if processes > 1:
         raise UserError("several processes must draw alike: give --seed, or random_seed in the solver")
     return secrets.randbelow(2**31)

@@ -21,12 +21,12 @@ import sys
 import time
 
 import numpy as np
-from google.protobuf import text_format
 from tqdm import tqdm
 
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
 from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.prototxt_text import parse_prototxt
 from dsrg.netinspect.class_counts import refuse_other_classes
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import die_with_parent
@@ -83,7 +83,7 @@ def main(argv=None):
     precision = use_machine(caffe, args.device, _precision(run, args), multi_gpu.local_rank())
     use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
-    refuse_other_classes(text_format.Parse(run.net_text, caffe_pb2.NetParameter()), args.solver)
+    refuse_other_classes(parse_prototxt(run.net_text, caffe_pb2.NetParameter(), args.solver), args.solver)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text, args.device)
     with contextlib.ExitStack() as held:
         if is_root():

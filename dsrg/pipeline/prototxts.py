@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from google.protobuf import descriptor_pool, message_factory, text_format
+from google.protobuf import descriptor_pool, message_factory
 
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
+from dsrg.io.prototxt_text import parse_prototxt
 
 MESSAGES = Path(__file__).resolve().parents[2] / "engine" / "caffe" / "proto" / "caffe_pb2.py"
 
@@ -48,10 +49,7 @@ def parse(text, kind, where, lenient=True):
         With file, line and column.
     """
     message = messages()["SolverParameter"]() if kind == "solver" else messages()["NetParameter"]()
-    try:
-        return text_format.Parse(text, message, allow_unknown_field=lenient)
-    except text_format.ParseError as error:
-        raise UserError(f"{where}:{error}") from None
+    return parse_prototxt(text, message, where, lenient)
 
 
 @dataclass(frozen=True)

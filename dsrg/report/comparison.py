@@ -4,11 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from google.protobuf import text_format
-
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
+from dsrg.io.prototxt_text import read_prototxt
 from dsrg.report.run_results import ROWS, mean_and_spread, read_run
 
 #: flags that say where and when, not how
@@ -39,10 +38,7 @@ def settings(folder, pb):
     found = {}
     for path in sorted(Path(folder).glob("*.prototxt")):
         message = pb.SolverParameter() if path.name.startswith("solver") else pb.NetParameter()
-        try:
-            text_format.Parse(path.read_text(encoding="utf-8"), message)
-        except text_format.ParseError as error:
-            raise UserError(f"{path}:{error}") from None
+        read_prototxt(path, message, "solver" if path.name.startswith("solver") else "net")
         if path.name.startswith("solver"):
             found |= {f"{path.name} {key}": value for key, value in _flat(message)}
             continue

@@ -121,7 +121,8 @@ def test_a_net_of_deeplabs_types_on_bvlcs_caffe_says_how_it_can_be_trained(tmp_p
     done = python(["-m", "training.train", "--solver", "solver.prototxt"], tmp_path)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert 'no field named "interp_param"' in last and "docker.check_caffe --nets FOLDER puts a Python layer" in last
+    assert "LayerParameter has no field 'interp_param'" in last
+    assert "docker.check_caffe --nets FOLDER puts a Python layer" in last
 
 
 ABORTS = {      # what ends the process of a real Caffe, not an exception
