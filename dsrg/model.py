@@ -13,7 +13,8 @@ from PIL import Image
 
 from dsrg.crf_backend import OWN
 from dsrg.find_caffe import the_caffe
-from dsrg.io.pictures import as_in_file, read_picture, upright
+from dsrg.io.photos import upright
+from dsrg.io.pictures import as_in_file, read_picture
 from dsrg.report import mask_overlay
 from dsrg.scoring.machine import machine_settings
 from dsrg.scoring.multiscale import fuse_scores, label_map

@@ -16,6 +16,7 @@ import numpy as np
 from dsrg.cuefile.format import CueError, load_cues, map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
+from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
@@ -93,7 +94,7 @@ def evaluate(cues, names, mask_dir, size, num_classes):
     cells = np.zeros(num_classes, np.int64)
     for number, name in progress(names.items(), "evaluate cues", len(names)):
         path = file_of(mask_dir, id_of(name))
-        mask = mask_at_cells(load_label_png(path), size)
+        mask = nearest_aligned(load_label_png(path), *size)
         label_map = map_from_cues(cues[number][1], size)
         cells += np.bincount(label_map[label_map >= 0], minlength=num_classes)
         labels = np.where(label_map < 0, voc.IGNORE_LABEL, label_map).astype(np.uint8)
@@ -102,13 +103,6 @@ def evaluate(cues, names, mask_dir, size, num_classes):
         except ValueError as error:
             raise UserError(f"{path}: {error}; check the class list") from None
     return Result(confusion, len(names)), cells
-
-
-def mask_at_cells(mask, size):
-    """The mask (H, W) at the pixels that the cells of a map of `size` stand for, corners on corners."""
-    rows, columns = (np.rint(np.linspace(0, length - 1, count)).astype(int)
-                     for length, count in zip(mask.shape, size, strict=True))
-    return mask[np.ix_(rows, columns)]
 
 
 def coverage_table(coverage, classes):

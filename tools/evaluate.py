@@ -10,7 +10,6 @@ Writes the JSON file and, beside it, the printed table as .txt.
 import argparse
 import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
-from dsrg.io.workers import available_cpus
+from dsrg.io.workers import in_threads
 from dsrg.scoring.collapse import collapse_warning
 from dsrg.scoring.metrics import Result, confusion_matrix
 
@@ -93,13 +92,8 @@ def evaluate(pred_dir, gt_dir, ids, num_classes):
                             "check the class list, or make the label maps again from these photos") from None
 
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        try:
-            for counts in progress(pool.map(count, ids), "evaluate", len(ids)):
-                confusion += counts
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for counts in progress(in_threads(count, ids), "evaluate", len(ids)):
+        confusion += counts
     return Result(confusion, len(ids))
 
 

@@ -9,7 +9,6 @@ values become indices by --gray. Masks that hold indices already are kept as the
 """
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dsrg.datasets.colour_masks import index_mask, masks_below, read_colours
@@ -20,7 +19,7 @@ from dsrg.io.image_ids import by_id, file_of
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
-from dsrg.io.workers import available_cpus
+from dsrg.io.workers import in_threads
 
 
 def parse_args(argv):
@@ -63,10 +62,9 @@ def main(argv=None):
         return None
 
     faults, masks = Faults(args.masks), by_id((name, name) for name in names)
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        for error in progress(pool.map(convert, masks.items()), f"masks into {args.out}", len(masks)):
-            if error:
-                faults.add("masks are left out", error)
+    for error in progress(in_threads(convert, masks.items()), f"masks into {args.out}", len(masks)):
+        if error:
+            faults.add("masks are left out", error)
     faults.refuse()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
-from dsrg.io.photos import TO_UPRIGHT
+from dsrg.io.photos import upright
 from dsrg.io.voc import IGNORE_LABEL
 
 
@@ -41,19 +41,19 @@ def check_mask(path, shape, orientation, count, stored):
         No index PNG, another size than the photo, or an index that is no class.
     """
     mask = load_label_png(path)
-    upright = TO_UPRIGHT[orientation](mask) if stored else mask
-    if upright.shape != tuple(shape):
+    turned = upright(mask, orientation) if stored else mask
+    if turned.shape != tuple(shape):
         remedy = "make it from this photo"
         if orientation >= 5 and mask.shape == tuple(shape)[::-1] and not stored:
             remedy = (f"the photo's EXIF orientation ({orientation}) turns it upright, and the mask is of the pixels "
                       "as stored: pass --masks-stored, or make it from the upright photo")
-        raise UserError(f"mask {path} is {upright.shape[0]}x{upright.shape[1]}, its photo {shape[0]}x{shape[1]} "
+        raise UserError(f"mask {path} is {turned.shape[0]}x{turned.shape[1]}, its photo {shape[0]}x{shape[1]} "
                         f"(height x width); {remedy}")
-    bad = np.flatnonzero(value_counts(upright)[count:IGNORE_LABEL]) + count
+    bad = np.flatnonzero(value_counts(turned)[count:IGNORE_LABEL]) + count
     if len(bad):
         raise UserError(f"mask {path} has class {bad[0]}, expected 0 to {count - 1} or {IGNORE_LABEL}; "
                         "check the classes")
-    return np.ascontiguousarray(upright)
+    return np.ascontiguousarray(turned)
 
 
 def value_counts(mask):

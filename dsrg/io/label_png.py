@@ -6,7 +6,7 @@ from PIL import Image
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.picture_files import MOST_BYTES, open_picture
+from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, open_picture
 from dsrg.io.regular_files import read_file
 
 
@@ -36,7 +36,7 @@ def save_label_png(path, labels, palette=None, orientation=1):
 
 def _exif(orientation):
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[ORIENTATION_TAG] = orientation
     return exif
 
 

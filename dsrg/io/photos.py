@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from dsrg.io.errors import UserError
-from dsrg.io.picture_files import MOST_BYTES, open_picture, read_picture
+from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, open_picture, read_picture
 from dsrg.io.regular_files import read_file
 
 #: suffixes of photos, in any case; of one id in several formats the first here is taken
@@ -112,7 +112,7 @@ def load_image_bgr(path):
     data = read_picture(path, "photo")
     if not _has_end_marker(data):
         _refuse_truncated(data, path)
-    image_bgr = _decode(data, cv2.IMREAD_COLOR)
+    image_bgr = decode_bgr(data)
     if image_bgr is None:
         image_bgr = _decode_with_pillow(data, path)
     return image_bgr
@@ -133,6 +133,11 @@ def _load(path, what, flags):
     if pixels is None:
         raise UserError(f"{what} {path} is not a readable picture; make it again")
     return pixels
+
+
+def decode_bgr(data):
+    """The pixels of a picture file's bytes as OpenCV gives them, uint8 (H, W, 3), upright; None where it gives none."""
+    return _decode(data, cv2.IMREAD_COLOR)
 
 
 def _decode(data, flags):
@@ -160,23 +165,18 @@ def exif_orientation(path):
         return 1    # Pillow would decode all of it to look behind the pixels
     with open_picture(data, path, "photo") as image:
         try:
-            orientation = image.getexif().get(0x112, 1)
+            orientation = image.getexif().get(ORIENTATION_TAG, 1)
         except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError):  # damaged EXIF says nothing
             return 1
     return orientation if orientation in range(1, 9) else 1
 
 
-#: how stored pixels (H, W, ..) become upright ones, by EXIF orientation (TIFF 6.0, tag Orientation)
-TO_UPRIGHT = {
-    1: lambda pixels: pixels,
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
-    8: lambda pixels: np.rot90(pixels),
-}
+def upright(pixels, orientation):
+    """A view of stored pixels (H, W, ..), turned and mirrored to those of the scene (TIFF 6.0, Orientation, 1 to 8)."""
+    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    rows = slice(None, None, -1) if orientation in (3, 4, 7, 8) else slice(None)
+    columns = slice(None, None, -1) if orientation in (2, 3, 6, 7) else slice(None)
+    return turned[rows, columns]
 
 
 def _has_end_marker(data):

@@ -1,7 +1,8 @@
-"""Files of pictures: read once, their size taken from the header and held against a limit before anything is decoded.
+"""Files of pictures: read once, their size taken from the header and checked against a limit before they are decoded.
 
 A PNG of a few kilobytes can stand for gigabytes of pixels. The limit is 100 megapixels; DSRG_MAX_MEGAPIXELS in the
-environment sets another.
+environment sets another. It is the one setting that is read where it is used: a safety limit of the whole process tree,
+which the engine's readers, of a package of their own, go by too.
 """
 
 import io
@@ -15,6 +16,7 @@ from dsrg.io.regular_files import read_file
 
 LIMIT_VARIABLE, MOST_MEGAPIXELS = "DSRG_MAX_MEGAPIXELS", 100
 MOST_BYTES = 1 << 30
+ORIENTATION_TAG = 0x0112      # of EXIF
 #: what OpenCV and Pillow both read; Pillow's other formats (PostScript, FITS ..) are never tried
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "GIF")
 

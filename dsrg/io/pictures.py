@@ -5,6 +5,7 @@ over. Where both can, both give the same pixels.
 """
 
 import contextlib
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from dsrg.io.errors import UserError
-from dsrg.io.photos import load_image_bgr
+from dsrg.io.photos import decode_bgr, load_image_bgr, upright
+from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, most_megapixels, too_large
+from dsrg.io.regular_files import read_file
 
-ORIENTATION_TAG = 0x0112
 #: formats of Pillow that are no photos, or are read by starting another program
 NOT_PHOTOS = {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 OPENCV_SUFFIXES = {".exr", ".hdr", ".pfm", ".pic", ".pxm", ".ras", ".sr"}  # read by OpenCV alone
@@ -37,14 +39,6 @@ class Picture:
 
     rgb: np.ndarray
     orientation: int = 1
-
-
-def upright(array, orientation):
-    """A view of (H, W, ..) turned and mirrored from the order of the file to that of the scene (EXIF 1 to 8)."""
-    turned = array.swapaxes(0, 1) if orientation >= 5 else array
-    rows = slice(None, None, -1) if orientation in (3, 4, 7, 8) else slice(None)
-    columns = slice(None, None, -1) if orientation in (2, 3, 6, 7) else slice(None)
-    return turned[rows, columns]
 
 
 def as_in_file(array, orientation):
@@ -97,7 +91,7 @@ def read_picture(source):
         raise UserError(f"photo {path} has more than the {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels that are "
                         "read; shrink it first") from None
     except Image.UnidentifiedImageError:
-        return Picture(_by_opencv(path))
+        return Picture(_of_opencv_alone(path))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UserError(f"photo {path} cannot be read ({error}); copy or download it again") from None
 
@@ -116,6 +110,18 @@ def _checked_array(array):
 
 def _by_opencv(path):
     return np.ascontiguousarray(load_image_bgr(path)[:, :, ::-1])
+
+
+def _of_opencv_alone(path):
+    """A picture of OPENCV_SUFFIXES, (H, W, 3) RGB; of the compressed kind, Radiance's, the header is checked first."""
+    data = read_file(path, "photo", MOST_BYTES)
+    size = re.search(rb"[-+]Y (\d+) [-+]X (\d+)\n", data[:4096])
+    if size and int(size[1]) * int(size[2]) > most_megapixels() * 1e6:
+        raise UserError(too_large(path, "photo", f"{int(size[2])}x{int(size[1])} pixels", most_megapixels()))
+    pixels = decode_bgr(data)
+    if pixels is None:
+        raise UserError(f"photo {path} is not a readable picture ({len(data)} bytes); replace the file or leave it out")
+    return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def _orientation(image):

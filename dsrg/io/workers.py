@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -59,7 +59,7 @@ def _environment(variables):
                 os.environ[name] = value
 
 
-def in_order(function, jobs, workers, setup=None, setup_arguments=()):
+def in_order(function, jobs, workers, setup=None, setup_arguments=(), waiting=4):
     """Yield function(job) for each job, in order, from processes; few results wait at a time.
 
     Parameters
@@ -69,6 +69,8 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=()):
     jobs : iterable
     workers : int
         1 works in this process; several compute with one thread each.
+    waiting : int
+        Jobs a worker that may be under way or done and not yet asked for.
     """
     if workers == 1:
         if setup:
@@ -76,16 +78,31 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=()):
         yield from map(function, jobs)
         return
     pool = Processes(workers, setup, setup_arguments)
-    waiting = deque()
     try:
-        for job in jobs:
-            waiting.append(pool.submit(function, job))
-            if len(waiting) > 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from ahead(pool, function, jobs, waiting * workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_threads(function, jobs):
+    """Yield function(job) for each job, in order, from a thread a core: for what OpenCV, Pillow and numpy do."""
+    count = available_cpus()
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield from ahead(pool, function, jobs, 4 * count)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(pool, function, jobs, depth):
+    """Results of `function` over `jobs` in order from an executor, at most `depth` of them under way or waiting."""
+    waiting = deque()
+    for job in jobs:
+        waiting.append(pool.submit(function, job))
+        if len(waiting) >= depth:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def available_memory():

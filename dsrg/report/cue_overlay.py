@@ -4,17 +4,11 @@ import cv2
 import numpy as np
 
 from dsrg.io import voc
+from dsrg.io.aligned_grids import nearest_aligned
 
 LEAST_SIDE = 480   # smaller photos are enlarged, so that cells and names can be told apart
 LINE = 22          # height of a line of the legend
 UNKNOWN_LIFT = 100
-
-
-def pixels_of_cells(label_map, height, width):
-    """The label map (h, w) at the pixels of a photo, (height, width); corner cells on corner pixels."""
-    rows, columns = (np.rint(np.linspace(0, cells - 1, pixels)).astype(int)
-                     for cells, pixels in zip(label_map.shape, (height, width), strict=True))
-    return label_map[np.ix_(rows, columns)]
 
 
 def overlay(image, label_map, palette):
@@ -32,7 +26,7 @@ def overlay(image, label_map, palette):
     -------
     (H, W, 3) uint8 array
     """
-    classes = pixels_of_cells(label_map, *image.shape[:2])
+    classes = nearest_aligned(label_map, *image.shape[:2])
     gray = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     known = (classes >= 0)[..., None]
     return np.where(known, 0.35 * gray + 0.65 * palette[classes], 0.5 * gray + UNKNOWN_LIFT).astype(np.uint8)

@@ -1,21 +1,18 @@
 """A model that has collapsed says one class everywhere: seen in what it wrote, and said."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from dsrg.io import voc
 from dsrg.io.label_png import load_label_png
-from dsrg.io.workers import available_cpus
+from dsrg.io.workers import in_threads
 
 LEAST_MAPS = 4  # so few photos may well show one class alone
 
 
 def count_classes(paths):
     """Pixels of each index over label maps, int64 (256,)."""
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        counts = pool.map(lambda path: np.bincount(load_label_png(path).ravel(), minlength=256), paths)
-        return sum(counts, np.zeros(256, np.int64))
+    counts = in_threads(lambda path: np.bincount(load_label_png(path).ravel(), minlength=256), paths)
+    return sum(counts, np.zeros(256, np.int64))
 
 
 def collapse_warning(counts, images, what, class_names=None):

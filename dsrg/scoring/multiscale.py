@@ -8,7 +8,7 @@ import numpy as np
 
 from dsrg.scoring.resizing import neighbours, zoom_linear, zoomed
 
-MIN_PROBABILITY = 1e-5  # floor before the logarithm, as in the original (eps in test-ms.py)
+LOG_FLOOR = 1e-5        # floor before the logarithm (eps of the original's test-ms.py); training has another
 CRF_SCALE = 1.0         # scale_factor of the CRF at the photo's own size
 #: Longer side at which photos are scored and refined at most. VOC's photos (500) and COCO's (640) stay as they are;
 #: objects of larger ones would be larger than any that the nets have seen, and every pixel costs memory for each class.
@@ -53,10 +53,10 @@ def fuse_scores(maps, height, width):
 
 
 def probabilities(scores):
-    """Softmax over the last axis of (H, W, C), each value at least MIN_PROBABILITY (not normalised again)."""
+    """Softmax over the last axis of (H, W, C), each value at least LOG_FLOOR (not normalised again)."""
     values = np.exp(scores - scores.max(axis=2, keepdims=True))
     values /= values.sum(axis=2, keepdims=True)
-    return np.maximum(values, MIN_PROBABILITY, out=values)
+    return np.maximum(values, LOG_FLOOR, out=values)
 
 
 def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None, size=None):

@@ -1,6 +1,5 @@
 """The flow of photos through a net: read ahead, score, finish on all cores, a bounded number under way."""
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +9,7 @@ import numpy as np
 from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
-from dsrg.io.workers import MemoryBudget
+from dsrg.io.workers import MemoryBudget, ahead
 from dsrg.scoring.multiscale import input_shapes
 from dsrg.scoring.resizing import shrunk, to_input
 
@@ -84,23 +83,12 @@ def score_photos(net, photos, finish, recipe, workers, load=load_listed, on_unre
     window = WINDOW if recipe.sizes else 1  # scaled photos seldom share a shape and may be large
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(workers) as finishers:
         try:
-            loaded = filter(None, _ahead(readers, load_one, photos, max(2, window)))
+            loaded = filter(None, ahead(readers, load_one, photos, max(2, window)))
             scored = _score(net, loaded, window, recipe.flip)
-            yield from _ahead(finishers, finish_one, scored, 2 * workers)
+            yield from ahead(finishers, finish_one, scored, 2 * workers)
         except BaseException:
             readers.shutdown(cancel_futures=True)  # what is scored already is still finished and kept
             raise
-
-
-def _ahead(pool, function, items, depth):
-    """Results of `function` over `items` in order, with at most `depth` of them under way in the pool."""
-    waiting = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= depth:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _score(net, loaded, size, flip):

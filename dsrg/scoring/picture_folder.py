@@ -5,7 +5,6 @@ import io
 import json
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.pictures import as_in_file, read_picture, suffixes
-from dsrg.io.workers import available_cpus
+from dsrg.io.workers import available_cpus, in_threads
 from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
 from dsrg.scoring.collapse import collapse_warning
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
@@ -144,8 +143,7 @@ class PictureFolder(LabelMapFolder):
                       "width": labels.shape[1], "shares": dict(zip(self._class_names, shares, strict=True))}
             return record, np.bincount(labels.ravel(), minlength=256)
 
-        with ThreadPoolExecutor(available_cpus()) as pool:
-            measured = list(pool.map(measure, ids))
+        measured = list(in_threads(measure, ids))
         records = [record for record, _ in measured]
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-MIN_PROBABILITY = 1e-4      # floor of SoftmaxLayer and CRFLayer of the original
+MIN_PROBABILITY = 1e-4      # floor of SoftmaxLayer and, before and after the CRF, of CRFLayer
 MIN_COUNT = 1e-4            # BalancedSeedLossLayer divides by at least this: no seeds, no loss
 RATIO_RANGE = (0.05, 20.0)  # ConstrainLossLayer clips Q / p to it
 DECAY_FOREGROUND = 0.996    # SEC, Kolesnikov & Lampert 2016, section 3.2.2: ranks of a present class

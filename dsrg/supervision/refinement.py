@@ -10,8 +10,8 @@ from collections import deque
 import numpy as np
 
 from dsrg.io.voc import MEAN_BGR
+from dsrg.supervision.losses import MIN_PROBABILITY
 
-MIN_PROBABILITY = 1e-4            # floor before and after the CRF
 TRAINING_SCALE = 12.0             # scale_factor of the CRF at the feature size (1 at test time)
 ITERATIONS = 10                   # mean-field steps
 

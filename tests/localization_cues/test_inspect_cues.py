@@ -9,8 +9,9 @@ import pytest
 
 from dsrg.cuefile.format import save_cues
 from dsrg.io import voc
+from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.errors import UserError
-from dsrg.report.cue_overlay import cue_picture, overlay, pixels_of_cells
+from dsrg.report.cue_overlay import cue_picture, overlay
 from localization_cues import inspect_cues as inspect
 
 # Map 4x5. Image 3: label 1 with two cells, label 2 without, one ground cell. Image 5: class 2 on 3 cells, of which one
@@ -75,7 +76,7 @@ def test_npz_and_a_given_size(folder, capsys):
 
 
 def test_cells_lie_on_pixels_corners_on_corners():
-    assert pixels_of_cells(np.array([[1, 2], [3, 4]]), 4, 5).tolist() == [
+    assert nearest_aligned(np.array([[1, 2], [3, 4]]), 4, 5).tolist() == [
         [1, 1, 1, 2, 2], [1, 1, 1, 2, 2], [3, 3, 3, 4, 4], [3, 3, 3, 4, 4]]
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dsrg.cuefile.format import load_cues, map_from_cues, save_cues
+from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from localization_cues import evaluate_cues, make_cues
-from localization_cues.evaluate_cues import mask_at_cells
 
 INPUT = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } } }
@@ -293,4 +293,4 @@ def test_cues_of_another_list_or_another_size(run):
 
 def test_mask_at_cells_puts_corners_on_corners():
     mask = np.arange(35).reshape(5, 7)
-    assert mask_at_cells(mask, (3, 4)).tolist() == [[0, 2, 4, 6], [14, 16, 18, 20], [28, 30, 32, 34]]
+    assert nearest_aligned(mask, 3, 4).tolist() == [[0, 2, 4, 6], [14, 16, 18, 20], [28, 30, 32, 34]]

@@ -113,6 +113,7 @@ class SegmentationBatches:
         self._start_reading()
 
     def _start_reading(self):
+        # Batches are asked for by number, in any order (a run that goes on, a test net), not as one sequence in order.
         self._process = os.getpid()
         self._pool = ThreadPoolExecutor(max_workers=min(4, available_cpus()), thread_name_prefix="photos")
         self._ahead = {}        # tick -> futures of its examples

@@ -107,7 +107,7 @@ def test_photos_of_every_format_are_turned_upright_as_pillow_turns_them(tmp_path
         upright = np.array(ImageOps.exif_transpose(stored).convert("RGB"))[..., ::-1]
     assert photos.exif_orientation(path) == orientation
     np.testing.assert_allclose(photos.load_image_bgr(path).astype(int), upright, atol=6 if suffix == "jpg" else 0)
-    np.testing.assert_array_equal(photos.TO_UPRIGHT[orientation](pixels),
+    np.testing.assert_array_equal(photos.upright(pixels, orientation),
                                   np.array(ImageOps.exif_transpose(tagged(pixels, orientation))))
 
 
