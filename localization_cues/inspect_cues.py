@@ -12,18 +12,17 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dsrg.cuefile.format import CueError, load_cues, map_from_cues
 from dsrg.cuefile.map_size import size_of_map
-from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.image_ids import file_of, id_of, photo_file
 from dsrg.io.lists import read_input_list
 from dsrg.io.output_folders import refuse_inputs_as_output
-from dsrg.io.photos import load_image_bgr
+from dsrg.io.photos import load_image_bgr, write_picture
 from dsrg.io.progress_bar import progress
 from dsrg.report.cue_overlay import cue_picture
 
@@ -197,9 +196,7 @@ def draw(cues, size, photos, classes, folder, out):
         labels, cells = cues[number]
         image_bgr = load_image_bgr(photo_file(folder, name))
         picture = cue_picture(image_bgr, map_from_cues(cells, size), labels.tolist(), classes)
-        with atomic_write(file_of(out, id_of(name))) as temporary:
-            if not cv2.imwrite(str(temporary), picture):
-                raise OSError(f"cannot write {temporary}")
+        write_picture(file_of(out, id_of(name)), picture)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a training run shows and keeps of its losses: a bar or plain lines, and a file of JSON lines."""
 
+import contextlib
 import json
 import sys
 import time
@@ -98,7 +99,7 @@ class LossLog:
         try:
             self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (open as long as the run)
         except OSError as error:
-            raise UserError(f"log {self._path} cannot be written: {error.strerror}") from None
+            raise self._failed(error) from None
 
     def _old_lines(self):
         """The lines of an earlier run; one that was cut off by a kill is left out."""
@@ -115,15 +116,23 @@ class LossLog:
         """Append one line and hand it to the system, so that a killed run keeps it."""
         line = {"iteration": iteration, "lr": rate, "losses": losses, "seconds": round(seconds, 4),
                 "elapsed": round(self.elapsed(), 2)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error):
+        return UserError(f"log {self._path} cannot be written: {error.strerror}; free space, or give another --log; "
+                         "--resume goes on from the last snapshot")
 
     def elapsed(self):
         """Seconds of training, those of earlier parts too."""
         return self.earlier + time.monotonic() - self._started
 
     def close(self):
-        self._file.close()
+        with contextlib.suppress(OSError):      # what could not be written was said when it was
+            self._file.close()
 
 
 def _time_of(lines):

@@ -95,7 +95,6 @@ def _pickle(path):
 @contextlib.contextmanager
 def _archive(path):
     """Give a function that appends (index, labels, cues) to the flat arrays of an ``.npz``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     numbers, counts, largest = [], {"labels": [0], "cues": [0]}, {"labels": 0, "cues": 0}
     with atomic_write(path) as beside, contextlib.ExitStack() as stack:
         # labels, and of the cues class, row and column, which lie one after the other in the file; nameless files

@@ -9,6 +9,7 @@ import numpy as np
 from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
+from dsrg.io.photos import write_picture
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_order
 
@@ -76,12 +77,6 @@ def _draw(root, job):
     image_id, numbers = job
     rng = np.random.default_rng(numbers)
     image_bgr, mask, _ = draw_scene(rng, *SHAPES[rng.integers(len(SHAPES))])
-    write_photo(root / "JPEGImages" / f"{image_id}.jpg", image_bgr)
+    write_picture(root / "JPEGImages" / f"{image_id}.jpg", image_bgr, cv2.IMWRITE_JPEG_QUALITY, 95)
     save_label_png(root / "SegmentationClass" / f"{image_id}.png", mask)
     return " ".join([image_id, *(str(c) for c in np.unique(mask) if 0 < c < VOID)])
-
-
-def write_photo(path, image_bgr):
-    """Write a JPEG of quality 95."""
-    if not cv2.imwrite(str(path), image_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95]):
-        raise UserError(f"cannot write {path}; free space or choose another --out")

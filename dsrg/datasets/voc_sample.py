@@ -6,8 +6,8 @@ from PIL import Image
 
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write, write_text
-from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
+from dsrg.io.photos import write_picture
 
 OUTLINES = ("ellipse", "box", "diamond", "bar")  # with five colours: 20 classes
 COLOURS_BGR = ((40, 60, 220), (60, 190, 60), (220, 110, 40), (40, 200, 230), (200, 60, 190))
@@ -66,9 +66,7 @@ def _outline(name, down, right):
 
 def write_sample(out, image_id, image_bgr, mask, objects, of_voc=True):
     """Write photo, annotation and masks of one id into a data root; a photo not `of_voc` has SBD's mask alone."""
-    with atomic_write(out / "JPEGImages" / f"{image_id}.jpg") as temporary:
-        if not cv2.imwrite(str(temporary), image_bgr):
-            raise UserError(f"cannot write {temporary}; free space or choose another --out")
+    write_picture(out / "JPEGImages" / f"{image_id}.jpg", image_bgr)
     if of_voc:
         save_label_png(out / "SegmentationClass" / f"{image_id}.png", mask)
     else:

@@ -4,6 +4,7 @@ An exception is for the user if its class says so: `UserError`, and the classes 
 embedded engine's CaffeError). Anything else that reaches `run_main` is a bug of this project.
 """
 
+import errno
 import os
 import platform
 import sys
@@ -13,6 +14,14 @@ import traceback
 #: characters of an error line; the rest is cut, so that a damaged file cannot fill the terminal
 LONGEST_LINE = 2000
 TRACEBACK_FLAG = "--traceback"
+#: what helps against an OSError that nothing nearer to it has explained
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space or write to another folder"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions or use another folder"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "check the path; it may have been moved or removed"),
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 class UserError(Exception):
@@ -85,7 +94,8 @@ def _line_of(error, words):
     if is_for_the_user(error):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return what + (f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else "")
     if isinstance(error, (MemoryError, getattr(sys.modules.get("torch"), "OutOfMemoryError", ()))):
         return f"out of memory ({error}); use smaller photos, fewer at a time, or a machine with more"
     what = f"{type(error).__name__}: {error}"[:300]

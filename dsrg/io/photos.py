@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import ImageOps
 
+from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, open_picture, read_picture
 from dsrg.io.regular_files import read_file
@@ -156,6 +157,30 @@ def _decode_with_pillow(data, path):
         except (OSError, SyntaxError, ValueError, MemoryError) as error:
             raise UserError(f"photo {path} is not a readable picture ({error}, {len(data)} bytes); replace the file or "
                             "take it out of the list") from None
+
+
+def write_picture(path, pixels, *parameters):
+    """Write uint8 pixels, (H, W) or (H, W, 3) B, G, R, whole or not at all, in the format that the suffix names.
+
+    OpenCV's own writer reports success where the disk is full, and leaves a file that is cut off.
+
+    Parameters
+    ----------
+    parameters : ints
+        cv2.imencode's, such as cv2.IMWRITE_JPEG_QUALITY, 95.
+
+    Raises
+    ------
+    UserError
+        A suffix of no format, or a file that cannot be written.
+    """
+    path = Path(path)
+    try:
+        encoded = cv2.imencode(path.suffix, pixels, parameters)[1]
+    except cv2.error:
+        raise UserError(f"cannot write {path}: '{path.suffix}' is not a format of pictures; use .png or .jpg") from None
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
 
 
 def exif_orientation(path):

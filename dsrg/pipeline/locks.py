@@ -32,8 +32,8 @@ class Lock:
 
     def __init__(self, path, what, shared=False):
         self._path = Path(path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror}; choose another folder") from error

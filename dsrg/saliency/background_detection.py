@@ -15,9 +15,8 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from skimage.segmentation import slic
 
-from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.photos import load_gray, load_image_bgr
+from dsrg.io.photos import load_gray, load_image_bgr, write_picture
 
 
 @dataclass(frozen=True)
@@ -193,6 +192,4 @@ def write_saliency(job):
     """Write the saliency of a photo as an 8-bit PNG; `job` is the photo and the file to write."""
     path, target = job
     gray = np.rint(255 * saliency_map(load_image_bgr(path))).astype(np.uint8)
-    with atomic_write(target) as temporary:
-        if not cv2.imwrite(str(temporary), gray):
-            raise OSError(f"cannot write {temporary}")
+    write_picture(target, gray)

@@ -96,7 +96,7 @@ def test_an_interrupted_run_leaves_no_half_data_set(tmp_path, monkeypatch):
     def full_disk(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(demo_data, "write_photo", full_disk)
+    monkeypatch.setattr(demo_data, "write_picture", full_disk)
     with pytest.raises(UserError, match="No space left"):
         make_demo_data.main(["--out", str(tmp_path / "data"), *ARGS, "--workers", "1"])
     assert not (tmp_path / "data").exists()

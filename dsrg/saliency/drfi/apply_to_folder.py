@@ -5,9 +5,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from dsrg.io.atomic_files import atomic_write
 from dsrg.io.image_ids import file_of
-from dsrg.io.photos import load_image_bgr
+from dsrg.io.photos import load_image_bgr, write_picture
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_order
 from dsrg.saliency.drfi.model import load_model
@@ -35,6 +34,4 @@ def write_map(job, enhance):
     """Write the map of one photo."""
     photo, target = job
     gray = np.rint(255 * saliency_map(load_image_bgr(photo), _model, enhance)).astype(np.uint8)
-    with atomic_write(target) as temporary:
-        if not cv2.imwrite(str(temporary), gray):
-            raise OSError(f"cannot write {temporary}")
+    write_picture(target, gray)

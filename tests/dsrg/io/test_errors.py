@@ -26,9 +26,10 @@ def test_run_main_turns_user_errors_into_one_line_and_status_1(capsys):
     assert capsys.readouterr().err == "error: list a.txt is empty\n"
 
 
-def test_run_main_names_the_file_of_an_os_error(capsys):
+def test_run_main_names_the_file_of_an_os_error_and_what_helps(capsys):
     assert run(raiser(PermissionError(13, "Permission denied", "/data/x.jpg"))) == 1
-    assert capsys.readouterr().err == "error: /data/x.jpg: Permission denied\n"
+    assert capsys.readouterr().err == (
+        "error: /data/x.jpg: Permission denied; change its permissions or use another folder\n")
 
 
 def test_run_main_passes_status_on():
@@ -91,7 +92,7 @@ def test_memory_that_runs_out_is_no_bug(capsys):
 
 
 @pytest.mark.parametrize("error", [UserError("photo \x1b[2Ja\0.jpg " + "x" * 5000),
-                                   OSError(2, "No such file", "\x1b[2Ja\0.jpg" + "x" * 5000)])
+                                   OSError(5, "I/O error", "\x1b[2Ja\0.jpg" + "x" * 5000)])
 def test_error_lines_end_and_control_characters_are_escaped(error, capsys):
     assert run(raiser(error)) == 1
     line, = capsys.readouterr().err.splitlines()

@@ -17,7 +17,8 @@ WRONG = {
     "field of another fork": ('layer { convolution_param { hole: 2 } }', r"net\.prototxt:1:29: ConvolutionParameter "
                               r"has no field 'hole'; DeepLab-v1's `hole` is `dilation` today$"),
     "value of an enum": ('layer {\n pooling_param { pool: MEAN } }',
-                         r"net\.prototxt:2:24: PoolingParameter\.PoolMethod has no value 'MEAN'; it has MAX, AVE, STOCHASTIC$"),
+                         r"net\.prototxt:2:24: PoolingParameter\.PoolMethod has no value 'MEAN'; "
+                         r"it has MAX, AVE, STOCHASTIC$"),
     "given twice": ('name: "a"\nname: "b"\n',
                     r"net\.prototxt:2:7: NetParameter takes one 'name', and more are given"),
     "no text": ("layer { name: conv }", r"net\.prototxt:1:15: expected string but found: 'conv'$"),
