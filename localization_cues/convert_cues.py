@@ -9,8 +9,8 @@ A pickle is read whole for it, once: about 12 KiB an image with a quarter of 41x
 import argparse
 from pathlib import Path
 
-from dsrg.cuefile.format import CueError, load_cues, save_cues
-from dsrg.io.errors import UserError, note, run_main
+from dsrg.cuefile.format import load_cues, save_cues
+from dsrg.io.errors import note, run_main
 
 
 def parse_args(argv=None):
@@ -23,11 +23,8 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    try:
-        cues = load_cues(args.source)
-        save_cues(args.target, cues, overlaps=True)
-    except CueError as error:
-        raise UserError(str(error)) from None
+    cues = load_cues(args.source)
+    save_cues(args.target, cues, overlaps=True)
     if double := cues.overlaps():
         note(f"note: {len(double)} images have a cell with two cues, the first is {double[0]}; they are kept, and both "
              "classes are seeds there")

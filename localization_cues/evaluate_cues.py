@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsrg.cuefile.format import CueError, load_cues, map_from_cues
+from dsrg.cuefile.format import load_cues, map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
@@ -47,12 +47,9 @@ def main(argv=None):
     refuse_inputs_as_output(args.out, args.masks)
     classes = read_classes(args.classes)
     names = read_input_list(args.list)
-    try:
-        cues = load_cues(args.cues)
-        size = tuple(args.size or size_of_map(args.cues, cues))
-        cues.check(len(classes), size)
-    except CueError as error:
-        raise UserError(str(error)) from None
+    cues = load_cues(args.cues)
+    size = tuple(args.size or size_of_map(args.cues, cues))
+    cues.check(len(classes), size)
     without = [name for number, name in names.items() if number not in cues]
     if without:
         raise UserError(f"{args.cues} has no cues for {len(without)} photos of {args.list}, the first is "

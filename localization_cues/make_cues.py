@@ -4,7 +4,7 @@
         --list lists/input_list.txt --images data/JPEGImages --labels lists/image_labels.txt \\
         --out cues/localization_cues.pickle
 
-No mask is read. Beside the cue file a .json of the same name tells the settings, the coverage, and the images
+No mask is read. Beside the cue file a .json of the same name records the settings, the coverage, and the images
 in which a class fell back to its largest cell, stayed empty, or lost every cell to others.
 """
 
@@ -12,28 +12,25 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
 from dsrg.caffe_device import use_machine
-from dsrg.cuefile.format import PICKLE_SUFFIXES, cues_from_map
+from dsrg.cuefile.format import PICKLE_SUFFIXES
 from dsrg.cuefile.writer import CueWriter
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.errors import run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
-from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import available_cpus
 from dsrg.report.cue_summary import print_summary, summary
 from dsrg.scoring.score_net import open_net
-from localization_cues.background_rules import Evidence, background_cells, parse_rule
+from localization_cues.background_rules import parse_rule
 from localization_cues.cam import CamNet
+from localization_cues.cues_of_photos import Rules, cues_of_photos, map_size, written
 from localization_cues.gradient import BLOB, GradientNet
-from localization_cues.merge import OVERLAP_RULES, merge
-from localization_cues.saliency_source import SaliencySource
+from localization_cues.merge import OVERLAP_RULES
 from training.device_flags import add_flags
 
 
@@ -122,68 +119,28 @@ def main(argv=None):
     from training.findcaffe import caffe  # not before the arguments are known to be good
 
     args.precision = use_machine(caffe, args.device, args.precision)  # the settings say what 'auto' stood for
+    rules = Rules(args.threshold, args.background, args.gate, args.overlap, not args.leave_empty)
     caffe_net = open_net(caffe, args.net, args.weights, args.device, args.precision,
-                         backward="gradient" in needed(args), allow_random=args.allow_random)
+                         backward="gradient" in rules.needs, allow_random=args.allow_random)
     net = CamNet(caffe_net, args.maps_blob, args.classifier, args.features_blob)
-    gradients = gradient_net(caffe, caffe_net, args)
+    gradients = None
+    if "gradient" in rules.needs:
+        of_background = caffe_net if args.background_net is None else open_net(
+            caffe, args.background_net, args.background_weights, args.device, args.precision, backward=True)
+        gradients = GradientNet(of_background, args.background_blob)
     cue_size = tuple(args.size or map_size(net))
+    merged = cues_of_photos(net, gradients, photos, labels, cue_size, rules, args.sizes, args.flip, args.mean,
+                            args.saliency_maps, args.workers)
     with CueWriter(args.out) as writer:
-        merged = progress(make(net, gradients, photos, labels, cue_size, args), "cues", len(photos))
         names = {number: photo.id for number, photo in photos.items()}
         classes = sorted({c for image_labels in labels.values() for c in image_labels})
-        report = summary(written(merged, labels, writer), names, cue_size, classes)
+        report = summary(written(progress(merged, "cues", len(photos)), labels, writer), names, cue_size, classes)
     settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     settings["background"] = [str(rule) for rule in args.background]
     settings["gate"] = args.gate and str(args.gate)
     text = json.dumps({**report, "settings": settings, "commit": git_commit()}, indent=1)
     write_text(args.out.with_suffix(".json"), text + "\n")
     print_summary(args.out, report, class_names(args.labels.with_name("classes.txt")))
-
-
-def needed(args):
-    """What the rules and the gate look at: a set of 'saliency' and 'gradient'."""
-    return {rule.needs for rule in [*args.background, *([args.gate] if args.gate else [])]}
-
-
-def gradient_net(caffe, caffe_net, args):
-    """The GradientNet of rule sec-gradient, by default on the classifier of the class maps; None when not asked for."""
-    if "gradient" not in needed(args):
-        return None
-    if args.background_net:
-        caffe_net = open_net(caffe, args.background_net, args.background_weights, args.device, args.precision,
-                             backward=True)
-    return GradientNet(caffe_net, args.background_blob)
-
-
-def map_size(net):
-    """Height and width of the net's maps at the input size its prototxt names."""
-    return net.maps(np.zeros((3, *net.native_size), np.float32)).shape[1:]
-
-
-def make(net, gradients, photos, labels, cue_size, args):
-    """Yield (image number, Merged) for every photo; saliency runs ahead of the net on all cores."""
-    sizes = [(side, side) for side in args.sizes] if args.sizes else [net.native_size]
-    wanted = "saliency" in needed(args)
-    with SaliencySource(photos.values(), cue_size, args.saliency_maps, args.workers, wanted) as saliency_of:
-        for number, photo in photos.items():
-            image_bgr = load_image_bgr(photo.path)
-            maps = net.image_maps(image_bgr, labels[number], sizes, cue_size, args.flip, args.mean)
-            if not np.isfinite(maps).all():
-                raise UserError(f"the class maps of {photo.path} are not finite; the training of {args.weights} "
-                                "diverged, lower its learning rate")
-            gradient = gradients.saliency(image_bgr, cue_size, args.mean) if gradients else None
-            evidence = Evidence(maps, saliency_of(photo), gradient)
-            gate = ~args.gate.below(evidence) if args.gate else None
-            background = background_cells(args.background, evidence)
-            yield number, merge(maps, labels[number], background, args.threshold, gate, args.overlap,
-                                not args.leave_empty)
-
-
-def written(merged, labels, writer):
-    """Yield the (image number, Merged) pairs on, each after its cues went into the file."""
-    for number, result in merged:
-        writer.add(number, labels[number], cues_from_map(result.label_map))
-        yield number, result
 
 
 def class_names(path):

@@ -3,8 +3,12 @@
 import cv2
 import numpy as np
 
+from dsrg.cuefile.format import map_from_cues
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
+from dsrg.io.image_ids import file_of, id_of, photo_file
+from dsrg.io.photos import load_image_bgr, write_picture
+from dsrg.io.progress_bar import progress
 
 LEAST_SIDE = 480   # smaller photos are enlarged, so that cells and names can be told apart
 LINE = 22          # height of a line of the legend
@@ -64,3 +68,25 @@ def cue_picture(image_bgr, label_map, labels, names):
         text = f"{name}: {cells} cells" if number in (0, *labels) else f"{name}: {cells} cells, no label of this photo"
         cv2.putText(legend, text, (38, top + LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([drawn, legend])
+
+
+def draw_overlays(cues, size, photos, classes, folder, out):
+    """Write `<id>.png` for every photo, its cues drawn over it.
+
+    Parameters
+    ----------
+    cues : Cues
+    size : (int, int)
+        Height and width of the cue map.
+    photos : dict of int to str
+        Image number -> name below `folder`.
+    classes : sequence of str or None
+        Names by class index.
+    folder, out : Path
+        Of the photos, of the pictures to write.
+    """
+    for number, name in progress(photos.items(), "overlays", len(photos)):
+        labels, cells = cues[number]
+        image_bgr = load_image_bgr(photo_file(folder, name))
+        picture = cue_picture(image_bgr, map_from_cues(cells, size), labels.tolist(), classes)
+        write_picture(file_of(out, id_of(name)), picture)

@@ -1,0 +1,100 @@
+"""Cues of photos one by one: class maps, background and gate, merged into one map of cues."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsrg.cuefile.format import cues_from_map
+from dsrg.io.errors import UserError
+from dsrg.io.photos import load_image_bgr
+from localization_cues.background_rules import Evidence, background_cells
+from localization_cues.merge import merge
+from localization_cues.saliency_source import SaliencySource
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How class maps become cues.
+
+    Attributes
+    ----------
+    threshold : float
+        A cell is of a class above this fraction, 0 to below 1, of the class's maximum.
+    background : sequence of background_rules rules
+        All of them must hold for a cell of background.
+    gate : rule or None
+        No class may claim a cell for which it holds.
+    overlap : str
+        One of merge.OVERLAP_RULES.
+    largest_cell : bool
+        Whether a class that nowhere passes threshold and gate gets its largest cell.
+    """
+
+    threshold: float
+    background: tuple
+    gate: object
+    overlap: str
+    largest_cell: bool
+
+    @property
+    def needs(self):
+        """What the rules look at besides the class maps: a set of 'saliency' and 'gradient'."""
+        return {rule.needs for rule in [*self.background, *([self.gate] if self.gate else [])]}
+
+
+def map_size(net):
+    """Height and width of a CamNet's maps at the input size that its prototxt names."""
+    return net.maps(np.zeros((3, *net.native_size), np.float32)).shape[1:]
+
+
+def cues_of_photos(net, gradients, photos, labels, cue_size, rules, sizes, flip, mean, saliency_maps, workers):
+    """Cues of each photo; saliency runs ahead of the net on all cores.
+
+    Parameters
+    ----------
+    net : CamNet
+    gradients : GradientNet or None
+    photos : dict of int to ListedPhoto
+    labels : dict of int to sequence of int
+        Classes of each photo.
+    cue_size : (int, int)
+    rules : Rules
+    sizes : sequence of int or None
+        Sides of square inputs whose maps are averaged; None: the net's own input.
+    flip : bool
+        Average with the mirrored photo.
+    mean : three floats, B, G, R
+    saliency_maps : Path or None
+        Folder of `<id>.png` to read instead of computing.
+    workers : int
+
+    Yields
+    ------
+    (image number, Merged)
+
+    Raises
+    ------
+    UserError
+        A photo that cannot be read, or class maps that are not finite.
+    """
+    shapes = [(side, side) for side in sizes] if sizes else [net.native_size]
+    with SaliencySource(photos.values(), cue_size, saliency_maps, workers, "saliency" in rules.needs) as saliency_of:
+        for number, photo in photos.items():
+            image_bgr = load_image_bgr(photo.path)
+            maps = net.image_maps(image_bgr, labels[number], shapes, cue_size, flip, mean)
+            if not np.isfinite(maps).all():
+                raise UserError(f"the class maps of {photo.path} are not finite; the training of these weights "
+                                "diverged, train again with a lower learning rate")
+            gradient = gradients.saliency(image_bgr, cue_size, mean) if gradients else None
+            evidence = Evidence(maps, saliency_of(photo), gradient)
+            gate = ~rules.gate.below(evidence) if rules.gate else None
+            background = background_cells(rules.background, evidence)
+            yield number, merge(maps, labels[number], background, rules.threshold, gate, rules.overlap,
+                                rules.largest_cell)
+
+
+def written(merged, labels, writer):
+    """Yield the (image number, Merged) pairs on, each after its cues went into the file of the CueWriter."""
+    for number, result in merged:
+        writer.add(number, labels[number], cues_from_map(result.label_map))
+        yield number, result
