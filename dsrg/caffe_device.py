@@ -1,4 +1,4 @@
-"""Device and precision: what they ask of the Caffe at hand."""
+"""Device and precision, set on whichever Caffe is in use."""
 
 import ctypes
 from pathlib import Path

@@ -1,14 +1,12 @@
 """Which program computes the dense CRF: chosen by a command, for itself and for the layers that Caffe makes."""
 
-import os
-
 from dsrg.io.errors import UserError
 
 OWN = "own"
 CRF_BACKENDS = (OWN, "pydensecrf")
 
 
-def use_crf_backend(name=None):
+def use_crf_backend(name=OWN):
     """Let the dense CRF of this process be computed by `name`.
 
     Called by commands alone; library functions take a `backend` argument. Python layers, which Caffe makes, compute
@@ -16,8 +14,7 @@ def use_crf_backend(name=None):
 
     Parameters
     ----------
-    name : {"own", "pydensecrf"}, optional
-        Default: the environment variable CRF_BACKEND, or "own".
+    name : {"own", "pydensecrf"}
 
     Returns
     -------
@@ -30,15 +27,14 @@ def use_crf_backend(name=None):
         If the name is none of these, or the package that it needs is missing. "own" is not looked for: a net without a
         CRF does without the package.
     """
-    said_by = "--crf-backend" if name else "CRF_BACKEND"
-    name = name or os.environ.get("CRF_BACKEND") or OWN
     if name not in CRF_BACKENDS:
-        raise UserError(f"{said_by}: expected {' or '.join(CRF_BACKENDS)}, got '{name[:80]}'")
+        raise UserError(f"--crf-backend, or the variable CRF_BACKEND: expected {' or '.join(CRF_BACKENDS)}, got "
+                        f"'{name[:80]}'")
     try:
         import krahenbuhl2013
 
         krahenbuhl2013.set_backend(name)
     except ImportError as error:
         if name != OWN:
-            raise UserError(f"{said_by}={name}: {error}") from None
+            raise UserError(f"--crf-backend {name}: {error}") from None
     return name

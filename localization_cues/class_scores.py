@@ -87,7 +87,7 @@ def find_cam(net):
         between = f"gets its input from layer '{net._layer_names[index]}' ({net.layers[index].type})"
         raise UserError(f"layer '{scores.name}' ({kind}) scores the classes, but {between}, not from a global pooling: "
                         f"such a net has no class activation maps; {REMEDY}")
-    raise UserError(f"the scores '{scores.blob}' come from layer '{scores.name}' ({kind}) and are no map; {REMEDY}")
+    raise UserError(f"the scores '{scores.blob}' come from layer '{scores.name}' ({kind}) and are not a map; {REMEDY}")
 
 
 def producer(net, blob, before):

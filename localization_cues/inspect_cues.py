@@ -74,7 +74,7 @@ def chosen(names, cues, args):
         by_id = {id_of(name): number for number, name in here.items()}
         unknown = [image_id for image_id in args.only if image_id not in by_id]
         if unknown:
-            raise UserError(f"--only {unknown[0]}: {args.list} and {args.file} have no such image together")
+            raise UserError(f"--only {unknown[0]}: {args.list} and {args.file} do not both have this image")
         return {by_id[image_id]: here[by_id[image_id]] for image_id in args.only}
     if not here:
         raise UserError(f"{args.file} has no image of {args.list}; the file belongs to another list")

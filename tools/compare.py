@@ -21,7 +21,7 @@ from dsrg.report.comparison_page import comparison_page
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__.split("\n\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are held against the first")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are compared with the first")
     parser.add_argument("--out", type=Path, metavar="NAME", help="write NAME.md and NAME.png too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and photos too")
     return parser.parse_args(argv)

@@ -51,7 +51,7 @@ def main(argv=None):
     colours = read_colours(args.colours) if args.colours else voc.palette()
     names, others = masks_below(args.masks)
     if others:
-        note(f"note: {args.masks}: files that are no PNG left out ({others})")
+        note(f"note: {args.masks}: files that are not PNG left out ({others})")
 
     def convert(mask):
         image_id, name = mask

@@ -27,7 +27,7 @@ def parse_args(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("net", type=Path, metavar="PROTOTXT")
     parser.add_argument("--weights", type=Path, metavar="FILE",
-                        help=".caffemodel or .h5 whose shapes are held against the net's")
+                        help=".caffemodel or .h5 whose shapes are checked against the net's")
     parser.add_argument("--input", type=_shape, action="append", default=[], metavar="NAME=N,C,H,W",
                         help="shape of a blob that an Input, data or Python layer makes, instead of the prototxt's; "
                         "may be given several times. A data layer's other blobs follow in the batch")

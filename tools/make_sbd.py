@@ -49,7 +49,7 @@ def read_sbd_mask(path):
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give SBD's folder dataset") from None
     except Exception as error:  # damaged files raise nearly anything
-        raise UserError(f"{path}: no mask of SBD ({error!r}); download it again") from None
+        raise UserError(f"{path}: not a mask of SBD ({error!r}); download it again") from None
     if mask.ndim != 2 or mask.dtype.kind not in "iu" or mask.size == 0 or mask.max() >= len(CLASSES):
         raise UserError(f"{path}: its GTcls.Segmentation is {mask.dtype} {mask.shape}, expected classes from 0 to "
                         f"{len(CLASSES) - 1}")

@@ -58,7 +58,7 @@ def main(argv=None):
     args = parse_args(argv)
     folder = EXPERIMENTS / args.name
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", args.name):
-        raise UserError(f"'{args.name}' is no name for an experiment; use letters, digits, - and _")
+        raise UserError(f"'{args.name}' is not a name for an experiment; use letters, digits, - and _")
     if folder.exists():
         raise UserError(f"{folder} exists; choose another name, or remove it first")
     if args.template not in experiment_names(EXPERIMENTS):

@@ -129,7 +129,7 @@ def _native_precision(device):
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"PRECISION=auto: the engine does not tell the precision of DEVICE={device} "
+        raise UserError(f"PRECISION=auto: the engine could not report the precision for DEVICE={device} "
                         f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); set PRECISION")
     return done.stdout.split()[-1]
 

@@ -15,10 +15,11 @@ maps, and those of other settings are redone.
 """
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
+from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io import voc
 from dsrg.io.errors import run_main
 from dsrg.io.workers import available_cpus
@@ -61,7 +62,7 @@ def parse_args(argv):
     method.add_argument("--crf-scale", type=float, metavar="S",
                         help="divide the CRF's spatial widths, 80 and 3 pixels, by S: about 500 / the photo's longer "
                              f"side ({CRF_SCALE})")
-    method.add_argument("--crf-backend", choices=CRF_BACKENDS,
+    method.add_argument("--crf-backend", choices=CRF_BACKENDS, default=os.environ.get("CRF_BACKEND") or OWN,
                         help="what computes the dense CRF (the variable CRF_BACKEND, or own)")
     method.add_argument("--max-side", type=int, metavar="N",
                         help=f"score and refine photos with a longer side shrunk to N pixels; 0: never ({MAX_SIDE})")

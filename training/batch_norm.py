@@ -1,4 +1,4 @@
-"""Whether the Caffe at hand trains BatchNorm from batch statistics: DeepLab-v2's does not.
+"""Whether this Caffe trains BatchNorm from batch statistics: DeepLab-v2's does not.
 
 Its layer computes no variance unless `use_global_stats` and `update_global_stats` are set, and on the GPU sends no
 gradient through the statistics. DeepLab's own nets keep their statistics fixed and never notice; a net that learns them
@@ -64,7 +64,7 @@ def refuse_what_it_cannot_train(caffe, net_text, device="cpu"):
 
 
 def main(argv=None):
-    """Exit status 0 where the Caffe at hand normalises by the batch on the device, 3 where not."""
+    """Exit status 0 where this Caffe normalises by the batch on the device, 3 where not."""
     from dsrg.caffe_device import use_machine
     from training.findcaffe import caffe
 

@@ -80,7 +80,7 @@ class LossLog:
     path : str or Path
     start : int
         The first iteration that will be written. What an earlier run wrote of later ones is dropped, so that the
-        log of a resumed run reads like that of an unbroken one; at 0 the file begins anew.
+        log of a resumed run reads like that of an unbroken one; at 0 the file starts afresh.
 
     Attributes
     ----------

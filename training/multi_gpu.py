@@ -35,7 +35,7 @@ def relaunch(caffe, device, seed):
     device : str
         As --device.
     seed : int
-        All processes must draw alike.
+        all processes must use one seed.
 
     Returns
     -------

@@ -137,7 +137,7 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     snapshot_prefix : str, optional
         Overrides `snapshot_prefix`: a variant of a run beside it.
     processes : int
-        How many train together; they must draw alike, so of several none draws a seed of its own.
+        How many train together; they need one seed, so none of several draws its own.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _earlier_seed(caffe_pb2, path, processes):
     if path.is_file():
         return read_prototxt(path, caffe_pb2.SolverParameter(), "solver")[0].random_seed
     if processes > 1:
-        raise UserError("several processes must draw alike: give --seed, or random_seed in the solver")
+        raise UserError("several processes need one seed: give --seed, or random_seed in the solver")
     return secrets.randbelow(2**31)
 
 

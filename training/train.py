@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
-from dsrg.crf_backend import CRF_BACKENDS, use_crf_backend
+from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.prototxt_text import parse_prototxt
 from dsrg.netinspect.class_counts import refuse_other_classes
@@ -57,7 +57,7 @@ def parse_args(argv):
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
     parser.add_argument("--engine", choices=ENGINES, default=os.environ.get("ENGINE", "auto"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
-    parser.add_argument("--crf-backend", choices=CRF_BACKENDS,
+    parser.add_argument("--crf-backend", choices=CRF_BACKENDS, default=os.environ.get("CRF_BACKEND") or OWN,
                         help="what computes the dense CRF of the layers (default: the variable CRF_BACKEND, or own)")
     args = parser.parse_args(argv)
     if args.snapshot_keep is not None and args.snapshot_keep < 1:
@@ -137,11 +137,11 @@ def _train(caffe, caffe_pb2, run, args, precision):
 
 
 def _snapshot_to_resume(run, caffe_pb2, resume):
-    """Path of the newest snapshot, or None to start anew; snapshots of an earlier run are never written over."""
+    """Path of the newest snapshot, or None to start afresh; snapshots of an earlier run are never overwritten."""
     if not resume:
         if run.snapshots():
             raise UserError(f"{run.snapshots()[0][1]} is there from an earlier run; add --resume to go on from it, "
-                            f"or remove {run.prefix}_iter_* to train anew")
+                            f"or remove {run.prefix}_iter_* to train from the start")
         return None
     newest = run.newest_complete(caffe_pb2)
     if newest is None:
@@ -169,7 +169,7 @@ def _steps(solver, run, log, args, caffe_pb2):
                         silent=not is_root(), earlier=log.earlier if log else 0.0)
     with contextlib.closing(progress), StopSignal() as stop:
         while solver.iter < end and not stop.wanted:
-            # DeepLab-v2's Caffe does not tell the rate
+            # DeepLab-v2's Caffe does not expose the learning rate
             iteration, rate, started = solver.iter, getattr(solver, "lr", None), time.monotonic()
             try:
                 watch.step()

@@ -151,7 +151,7 @@ class Cues(Mapping):
             first = last
 
     def check(self, num_classes=None, size=None, overlaps=True):
-        """Hold the content against a net; raise ``CueError`` naming the first image that does not fit.
+        """Check the content against a net; raise ``CueError`` naming the first image that does not fit.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ def run_lengths(counts):
     if isinstance(counts, list):
         runs = np.array(counts)
         if runs.dtype.kind not in "iu" or runs.ndim != 1:
-            raise ValueError("its run lengths are no list of whole numbers")
+            raise ValueError("its run lengths are not a list of whole numbers")
     elif isinstance(counts, str | bytes):
         runs = np.array(_uncompressed(counts.encode("ascii", "replace") if isinstance(counts, str) else counts))
     else:
@@ -71,7 +71,7 @@ def _uncompressed(text):
     for byte in text:
         group = byte - 48
         if not 0 <= group < 64 or shift > 60:
-            raise ValueError("its run lengths are no compressed text")
+            raise ValueError("its run lengths are not compressed text")
         value |= (group & 31) << shift
         shift += 5
         if group & 32:

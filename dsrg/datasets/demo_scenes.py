@@ -7,7 +7,7 @@ What makes them hard, and so worth showing:
   A classifier looks at heads, its class activation map covers part of the creature, and the rest has to be found
   by growing.
 - **Colour says little.** The colours and textures of bodies, grounds and stones come from one distribution, drawn
-  anew for each creature, ground and stone whatever the class; only the ink tells, and grounds share its hues.
+  anew for each creature, ground and stone whatever the class; only the ink differs, and grounds share its hues.
 - **Creatures overlap**, so that an image has several classes that touch.
 
 All randomness comes from the generator passed in; a scene depends on nothing else.

@@ -49,7 +49,7 @@ def names_used(words, path):
 
 
 def index_labels(words, classes, path, faults):
-    """Photo -> sorted class indices; a label that is no class is a fault, told where it first stands."""
+    """Photo -> sorted class indices; a label that is not a class is a fault, reported where it first occurs."""
     labels, known = {}, {}
     for name, fields in words.items():
         for number, word in fields:
@@ -58,7 +58,7 @@ def index_labels(words, classes, path, faults):
                     known[word] = class_index(word, classes)
                 except ValueError as error:
                     known[word] = None
-                    faults.add("labels are no class", f"{path}:{number}: photo '{name}' has label {word}; {error}")
+                    faults.add("labels are not classes", f"{path}:{number}: photo '{name}' has label {word}; {error}")
         labels[name] = sorted({known[word] for _, word in fields} - {None})
     return labels
 

@@ -76,7 +76,7 @@ def items(path, prefix):
         with open(path, "rb") as file:
             yield from ijson.items(file, prefix, use_float=True)
     except ijson.JSONError as error:
-        raise UserError(f"{path}: cut off, or no JSON ({error}); download it again") from None
+        raise UserError(f"{path}: truncated, or not JSON ({error}); download it again") from None
 
 
 def common_categories(*paths):
@@ -88,7 +88,7 @@ def common_categories(*paths):
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: a category without id and name ({error!r})") from None
     if found[0] != found[1]:
-        raise UserError(f"{paths[0]} and {paths[1]} have other categories; give two sets of one data set")
+        raise UserError(f"{paths[0]} and {paths[1]} differ in their categories; give two sets of one data set")
     return found[0]
 
 

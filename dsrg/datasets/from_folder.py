@@ -210,7 +210,8 @@ def listed(path, found):
         if len(names) == 1:
             val.add(names[0])
         else:
-            faults.add("lines name no photo with a label", f"{path}:{number}: '{line}' is no photo with a label")
+            faults.add("lines do not name a photo with a label",
+                       f"{path}:{number}: '{line}' is not a photo with a label")
     faults.refuse()
     if len(val) == len(found.labels):
         raise UserError(f"{path} names every photo; leave some to learn from")
@@ -230,7 +231,7 @@ def choose_val(labels, share, seed, masks=()):
             val.add(name)
             left.subtract(labels[name])
     if not val:
-        raise UserError(f"{len(names)} photos with --val {share:g} leave none to set apart; bring more photos, or name "
+        raise UserError(f"{len(names)} photos with --val {share:g} leave none to set apart; add more photos, or name "
                         "some with --val-list")
     return val
 

@@ -146,6 +146,6 @@ def _columns(header, rows, path):
     if strange and whole and values <= {*YES, *NO}:
         return names
     if strange:
-        raise UserError(f"{path}: has a header with columns that are no labels ({', '.join(strange[:5])}); keep the "
+        raise UserError(f"{path}: has a header with columns that are not labels ({', '.join(strange[:5])}); keep the "
                         "photo and its labels, or a column of 0 and 1 for each class")
     return None

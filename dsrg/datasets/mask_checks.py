@@ -1,4 +1,4 @@
-"""Masks of a folder of photos: each held against its photo, all of them together against the labels.
+"""Checks the masks of a folder of photos: each against its photo, all of them together against the labels.
 
 What no single mask shows: masks of 0 and 255, where 255 means ignored and so nothing is left to learn, and masks whose
 classes are numbered in another order than classes.txt.
@@ -16,7 +16,7 @@ from dsrg.io.voc import IGNORE_LABEL
 
 
 def check_mask(path, shape, orientation, count, stored):
-    """Read a mask and hold it against its photo.
+    """Read a mask and check it against its photo.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def check_mask(path, shape, orientation, count, stored):
     Raises
     ------
     UserError
-        No index PNG, another size than the photo, or an index that is no class.
+        Not an index PNG, not of the photo's size, or with an index that is not a class.
     """
     mask = load_label_png(path)
     turned = upright(mask, orientation) if stored else mask

@@ -56,12 +56,12 @@ class PhotoNames:
 
 
 def why_unknown(text):
-    """What is wrong with a name that is no photo, the end of a sentence about it."""
+    """What is wrong with a name that is not a photo, the end of a sentence about it."""
     if text.startswith("/") or re.match(r"[A-Za-z]:[\\/]", text):
         return "is a path that leads to no photo below the photo folder; name photos by their path from there"
     if re.match(r"[a-z]+://", text):
         return "is an address; name photos by their path below the photo folder"
     suffix = PurePosixPath(text).suffix
     if re.fullmatch(r"\.[A-Za-z]{2,4}", suffix) and not is_photo(text):
-        return f"is no photo below the photo folder; {suffix} files are not read, convert them to .jpg or .png"
-    return "is no photo below the photo folder; name a .jpg or .png file there"
+        return f"is not a photo below the photo folder; {suffix} files are not read, convert them to .jpg or .png"
+    return "is not a photo below the photo folder; name a .jpg or .png file there"

@@ -49,7 +49,7 @@ def read_object_names(path):
     try:
         parser.Parse(read_file(path, "annotation", MOST_BYTES), True)
     except expat.ExpatError as error:
-        raise UserError(f"annotation {path} is no well-formed XML ({error}); download it again") from None
+        raise UserError(f"annotation {path} is not well-formed XML ({error}); download it again") from None
     return names
 
 

@@ -142,7 +142,7 @@ def photo_numbers(path, train, photos):
     largest = max(train, key=numbers.get)
     if numbers[largest] > MAX_NUMBER:
         raise UserError(f"{path}: '{photos[largest]}' has number {numbers[largest]}; nets carry numbers as float32, "
-                        f"which are whole up to {MAX_NUMBER}: number the photos anew")
+                        f"which are whole up to {MAX_NUMBER}: number the photos again")
     return numbers
 
 

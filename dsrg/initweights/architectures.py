@@ -87,7 +87,7 @@ class Vgg16:
             channels = outputs_of(self, "conv5_3") if key == "fc6" else outputs_of(self, "fc6")
             side = round((weight.size / outputs / channels) ** 0.5)
             if outputs * channels * side**2 != weight.size:
-                raise UserError(f"{self.store.path}: '{self.source_name(key)}' is {outputs}x{inputs}, which is no "
+                raise UserError(f"{self.store.path}: '{self.source_name(key)}' is {outputs}x{inputs}, which is not a "
                                 f"kernel on {channels} channels")
             weight = weight.reshape(outputs, channels, side, side)
         return Trained(self.source_name(key), weight, bias)

@@ -16,7 +16,7 @@ def parameter_shapes(path, caffe_pb2):
     path : path
         .caffemodel of any age, or HDF5.
     caffe_pb2 : module
-        The messages of the Caffe at hand.
+        Caffe's messages.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def parameter_shapes(path, caffe_pb2):
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist") from None
     except (DecodeError, OSError) as error:
-        raise UserError(f"weights {path} are damaged or no .caffemodel ({error}); get them again") from None
+        raise UserError(f"weights {path} are damaged or not a .caffemodel ({error}); download them again") from None
     layers = [(layer.name, layer.blobs) for layer in message.layer]
     for old in message.layers:          # files of 2013 and 2014
         inner = old.layer if old.HasField("layer") else old

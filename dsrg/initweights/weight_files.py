@@ -55,7 +55,7 @@ def read_store(path):
     for name, value in store.arrays.items():
         for array in value if isinstance(value, list) else [value]:
             if array is not None and not np.isfinite(array).all():
-                raise UserError(f"{path}: '{name}' holds values that are not finite; get the file again")
+                raise UserError(f"{path}: '{name}' holds values that are not finite; download the file again")
     return store
 
 

@@ -17,11 +17,11 @@ class Faults:
     Examples
     --------
     >>> faults = Faults("labels.txt")
-    >>> faults.add("unknown photos", "labels.txt:3: 'a' is no photo")
+    >>> faults.add("unknown photos", "labels.txt:3: 'a' is not a photo")
     >>> faults.refuse()
     Traceback (most recent call last):
         ...
-    dsrg.io.errors.UserError: labels.txt:3: 'a' is no photo
+    dsrg.io.errors.UserError: labels.txt:3: 'a' is not a photo
     """
 
     def __init__(self, what):

@@ -35,7 +35,7 @@ def fault_of(image_id):
     if image_id.startswith("/") or (".." in image_id and ".." in PurePosixPath(image_id).parts):
         return "leads out of the photo folder; give a plain name"
     if image_id in ("", "."):
-        return "is no name"
+        return "is not a name"
     return None
 
 

@@ -25,7 +25,7 @@ def read_image_labels(path, num_classes=None, classes=None):
     Raises
     ------
     UserError
-        All faults of the file: an image listed twice, a label that is no class, an id that cannot be.
+        All faults of the file: an image listed twice, a label that is not a class, an id that cannot be.
     """
     labels, faults = {}, Faults(path)
     for number, line in read_lines(path, "image labels"):
@@ -40,7 +40,7 @@ def read_image_labels(path, num_classes=None, classes=None):
         try:
             labels[name] = sorted({_label(field, where, line, num_classes, classes) for field in fields})
         except UserError as error:
-            faults.add("images with labels that are no class", error)
+            faults.add("images with labels that are not classes", error)
     faults.refuse()
     return labels
 

@@ -65,7 +65,7 @@ def read_input_list(path):
     for line_number, line in read_lines(path, "list of photos"):
         words, where = line.split(), f"{path}:{line_number}"
         if len(words) != 2 or not (words[1].isascii() and words[1].isdecimal()):
-            faults.add("lines that are no photo with its number",
+            faults.add("lines that are not a photo and its number",
                        f"{where}: expected '<photo> <number>', got '{line}'")
             continue
         number = int(words[1]) if len(words[1]) <= 18 else -1

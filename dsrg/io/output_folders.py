@@ -1,4 +1,4 @@
-"""Where a command writes, held against where it reads photos and masks: neither ever lies in the other's way."""
+"""Checks that a command never writes into a folder from which it reads photos or masks."""
 
 import os
 from pathlib import Path

@@ -36,7 +36,7 @@ def photo_names(folder):
     list of str
         Paths from the folder, with slashes, sorted; at least one.
     Counter
-        Suffix in lower case -> number of files that are no photos; hidden ones (macOS's `._a.jpg`) count as "hidden".
+        Suffix in lower case -> number of files that are not photos; hidden ones (macOS's `._a.jpg`) count as "hidden".
     """
     names, others = [], Counter()
     for place, folders, files in os.walk(folder, followlinks=True):

@@ -18,7 +18,7 @@ from dsrg.io.photos import decode_bgr, load_image_bgr, upright
 from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, most_megapixels, too_large
 from dsrg.io.regular_files import read_file
 
-#: formats of Pillow that are no photos, or are read by starting another program
+#: formats of Pillow that are not photos, or are read by starting another program
 NOT_PHOTOS = {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 OPENCV_SUFFIXES = {".exr", ".hdr", ".pfm", ".pic", ".pxm", ".ras", ".sr"}  # read by OpenCV alone
 OF_DATA_SETS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # decoded as data sets' photos are, to the bit

@@ -74,7 +74,7 @@ class PlainLines:
                 self._print()
 
     def close(self):
-        """Print how far it came, unless the last line says so; no line comes later."""
+        """Print the progress made unless the last line shows it; nothing is printed later."""
         with self._lock:
             if not self._closed.is_set() and self._told != self._done:
                 self._print()

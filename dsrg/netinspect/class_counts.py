@@ -1,4 +1,4 @@
-"""The number of classes of a training net held against that of its data, before an iteration is lost on it."""
+"""Checks that a training net has as many classes as its data, before an iteration is spent on it."""
 
 from pathlib import Path, PurePosixPath
 

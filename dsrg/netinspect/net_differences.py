@@ -6,7 +6,7 @@ from dsrg.io.param_str import parse_param_str
 
 
 def differences(old, new):
-    """Lines that say what the net `new` has otherwise than `old` (NetParameters), in the order of the layers.
+    """Lines that say where the net `new` differs from `old` (NetParameters), in the order of the layers.
 
     "+ name (type)" for a layer that is new, "- name (type)" for one that is gone, "~ name (type)" for one that
     changed, followed by a line "    field: old → new" for each of its fields; keys of a param_str are fields.

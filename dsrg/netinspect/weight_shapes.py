@@ -1,4 +1,4 @@
-"""A weights file held against a net's parameters, by layer name, without loading the net."""
+"""Compares a weights file with a net's parameters, by layer name, without loading the net."""
 
 from caffe.serialization import load_weights
 

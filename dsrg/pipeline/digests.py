@@ -24,7 +24,7 @@ class DigestCache:
     Parameters
     ----------
     path : str or Path
-        Where the cache is kept between runs; a file that is no cache counts as an empty one.
+        Where the cache is kept between runs; a file that is not a cache counts as an empty one.
     """
 
     def __init__(self, path):

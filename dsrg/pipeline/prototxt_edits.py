@@ -41,7 +41,7 @@ def read_ablation(path):
         known = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.yaml"))) or "none there"
         raise UserError(f"ablation {path} does not exist; known: {known}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"ablation {path} is no YAML: {error}") from None
+        raise UserError(f"ablation {path} is not valid YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("says"), str):
         raise UserError(f"ablation {path}: expected a mapping with the line 'says: what changes'")
     says = content.pop("says")
@@ -106,7 +106,7 @@ def apply_changes(net, layers, who):
         chosen = [layer for layer in net.layer if layer.name == name]
         if change != "remove" and "add" in change:
             if chosen or len(change) > 1:
-                raise UserError(f"{who}: layer '{name}' cannot be added: it is there, or has other changes too")
+                raise UserError(f"{who}: layer '{name}' cannot be added: it already exists, or has other changes too")
             _merge(net.layer.add(), {"name": name, **change["add"]}, f"{who}: layer '{name}'")
             continue
         if not chosen:

@@ -43,12 +43,12 @@ def prototxts_of(settings, experiment, ablations):
 
 
 def fit_to_caffe(texts, device):
-    """The prototxts as the Caffe at hand reads them; UserError, after a line for each, where it lacks something."""
+    """The prototxts as the Caffe in use reads them; UserError, after a line for each, where it lacks something."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         if check_caffe.main(["--nets", folder, "--device", device]):
-            raise UserError("the Caffe at hand does not serve this run (see the lines above and docs/caffe.md)")
+            raise UserError("this Caffe cannot run the experiment (see the lines above and docs/caffe.md)")
         return {name: Path(folder, name).read_text(encoding="utf-8") for name in texts}
 
 
@@ -192,7 +192,7 @@ def refuse_older(run, adopt):
         return
     for path in sorted((run.folder / "stamps").glob("*.json")):
         if read_json(path).get("format") != FORMAT:
-            raise UserError(f"{run.folder} was made by an earlier version, whose stamps do not tell all that a result "
-                            "depends on. If nothing has changed since, add --adopt once: it takes the results for what "
-                            "they are now made from. Else choose another WORK, or remove the folder")
+            raise UserError(f"{run.folder} was made by an earlier version, whose stamps do not record all that a "
+                            "result depends on. If nothing has changed since, add --adopt once: it takes the results "
+                            "for what they are now made from. Else choose another WORK, or remove the folder")
 

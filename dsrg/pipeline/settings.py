@@ -133,7 +133,7 @@ def read_experiment(folder):
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; an experiment is a folder with prototxts and settings.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {error}") from None
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected lines 'key: value', got {type(content).__name__}")

@@ -22,7 +22,7 @@ def require_weights(net, net_file, weights, caffe_pb2, allow_random=()):
     ------
     UserError
         A layer with parameters that the file holds none for, or of another number or shape; a name in `allow_random`
-        that is no layer with parameters.
+        that is not a layer with parameters.
     """
     unknown = [name for name in allow_random if name not in net.params]
     if unknown:

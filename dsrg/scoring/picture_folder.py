@@ -41,7 +41,7 @@ def collect(paths, out):
     dict of str to Path
         Picture of each id: the path within its folder without suffix, with it where two would have the same.
     Counter of str to int
-        Files of the folders that are no pictures, by suffix.
+        Files of the folders that are not pictures, by suffix.
 
     Raises
     ------

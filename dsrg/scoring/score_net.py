@@ -73,7 +73,7 @@ class ScoreNet:
 
 
 def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=False, allow_random=()):
-    """Load a net for testing on the Caffe at hand.
+    """Load a net for testing on the Caffe in use.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=
     net_file, weights = Path(net_file), Path(weights)
     for what, path in (("net", net_file), ("weights", weights)):
         if not path.is_file():
-            raise UserError(f"{what} {path} does not exist; real Caffe would end without a word here")
+            raise UserError(f"{what} {path} does not exist; real Caffe would exit here without a message")
     try:
         use_machine(caffe, device, precision)
         net = _opened(caffe, net_file, backward)

@@ -80,7 +80,7 @@ def test_a_fixed_kernel_and_another_size(caffe, tmp_path, rng):
 @pytest.mark.parametrize(("text", "message"), [
     (FEATURES + GLOBAL % "fc7" + RELU_POOL + SCORES,
      r"layer 'scores' \(InnerProduct\) scores the classes, but gets its input from layer 'relu_pool' \(ReLU\)"),
-    (FEATURES + GLOBAL % "fc7" + RELU_POOL, r"come from layer 'relu_pool' \(ReLU\) and are no map"),
+    (FEATURES + GLOBAL % "fc7" + RELU_POOL, r"come from layer 'relu_pool' \(ReLU\) and are not a map"),
     (CAM % "data" + FEATURES, "the net has 2 outputs"),
     (SCORES.replace('"pool"', '"data"'), "gets its input from layer 'input' .Input.|'data' is an input of the net"),
 ])

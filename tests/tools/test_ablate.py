@@ -126,7 +126,7 @@ def test_every_ablation_fits_every_experiment(pb, tmp_path):
     ("says: x\ntrain-s.prototxt: {CRF: {add: {type: ReLU}}}", "cannot be added"),
     ("says: x\ntrain-s.prototxt: {CRF: 3}", "remove or"),
     ("says: x\nother.prototxt: {CRF: remove}", "has no such net"),
-    ("says: [", "is no YAML"),
+    ("says: [", "is not valid YAML"),
 ])
 def test_refuses_what_does_not_fit_and_changes_nothing(pb, tmp_path, text, message):
     shutil.copytree(ROOT / "prototxts" / "demo", tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Colours become indices; what is no class colour is named."""
+"""Colours become indices; what is not a class colour is named."""
 
 import numpy as np
 import pytest

@@ -140,7 +140,7 @@ def decode(region):
     ({"size": [4, 4], "counts": [4, 2, 11]}, "cover 17 pixels"),
     ({"size": [3, 4], "counts": [4, 2, 6]}, r"of size \[3, 4\]"),
     ({"size": [4, 4], "counts": [20, -4]}, "negative"),
-    ({"size": [4, 4], "counts": "~~~"}, "no compressed text"),
+    ({"size": [4, 4], "counts": "~~~"}, "not compressed text"),
     ({"size": [4, 4], "counts": "P"}, "cut off"),
     ({"size": [4, 4], "counts": [1.5, 14.5]}, "whole numbers"),
     ({"counts": None}, "neither a list nor a text"),
@@ -160,7 +160,7 @@ def test_regions_that_do_not_fit_are_refused_by_annotation(coco, segmentation, m
     ({"annotations": [{"id": 7, "image_id": 8, "category_id": 1, "segmentation": []}]}, "annotation 7 is of image 8"),
     ({"annotations": [{"id": 7, "image_id": 9, "category_id": 12, "segmentation": []}]}, "category 12"),
     ({"annotations": [{"id": 7, "image_id": 9}]}, "annotation 7 lacks a field"),
-    ({"categories": [{"id": 1, "name": "man"}]}, "have other categories"),
+    ({"categories": [{"id": 1, "name": "man"}]}, "differ in their categories"),
     ({"images": []}, "names no images"),
     ({"images": [*TRAIN["images"], TRAIN["images"][0]]}, "image 25, .*an id given once"),
     ({"images": [{"id": 1, "file_name": "../x.jpg", "height": 4, "width": 4}]}, "a plain file name"),
@@ -175,5 +175,5 @@ def test_files_that_do_not_fit_are_refused(coco, change, message):
 
 def test_half_a_file_is_refused(coco):
     (coco / "bad.json").write_text((coco / "train.json").read_text()[:300])
-    with pytest.raises(UserError, match="bad.json: cut off, or no JSON"):
+    with pytest.raises(UserError, match="bad.json: truncated, or not JSON"):
         make(train="bad.json")

@@ -78,7 +78,7 @@ def test_masks_are_taken_along(folder):
 
 @pytest.mark.parametrize(("labels", "message"), [
     ("a cow\nc sheep\nd cow\n", "1 of 4 photos have no label in labels.txt, the first is 'sub/b b.png'"),
-    (LABELS + "e.jpg,cow\n", "labels.txt:5: 'e.jpg' is no photo below the photo folder"),
+    (LABELS + "e.jpg,cow\n", "labels.txt:5: 'e.jpg' is not a photo below the photo folder"),
     ("a.jpg 1\n", r"labels photos with numbers \(1\); give their names with --classes"),
     ("a.jpg\n", "gives no photo a label"),
     ("", "labels labels.txt is empty"),

@@ -161,7 +161,7 @@ def test_a_data_root_with_a_space_is_refused_since_lists_go_by_spaces(data, tmp_
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("<annotation><object>", r"a\.xml is no well-formed XML"),
+    ("<annotation><object>", r"a\.xml is not well-formed XML"),
     ('<!DOCTYPE a [<!ENTITY e "cow">]><annotation><object><name>&e;</name></object></annotation>',
      r"a\.xml declares a document type"),
     (None, r"a\.xml does not exist"),

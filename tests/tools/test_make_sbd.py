@@ -42,9 +42,9 @@ def test_masks_and_list(roots, capsys):
 @pytest.mark.parametrize(("content", "message"), [
     ({"GTcls": {"Segmentation": np.full((2, 3), 21, np.uint8)}}, "expected classes from 0 to 20"),
     ({"GTcls": {"Segmentation": np.ones((2, 3))}}, "is float64"),
-    ({"GTcls": {"Boundaries": np.ones((2, 3))}}, "no mask of SBD"),
-    ({"GTinst": 3}, "no mask of SBD"),
-    (None, "no mask of SBD"),
+    ({"GTcls": {"Boundaries": np.ones((2, 3))}}, "not a mask of SBD"),
+    ({"GTinst": 3}, "not a mask of SBD"),
+    (None, "not a mask of SBD"),
 ])
 def test_other_files_are_refused(roots, content, message):
     path = roots[1] / "cls/c.mat"

@@ -128,7 +128,7 @@ def test_an_image_that_is_not_in_the_file_is_named(folder, rng):
 
 def test_an_image_without_any_cue_is_named(folder, rng):
     save_cues(folder / "bare.npz", {**ANNOTATIONS, 4: (np.array([1]), np.zeros((3, 0), int))})
-    with pytest.raises(UserError, match=r"bare\.npz: image 4 has no cue at all, one of 1; make the cues anew"):
+    with pytest.raises(UserError, match=r"bare\.npz: image 4 has no cue at all, one of 1; make the cues again"):
         annotation_net(folder, [0], rng, "{'cues': 'bare.npz', 'classes': 4, 'size': [4, 5]}")
 
 

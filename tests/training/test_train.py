@@ -321,7 +321,7 @@ def test_several_devices_start_one_process_for_each(run, monkeypatch):
 def test_several_processes_need_a_seed_they_share(run, monkeypatch):
     (run.folder / "solver.prototxt").write_text(SOLVER.replace("random_seed: 11\n", ""))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="several processes must draw alike: give --seed"):
+    with pytest.raises(UserError, match="several processes need one seed: give --seed"):
         run()
 
 

@@ -49,7 +49,7 @@ class AnnotationLayer(caffe.Layer):
     =========  =========  ==============  ==========================================================
 
     `classes` and `size` are the original's 21 and 41 unless the param_str says otherwise: a cue file of few
-    images need not name every class, so it cannot tell them. With `mirror`, each image of each batch is
+    images need not name every class, so they do not determine it. With `mirror`, each image of each batch is
     flipped with probability 1/2; the flips depend on numpy's seed and the number of the batch alone.
     """
 
@@ -67,7 +67,7 @@ class AnnotationLayer(caffe.Layer):
         self._tick = 0
 
     def _load(self, path):
-        """The cue file, held against the number of classes and the size of the map."""
+        """The cue file, checked against the number of classes and the size of the map."""
         try:
             cues = load_cues(path)
             cues.check(self.params.classes, self.params.size, overlaps=False)
@@ -77,7 +77,7 @@ class AnnotationLayer(caffe.Layer):
         bare = cues.without_cues()
         if bare:
             raise UserError(f"{title(self)}: {path}: image {bare[0]} has no cue at all, one of {len(bare)}; "
-                             "make the cues anew with a lower threshold, or take it out of the training list")
+                             "make the cues again with a lower threshold, or take it out of the training list")
         self._name_scarce_classes(cues, path)
         return cues
 

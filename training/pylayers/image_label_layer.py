@@ -23,7 +23,7 @@ class ImageLabelParams:
 
 
 class ImageLabelLayer(caffe.Layer):
-    """Targets for SigmoidCrossEntropyLoss from image-level labels; background is no target.
+    """Targets for SigmoidCrossEntropyLoss from image-level labels; background is not a target.
 
     =========  =========  ============  ============================================================
     blob       name       shape         content

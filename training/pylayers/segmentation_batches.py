@@ -30,14 +30,14 @@ def read_pairs(source, root_folder):
         if len(words) == 2:
             pairs.append((root_folder + words[0], root_folder + words[1]))
         else:
-            faults.add("lines that are no photo and mask", f"{source}:{number}: expected '<photo> <mask>', got "
+            faults.add("lines that are not a photo and a mask", f"{source}:{number}: expected '<photo> <mask>', got "
                        f"'{line}'")
     faults.refuse()
     return pairs
 
 
 def load_pair(photo_path, mask_path, classes=0, ignore_label=255):
-    """Read one photo and its label map and hold them against each other.
+    """Read one photo and its label map and check that they match.
 
     Returns
     -------

@@ -4,7 +4,7 @@ Little-endian, no padding: "DrfiData\\0"; int32 levels, nodes a tree, trees; the
 columns, rows, OpenCV type, and the elements row by row. Tree t starts at element t * nodes of the node matrices,
 whatever their rows and columns say; daughters and split features count from 1.
 
-No real file was at hand: the layout follows the program's writer.
+No real file was available: the layout follows the program's writer.
 """
 
 from typing import NamedTuple
@@ -52,7 +52,7 @@ def read_authors(path):
     try:
         return _read(path)
     except ValueError as error:
-        raise UserError(f"{path} is no usable drfiModelCpp.data: {error}; download it again") from None
+        raise UserError(f"{path} is not a usable drfiModelCpp.data: {error}; download it again") from None
 
 
 def _read(path):

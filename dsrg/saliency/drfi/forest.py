@@ -36,7 +36,7 @@ class Forest:
                (("roots", "i"), ("feature", "i"), ("threshold", "f"), ("children", "i"), ("value", "f"))):
             raise ValueError("forest: expected whole numbers in roots, feature and children, floats in the rest")
         if self.roots.ndim != 1 or not len(self.roots) or not nodes:
-            raise ValueError("forest: there is no tree")
+            raise ValueError("forest: it has no trees")
         if self.roots.min() < 0 or self.roots.max() >= nodes:
             raise ValueError("forest: the root of a tree lies outside of the nodes")
         if self.feature.min() < 0 or self.feature.max() >= self.columns:

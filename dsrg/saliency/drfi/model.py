@@ -70,8 +70,8 @@ def load_model(path):
         forest, levels, filters = read_authors(path)
         return Model(forest, levels, "authors", filters, 0, {"from": "drfiModelCpp.data"})
     if not head.startswith(b"PK"):
-        raise UserError(f"{path} is no DRFI model: expected an .npz of python -m localization_cues.drfi train, or the "
-                        "authors' drfiModelCpp.data")
+        raise UserError(f"{path} is not a DRFI model: expected an .npz of python -m localization_cues.drfi train, or "
+                        "the authors' drfiModelCpp.data")
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -100,7 +100,7 @@ def _from_arrays(path, arrays):
             raise ValueError("no segmentation level")
         return Model(forest, levels, about["variant"], filters, int(about["max_side"]), about["training"])
     except KeyError as error:
-        raise UserError(f"{path} is no DRFI model: it lacks {error}; expected a file of python -m "
+        raise UserError(f"{path} is not a DRFI model: it lacks {error}; expected a file of python -m "
                         "localization_cues.drfi train") from None
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         raise UserError(f"DRFI model {path} is damaged ({error}); copy it again or train it again") from None

@@ -50,11 +50,11 @@ def test_all_faults_are_told_in_one_go(folder):
         save_label_png(folder / f"masks/p{n}.png", np.full((12, 16 if n < 4 else 15), 7))
     (folder / "names.txt").write_text("background\ncow\nsheep\n")
     write_labels(folder, "p0 cow\np1 cow\np2 sheep\np3 sheep\np4 cow\np5 horse\nx9 cow\n")
-    first = "^photos and labels.txt: 8 faults, the first: labels.txt:7: 'x9' is no photo"
+    first = "^photos and labels.txt: 8 faults, the first: labels.txt:7: 'x9' is not a photo"
     with pytest.raises(UserError, match=first) as caught:
         command("--classes", "names.txt", "--masks", "masks")
     text = "\n".join(caught.value.details)
-    for part in ("1 lines that name no photo:", "1 labels are no class:", "photo 'p5.jpg' has label horse",
+    for part in ("1 lines that name no photo:", "1 labels are not classes:", "photo 'p5.jpg' has label horse",
                  "2 of 8 photos have no label", "2 photos cannot be read:",
                  "photo photos/p1.jpg is not a readable picture", "3 masks do not fit:",
                  "mask masks/p3.png has class 7", "mask masks/p4.png is 12x15, its photo 12x16"):

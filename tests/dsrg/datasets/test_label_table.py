@@ -75,10 +75,10 @@ def test_names_of_classes_with_commas_stay_whole(tmp_path):
 
 @pytest.mark.parametrize(("text", "message"), [
     ("filename,width,height,class,xmin\na.jpg,500,300,cow,3\n",
-     r"a header with columns that are no labels \(width, height, xmin\)"),
+     r"a header with columns that are not labels \(width, height, xmin\)"),
     (",image,label\n0,a.jpg,cow\n", "its first column has no name, as where row numbers were written"),
-    ("b.gif cow\n", r"'b\.gif' is no photo below the photo folder; \.gif files are not read, convert them"),
-    ("x.jpg cow\n", r"labels\.csv:1: 'x\.jpg' is no photo below the photo folder; name a \.jpg or \.png file there"),
+    ("b.gif cow\n", r"'b\.gif' is not a photo below the photo folder; \.gif files are not read, convert them"),
+    ("x.jpg cow\n", r"labels\.csv:1: 'x\.jpg' is not a photo below the photo folder; name a \.jpg or \.png file there"),
 ])
 def test_what_is_not_understood_is_named_for_what_it_is(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
@@ -87,7 +87,7 @@ def test_what_is_not_understood_is_named_for_what_it_is(tmp_path, text, message)
 
 def test_all_lines_that_name_no_photo_are_told_in_one_go(tmp_path):
     text = "a.jpg cow\n" + "".join(f"x{n}.jpg cow\n" for n in range(12)) + "twin cow\n"
-    with pytest.raises(UserError, match="13 faults, the first: .*'x0.jpg' is no photo") as caught:
+    with pytest.raises(UserError, match="13 faults, the first: .*'x0.jpg' is not a photo") as caught:
         table(tmp_path, text, photos=[*PHOTOS, "twin.jpg", "twin.png"])
     lines = caught.value.details
     assert lines[0] == "12 lines that name no photo:" and "... and 2 more" in lines

@@ -69,7 +69,7 @@ def test_features_beyond_float32_count_as_its_largest_number():
     ({"children": np.array([[1, 6], [1, 1], [3, 4], [3, 3], [4, 4], [5, 5]])}, "do not stand after it"),
     ({"feature": np.array([2, 0, 0, 0, 0, 0])}, "feature 2 of 2"),
     ({"roots": np.array([0, 6])}, "root of a tree lies outside"),
-    ({"roots": np.zeros(0, int)}, "there is no tree"),
+    ({"roots": np.zeros(0, int)}, "it has no trees"),
     ({"value": np.array([0, 10, 0, 20, np.nan, 4])}, "value of a leaf is not finite"),
     ({"feature": np.zeros(6)}, "whole numbers in roots, feature and children"),
     ({"threshold": np.zeros(5)}, r"threshold is \(5,\), expected \(6,\)"),
@@ -113,10 +113,10 @@ def test_other_files_are_refused(regressor, tmp_path):
     with pytest.raises(UserError, match="no DRFI model .*train one with python -m localization_cues.drfi train"):
         load_model(path)
     path.write_bytes(b"\x80\x03csklearn.ensemble\n")
-    with pytest.raises(UserError, match="is no DRFI model: expected an .npz"):
+    with pytest.raises(UserError, match="is not a DRFI model: expected an .npz"):
         load_model(path)
     np.savez(path, something=np.zeros(3))
-    with pytest.raises(UserError, match="is no DRFI model: it lacks 'about'"):
+    with pytest.raises(UserError, match="is not a DRFI model: it lacks 'about'"):
         load_model(path)
     np.savez(path, about=np.array([{"code": 1}], dtype=object))              # a pickle within
     with pytest.raises(UserError, match="cannot be read .*allow_pickle=False"):
@@ -223,7 +223,7 @@ def test_authors_file_cut_off_anywhere_is_refused(rng, tmp_path):
     whole = AuthorsFile(rng).bytes()
     for length in [9, 15, 21, 24, 30, 38, 200, 700, len(whole) - 1, *rng.integers(25, len(whole), 20).tolist()]:
         path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=r"m\.data is no usable drfiModelCpp\.data: it ends within .*download it "
+        with pytest.raises(UserError, match=r"m\.data is not a usable drfiModelCpp\.data: it ends within .*download it "
                                             "again"):
             load_model(path)
     path.write_bytes(whole + b"\0")
