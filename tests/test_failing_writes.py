@@ -76,9 +76,11 @@ WRITERS = {
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path, monkeypatch):
     """A folder in which no file grows beyond LIMIT bytes, as with a quota; Python ignores the signal for it."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # git, asked for the commit, would be killed as it refreshes its index, and leave the checkout locked
+    monkeypatch.setattr("dsrg.scoring.label_map_folder.git_commit", lambda: "none")
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))

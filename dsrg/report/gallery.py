@@ -10,11 +10,12 @@ from PIL import Image
 from dsrg.cuefile.format import map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
+from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.photos import find_image, load_image_bgr
-from dsrg.report.cue_overlay import overlay, pixels_of_cells
+from dsrg.report.cue_overlay import overlay
 from dsrg.report.run_contents import photo_numbers, spread
 from dsrg.scoring.metrics import Result, confusion_matrix
 
@@ -141,7 +142,7 @@ def map_uri(labels, side=SIDE):
     """data: URI of a label map, uint8 (H, W), in the colours of its classes, shrunk by dropping pixels."""
     factor = side / max(labels.shape)
     if factor < 1:
-        labels = pixels_of_cells(labels, *(max(1, round(factor * length)) for length in labels.shape))
+        labels = nearest_aligned(labels, *(max(1, round(factor * length)) for length in labels.shape))
     image = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)))
     image.putpalette(voc.palette().tobytes())
     buffer = io.BytesIO()

@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-from google.protobuf import text_format
 
 from dsrg.cuefile.format import map_from_cues
 from dsrg.cuefile.map_size import size_of_map
@@ -18,6 +17,7 @@ from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.photos import find_image, load_image_bgr
+from dsrg.io.prototxt_text import read_prototxt
 from dsrg.report.run_contents import photo_numbers, spread
 from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import ScoreNet, open_net
@@ -161,12 +161,7 @@ def _settings(run, caffe):
 
 def _read(path, message):
     """`message` filled from a prototxt; None where there is none."""
-    if not path.is_file():
-        return None
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), message)
-    except text_format.ParseError as error:
-        raise UserError(f"{path}:{error}") from None
+    return read_prototxt(path, message, "prototxt")[0] if path.is_file() else None
 
 
 def _photos(run, cues, data_set):
