@@ -147,7 +147,7 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["demo", "--from", "demo", "--classes", "3"], "demo exists; choose another name"),
-    (["../x", "--from", "demo", "--classes", "3"], "'../x' is no name for an experiment"),
+    (["../x", "--from", "demo", "--classes", "3"], "'../x' is not a name for an experiment"),
     (["x", "--from", "dmo", "--classes", "3"], "no experiment 'dmo'; choose one of .*coco-"),
     (["x", "--from", "msrc15-squeezenet", "--classes", "3", "--size", "240"],
      r"--size 240: expected 8 n \+ 1, .* the nearest is 241"),
