@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 READERS = {
     "dsrg/find_caffe.py": "ENGINE and CAFFE_ROOT, for `from training.findcaffe import caffe`, which takes no arguments",
     "dsrg/io/picture_files.py": "the limit of picture sizes, of all processes and of the engine",
+    "dsrg/io/workers.py": "gives the processes that it starts one thread each",
     "dsrg/layer_modules.py": "what nets may import, of all processes",
     "dsrg/pipeline/runner.py": "hands the environment on to stages, with the run's settings",
     "training/multi_gpu.py": "the numbers that launchers give to processes, and what it gives to its own",
