@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CRF = {"krahenbuhl2013", "densecrf"}
 CAFFE = {"caffe"}
-OURS = {"tools", "localization_cues", "training", "dsrg", "pylayers", "benchmarks"} | CRF | CAFFE
+OURS = {"tools", "localization_cues", "training", "dsrg", "pylayers", "benchmarks", "docker"} | CRF | CAFFE
 
 
 def imports(folder):

@@ -6,15 +6,17 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from docker import check_caffe
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
 from dsrg.pipeline.stamps import FORMAT, read_json
 
+ROOT = Path(__file__).resolve().parents[2]
 #: records which text of each prototxt the pipeline put into the folder
 COPIES = "stamps/prototxts.copied"
 #: files of writers that were killed before they renamed them (atomic_write here, atomic_path in the engine)
@@ -31,7 +33,8 @@ def prototxts_of(settings, experiment, ablations):
         An ablation that does not fit the experiment.
     """
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(experiment.folder.glob("*.prototxt"))}
-    texts = fit_to_caffe(texts, settings.device)
+    if settings.engine != "embedded":   # the engine has every type and says itself which GPU it lacks
+        texts = fit_to_caffe(texts, settings)
     says = None
     if settings.ablation:
         path = Path(ablations, f"{settings.ablation}.yaml")
@@ -42,12 +45,17 @@ def prototxts_of(settings, experiment, ablations):
     return texts, says
 
 
-def fit_to_caffe(texts, device):
+def fit_to_caffe(texts, settings):
     """The prototxts as the Caffe in use reads them; UserError, after a line for each, where it lacks something."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             Path(folder, name).write_text(text, encoding="utf-8")
-        if check_caffe.main(["--nets", folder, "--device", device]):
+        # a process of its own: real Caffe ends the one that asks it for what it lacks
+        asked = subprocess.run([sys.executable, "-m", "docker.check_caffe", "--nets", folder, "--device",
+                                settings.device], cwd=ROOT, check=False,
+                               env={**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": settings.engine,
+                                    "CAFFE_ROOT": settings.caffe_root or ""})
+        if asked.returncode:
             raise UserError("this Caffe cannot run the experiment (see the lines above and docs/caffe.md)")
         return {name: Path(folder, name).read_text(encoding="utf-8") for name in texts}
 
