@@ -7,7 +7,7 @@ from caffe.layer import REGISTRY
 from caffe.netstate import layer_included
 from caffe.proto import caffe_pb2
 from caffe.prototxt import PrototxtError
-from caffe.static import ShapeNet
+from caffe.shape_net import ShapeNet
 
 from dsrg.netinspect.prototxt_source import Finding
 

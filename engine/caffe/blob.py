@@ -1,204 +1,10 @@
-"""Blobs: named N-d float32 arrays with a gradient beside them, as numpy views over torch memory.
-
-``blob.data`` and ``blob.diff`` are what a Caffe user reads and writes. Between layers the engine passes torch
-tensors of any layout (channels_last), dtype (bf16) and device. The two meet in :class:`Memory`:
-
-* a blob nobody looked at holds whatever tensor its layer produced: no copy, no conversion;
-* from the first look on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
-  later result is copied into it (Caffe's memory, too, stays where it is between two forwards);
-* on a GPU the copies follow Caffe's SyncedMemory: a look makes the host copy the newest, the next layer uploads it.
-
-What autograd keeps for the backward pass must not change under it, while a view may be written at any time. Layers that
-compute with a graph therefore take a :meth:`Memory.snapshot`, and the count of :attr:`Memory.edits` tells the backward
-pass whether somebody has written since.
-"""
+"""Blobs: named N-d float32 arrays with a gradient beside them, and the lists of them that pycaffe hands out."""
 
 from collections.abc import Sequence
 from math import prod
 
-import torch
-
+from .blob_memory import Memory, NoMemory, in_shape
 from .limits import check_shape
-
-
-class Memory:
-    """One array of a blob (its data or its diff); may be shared by several blobs.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    edits : int
-        How often a snapshot has found values that somebody wrote through the numpy view.
-    """
-
-    __slots__ = ("shape", "edits", "_value", "_host", "_flat", "_host_newest", "_kept")
-
-    def __init__(self, shape=()):
-        self.shape = tuple(shape)
-        self._value = None  # tensor as the engine last wrote it; None: zeros
-        self._host = None  # float32 C-contiguous CPU tensor, once somebody looked
-        self._flat = None  # the memory behind _host, at its largest size so far
-        self._host_newest = False
-        self._kept = None  # what _host held when a layer last wrote it or took a snapshot: a tensor nobody changes
-        self.edits = 0
-
-    @property
-    def exposed(self):
-        """Whether a numpy view has been handed out."""
-        return self._host is not None
-
-    def reshape(self, shape):
-        """Change the shape; values are kept where the count allows it, as Caffe keeps its memory."""
-        shape = tuple(shape)
-        if shape == self.shape:
-            return
-        count = prod(shape)
-        if self._value is not None:
-            self._value = self._value.reshape(shape) if self._value.numel() == count else None
-        if self._host is not None:
-            if count > self._flat.numel():
-                self._flat = torch.zeros(count)
-            self._host = self._flat[:count].view(shape)
-        self._kept = None
-        self.shape = shape
-
-    def read(self, device):
-        """The values as a tensor on `device`: shared memory, not to be changed."""
-        if self._host is not None and (self._host_newest or device.type == "cpu"):
-            if device.type == "cpu":
-                return self._host
-            self._value = self._host.to(device)
-            self._host_newest = False
-        if self._value is None:
-            self._value = torch.zeros(self.shape, device=device)
-        elif self._value.device != device:
-            self._value = self._value.to(device)
-        return self._value
-
-    def snapshot(self, device):
-        """The values as a tensor on `device` that stays as it is when the numpy view is written to later."""
-        if device.type != "cpu":
-            value = self.read(device)  # a view that was handed out makes this a new tensor
-            if self._kept is not value:
-                self.edits += self._kept is not None and not _same_bits(self._kept.to(device), value)
-                self._kept = value
-            return value
-        if self._host is None:
-            return self.read(device)
-        if self._kept is None or not _same_bits(self._kept, self._host):
-            self.edits += self._kept is not None
-            self._kept = self._host.clone()
-        return self._kept
-
-    def mutable(self, device):
-        """As :meth:`read`, float32, for a change in place."""
-        value = self.read(device)
-        if value.dtype != torch.float32:
-            self._value = value = value.float()
-        return value
-
-    def write(self, tensor):
-        """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU)."""
-        kept = tensor.requires_grad  # autograd holds most of these tensors anyway
-        tensor = tensor.detach()
-        if tensor.shape != self.shape:  # what an in-place layer reads may have another shape than what it writes
-            tensor = tensor.reshape(self.shape)
-        if self._host is not None and tensor.device.type == "cpu":
-            if tensor.data_ptr() != self._host.data_ptr() or tensor.dtype != self._host.dtype:
-                self._host.copy_(tensor)
-                self._kept = tensor if kept else None
-            return
-        self._value = self._kept = tensor
-        self._host_newest = False
-
-    def accumulate(self, tensor):
-        """Add `tensor` to the values (parameter gradients)."""
-        tensor = tensor.detach()
-        if self._host is not None and tensor.device.type == "cpu":
-            self._host.add_(tensor.reshape(self.shape))
-        elif self._value is None and not self._host_newest:
-            self._value = tensor.float()
-        else:  # out of place: autograd may hand out a tensor it still uses
-            self._value = self.read(tensor.device) + tensor
-            self._host_newest = False
-
-    def clear(self):
-        """Set to zero."""
-        self._value = self._kept = None
-        self._host_newest = False
-        if self._host is not None:
-            self._host.zero_()
-
-    def array(self):
-        """A numpy float32 copy, C-contiguous, which exposes nothing."""
-        if self._host is not None and (self._host_newest or self._value is None):
-            return self._host.numpy().copy()
-        value = torch.zeros(self.shape) if self._value is None else self._value
-        return value.to("cpu", torch.float32).contiguous().clone().numpy()
-
-    def view(self):
-        """The lasting, writable numpy view (float32, C-contiguous)."""
-        if self._host is None:
-            self._flat = torch.from_numpy(self.array().reshape(-1))
-            self._host = self._flat.view(self.shape)
-        elif self._value is not None and not self._host_newest:
-            self._host.copy_(self._value)
-        if self._value is not None and self._value.device.type == "cpu":
-            self._value, self._kept = None, self._value  # on the CPU the host memory is the only one from here on
-        self._host_newest = True
-        return self._host.numpy()
-
-
-def _same_bits(kept, value):
-    """Whether two tensors of one count hold the same bits as float32, NaN included."""
-    value = value.float()
-    return torch.equal(kept.float().reshape(value.shape).view(torch.int32), value.view(torch.int32))
-
-
-class Reshaped:
-    """The Memory of another blob under another shape of the same count (parameters shared permissively)."""
-
-    exposed = property(lambda self: self.base.exposed)
-    edits = property(lambda self: self.base.edits)
-
-    def __init__(self, base, shape):
-        self.base, self.shape = base, tuple(shape)
-
-    def reshape(self, shape):
-        if tuple(shape) != self.shape:
-            raise ValueError(f"a parameter of shape {self.shape} that is shared cannot become {tuple(shape)}")
-
-    def read(self, device):
-        return self.base.read(device).reshape(self.shape)
-
-    def snapshot(self, device):
-        return self.base.snapshot(device).reshape(self.shape)
-
-    def mutable(self, device):
-        value = self.base.mutable(device)
-        if not value.is_contiguous():  # a reshape would be a copy
-            self.base.write(value.contiguous())
-            value = self.base.mutable(device)
-        return value.view(self.shape)
-
-    def write(self, tensor):
-        self.base.write(tensor.reshape(self.base.shape))
-
-    def accumulate(self, tensor):
-        self.base.accumulate(tensor.reshape(self.base.shape))
-
-    def clear(self):
-        self.base.clear()
-
-    def array(self):
-        return self.base.array().reshape(self.shape)
-
-    def view(self):
-        return self.base.view().reshape(self.shape)
-
-
-def _as_shape(memory, shape):
-    return memory if memory.shape == shape else Reshaped(memory, shape)
 
 
 class Blob:
@@ -214,6 +20,13 @@ class Blob:
         self.data_memory = Memory(shape)
         self.diff_memory = Memory(shape)
         self._shape = tuple(shape)
+
+    @classmethod
+    def without_memory(cls, shape):
+        """A blob whose shape alone matters, as large as it may be; it has no values to look at."""
+        blob = cls(*shape)
+        blob.data_memory = blob.diff_memory = NoMemory(shape)
+        return blob
 
     @property
     def data(self):
@@ -260,7 +73,7 @@ class Blob:
 
     def share_data(self, other):
         """Use the data memory of `other` (same count) from now on."""
-        self.data_memory = _as_shape(other.data_memory, self._shape)
+        self.data_memory = in_shape(other.data_memory, self._shape)
 
     def own_data(self):
         """Use a data memory that no other blob has, zeros at first, from now on."""
@@ -268,7 +81,7 @@ class Blob:
 
     def share_diff(self, other):
         """Use the diff memory of `other` (same count) from now on."""
-        self.diff_memory = _as_shape(other.diff_memory, self._shape)
+        self.diff_memory = in_shape(other.diff_memory, self._shape)
 
     def __repr__(self):
         return f"Blob{self._shape}"

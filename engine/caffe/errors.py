@@ -67,6 +67,13 @@ class LayerError(CaffeError, ValueError):
     """A layer that cannot be what its prototxt says."""
 
 
+class UnknownShapeError(CaffeError, ValueError):
+    """A shape that is stored in data alone, which a layer was told not to open (``Layer.configure``).
+
+    The text says where the shape is stored and which field of the prototxt would fix it.
+    """
+
+
 class SolverError(CaffeError, ValueError):
     """A solver file or state that cannot be used."""
 

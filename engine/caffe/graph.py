@@ -141,7 +141,7 @@ class Graph:
         node = Node(self._make_layer(param, index), param, list(param.bottom), list(param.top))
         self._wire(node, needs, available)
         _check_counts(node)
-        node.layer.setup(node.bottoms, node.tops)
+        self._set_up(node)
         _read_loss_weights(node)
         self._reshape(node)
         self._nodes.append(node)
@@ -153,6 +153,9 @@ class Graph:
         node.needs_backward = any(needs[name] for name in node.bottom_names) or any(node.param_needs)
         for name in node.top_names:
             needs[name] = node.needs_backward or needs.get(name, False)
+
+    def _set_up(self, node):
+        node.layer.setup(node.bottoms, node.tops)
 
     def _make_layer(self, param, index):
         if param.type == "Python":

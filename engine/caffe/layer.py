@@ -56,6 +56,8 @@ class Layer:
 
     Called by the net: ``setup(bottom, top)`` once, ``reshape(bottom, top)`` before every ``forward(bottom, top)``,
     ``backward(top, propagate_down, bottom)``. `param_str` and `phase` (caffe.TRAIN or TEST) are set before setup.
+    A :class:`caffe.shape_net.ShapeNet` calls ``configure(bottom, top)`` in the place of setup, and nothing after the
+    first reshape.
     """
 
     def __init__(self, layer_param):
@@ -67,6 +69,16 @@ class Layer:
     @property
     def type(self):
         return self._layer_param.type
+
+    def configure(self, bottom, top):
+        """The part of setup that opens no file: all that ``reshape`` needs. Unless a layer defines it, all of setup.
+
+        Raises
+        ------
+        caffe.errors.UnknownShapeError
+            The shapes of the tops are stored in data that is not opened here.
+        """
+        self.setup(bottom, top)
 
 
 class NativeLayer(Layer):
@@ -89,6 +101,8 @@ class NativeLayer(Layer):
         for their gradient is refused in backward.
     reads_data : bool
         Whether the layer keeps the seed it was made with when caffe.set_random_seed is called, as data layers do.
+    shapes_only : bool
+        Set by a net that never runs (ShapeNet): parameters get no memory, and settings that name a file are not read.
     """
 
     type_name = "?"
@@ -100,6 +114,7 @@ class NativeLayer(Layer):
     auto_tops = False
     labels = ()
     reads_data = False
+    shapes_only = False
 
     def __init__(self, layer_param):
         super().__init__(layer_param)
@@ -152,7 +167,22 @@ class NativeLayer(Layer):
         return self.tick - self.seeded_at
 
     def add_param(self, shape, filler):
-        """Append a parameter blob filled by a FillerParameter."""
+        """Append a parameter blob.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        filler : FillerParameter
+            What its float32 values are drawn from, by a seed of its own.
+
+        Raises
+        ------
+        LayerError
+            A filler that is unknown or does not fit the shape; a shape beyond the limits or the memory.
+        """
+        if self.shapes_only:
+            self.blobs.append(Blob.without_memory(shape))
+            return
         try:
             check_shape(shape)
             # random fillers draw in float64; data and gradient follow in float32

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from . import device, glog, serialization
-from .blob import Reshaped
+from .blob_memory import Reshaped
 from .layer import LayerError
 from .modelfile import ModelFileError
 from .proto import caffe_pb2

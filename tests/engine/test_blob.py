@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from caffe.blob import Blob, BlobVec, LayerVec, Memory, Reshaped
+from caffe.blob import Blob, BlobVec, LayerVec
+from caffe.blob_memory import Memory, Reshaped
 
 CPU = torch.device("cpu")
 

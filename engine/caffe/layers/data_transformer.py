@@ -44,7 +44,7 @@ class Transformer:
         if p.mean_file and p.mean_value:
             raise layer.error("either mean_file or mean_value, not both")
         self.mean_value = np.array(p.mean_value, np.float32)
-        self.mean = read_mean(layer, p.mean_file) if p.mean_file else None
+        self.mean = read_mean(layer, p.mean_file) if p.mean_file and not layer.shapes_only else None
 
     def draw(self, rng, count):
         """Choices for `count` pictures; crops and mirrors are the same whatever the other settings are."""

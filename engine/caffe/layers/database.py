@@ -7,7 +7,7 @@ import cv2
 import lmdb
 import numpy as np
 
-from ..errors import DatabaseError
+from ..errors import DatabaseError, UnknownShapeError
 from ..layer import register
 from ..lmdb_files import open_database
 from .data_transformer import Transformer, refuse_old_fields
@@ -34,7 +34,7 @@ class Data(DataLayer):
 
     tops = (1, 2)
 
-    def setup(self, bottom, top):
+    def read_settings(self):
         p = self.param = self._layer_param.data_param
         t = self._layer_param.transform_param
         if p.batch_size < 1:
@@ -45,15 +45,30 @@ class Data(DataLayer):
             raise self.error(f"LevelDB is not supported (source '{p.source}'; it is what a data_param without backend "
                              "means): convert the data to LMDB (convert_imageset -backend lmdb) and set backend: LMDB")
         refuse_old_fields(self, p, "scale", "mean_file", "crop_size", "mirror")
-        self._connect(p.source)
         color = t.force_color or p.force_encoded_color
         self.flags = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE if t.force_gray else cv2.IMREAD_UNCHANGED
         self.transformer = Transformer(self)
+
+    def configure(self, bottom, top):
+        self.read_settings()
+        if self.transformer.crop is None:
+            raise UnknownShapeError("its pictures keep the size they have; no crop")
+        if self.flags == cv2.IMREAD_UNCHANGED:
+            raise UnknownShapeError("whether its records have colours is stored in the database")
+        self._shape_tops(top, 3 if self.flags == cv2.IMREAD_COLOR else 1, self.transformer.crop)
+
+    def setup(self, bottom, top):
+        self.read_settings()
+        p = self.param
+        self._connect(p.source)
         self.order = Order(self, self.count, p.batch_size, rand_skip=p.rand_skip)
         height, width, channels = self.picture(*self._record(self.order.items(0)[0]))[0].shape
-        top[0].reshape(p.batch_size, channels, *self.transformer.extents(height, width))
+        self._shape_tops(top, channels, self.transformer.extents(height, width))
+
+    def _shape_tops(self, top, channels, extents):
+        top[0].reshape(self.param.batch_size, channels, *extents)
         for blob in top[1:]:
-            blob.reshape(p.batch_size)
+            blob.reshape(self.param.batch_size)
 
     def _connect(self, source):
         path = self.path = os.path.realpath(getattr(self, "path", source))  # after a fork: the same, wherever we are

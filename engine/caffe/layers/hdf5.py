@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from .. import device, hdf5_files, permissions
-from ..errors import ModelFileError, OpenError
+from ..errors import ModelFileError, OpenError, UnknownShapeError
 from ..layer import NativeLayer, register
 from ..modelfile import atomic_path
 from .common import legacy_shape
@@ -27,12 +27,20 @@ class HDF5Data(NativeLayer):
     tops = (1, None)
     reads_data = True
 
-    def setup(self, bottom, top):
+    def read_settings(self):
         p = self.param = self._layer_param.hdf5_data_param
         if p.batch_size < 1:
             raise self.error("batch_size is missing or 0; expected at least 1")
         if self._layer_param.HasField("transform_param"):
             raise self.error("HDF5Data does not transform its data: take out transform_param")
+
+    def configure(self, bottom, top):
+        self.read_settings()
+        raise UnknownShapeError("the shapes are stored in its HDF5 files")
+
+    def setup(self, bottom, top):
+        self.read_settings()
+        p = self.param
         self.names = list(self._layer_param.top)
         self.files = read_source(self, p.source, str)  # (path, file:line)
         shapes = [self._shapes(*file) for file in self.files]
@@ -128,10 +136,13 @@ class HDF5Output(NativeLayer):
     bottoms = (2, 2)
     tops = (0, 0)
 
-    def setup(self, bottom, top):
+    def configure(self, bottom, top):
         self.path = self._layer_param.hdf5_output_param.file_name
         if not self.path:
             raise self.error("file_name is missing: the HDF5 file to write")
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         if os.path.lexists(self.path) and not os.path.isfile(self.path):
             raise self.error(f"cannot write the HDF5 file '{self.path}': it is there and no regular file")
         folder = os.path.dirname(self.path) or "."

@@ -6,6 +6,7 @@ import re
 import cv2
 import numpy as np
 
+from ..errors import UnknownShapeError
 from ..layer import register
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_labels, read_picture
@@ -15,7 +16,7 @@ from .reading import DataLayer, Order, read_source, resize_to, same_shapes, writ
 class _PictureList(DataLayer):
     """A source list, its order and its cache."""
 
-    def setup(self, bottom, top):
+    def read_settings(self):
         p = self.param = self._layer_param.image_data_param
         if p.batch_size < 1:
             raise self.error("batch_size is 0; expected at least 1")
@@ -25,9 +26,24 @@ class _PictureList(DataLayer):
         refuse_old_fields(self, p, "scale", "mean_file", "crop_size", "mirror")
         self.size = resize_to(self, p)
         self.transformer = Transformer(self)
+
+    def setup(self, bottom, top):
+        self.read_settings()
+        p = self.param
         self.lines = read_source(self, p.source, self.parse)
         self.order = Order(self, len(self.lines), p.batch_size, p.shuffle, p.rand_skip)
         self.cache = PictureCache()
+
+    def configure(self, bottom, top):
+        self.read_settings()
+        extents = self.transformer.crop or (None if self.transformer.factors else self.size)
+        if extents is None:
+            raise UnknownShapeError("its pictures keep the size they have; no crop and no new_height, new_width")
+        self.shape_tops(top, 3 if self.param.is_color else 1, extents)
+
+    def shape_tops(self, top, channels, extents):
+        """Give the tops their shapes: pictures of so many channels, of the extents (height, width)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no shape_tops")
 
     def jobs(self, tick):
         choices = self.choices(self.transformer, tick, self.param.batch_size)
@@ -57,9 +73,11 @@ class ImageData(_PictureList):
         super().setup(bottom, top)
         (path, _), place = self.lines[self.order.items(0)[0]]
         height, width, channels = self.picture(path, place).shape
-        n = self.param.batch_size
-        top[0].reshape(n, channels, *self.transformer.extents(height, width))
-        top[1].reshape(n)
+        self.shape_tops(top, channels, self.transformer.extents(height, width))
+
+    def shape_tops(self, top, channels, extents):
+        top[0].reshape(self.param.batch_size, channels, *extents)
+        top[1].reshape(self.param.batch_size)
 
     @staticmethod
     def parse(line):
@@ -99,13 +117,21 @@ class ImageSegData(_PictureList):
 
     tops = (2, 3)
 
-    def setup(self, bottom, top):
+    def read_settings(self):
         p = self._layer_param.image_data_param
         if self._layer_param.transform_param.mean_file:
             raise self.error("mean_file is not supported by ImageSegData; use mean_value")
         self.by_pixel, self.by_image = p.label_type == p.PIXEL, p.label_type == p.IMAGE
+        super().read_settings()
+
+    def setup(self, bottom, top):
         super().setup(bottom, top)
-        self.deliver([job() for job in self.jobs(0)[:1]] * p.batch_size, top)
+        self.deliver([job() for job in self.jobs(0)[:1]] * self.param.batch_size, top)
+
+    def shape_tops(self, top, channels, extents):
+        n = self.param.batch_size
+        for blob, shape in zip(top, ((n, channels, *extents), (n, 1, *extents), (n, 1, 1, 2)), strict=False):
+            blob.reshape(*shape)
 
     def parse(self, line):
         if not (self.by_pixel or self.by_image):  # a second name may be there; nobody reads it

@@ -40,7 +40,7 @@ class DummyData(NativeLayer):
     bottoms = (0, 0)
     tops = (1, None)
 
-    def setup(self, bottom, top):
+    def configure(self, bottom, top):
         p = self._layer_param.dummy_data_param
         fillers = list(p.data_filler) or [caffe_pb2.FillerParameter()]
         if p.shape and len(p.num):
@@ -58,6 +58,9 @@ class DummyData(NativeLayer):
         self.fillers = fillers * (len(top) // len(fillers))
         for blob, shape in zip(top, shapes * (len(top) // len(shapes)), strict=True):
             blob.reshape(*shape)
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         self._fill(top, constant=True)
 
     def reshape(self, bottom, top):

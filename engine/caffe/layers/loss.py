@@ -137,16 +137,19 @@ class InfogainLoss(_LabelledLoss):
     labels = (1, 2)
     keeps = (0,)
 
-    def setup(self, bottom, top):
-        p = self._layer_param.infogain_loss_param
+    def configure(self, bottom, top):
         if self._layer_param.loss_param.HasField("normalize"):
             raise self.error("loss_param.normalize, the old field, is not read by InfogainLoss; use normalization: "
                              "VALID (for true) or BATCH_SIZE (for false)")
+        self.source = self._layer_param.infogain_loss_param.source
+        if len(bottom) < 3 and not self.source:
+            raise self.error("the matrix H is missing: give a third bottom, or its file as source")
         self.matrix = None
+
+    def setup(self, bottom, top):
+        self.configure(bottom, top)
         if len(bottom) < 3:
-            if not p.source:
-                raise self.error("the matrix H is missing: give a third bottom, or its file as source")
-            self.matrix = self._read_matrix(p.source)
+            self.matrix = self._read_matrix(self.source)
 
     def _read_matrix(self, path):
         values = read_binaryproto(self, path, "the matrix H")
@@ -162,7 +165,7 @@ class InfogainLoss(_LabelledLoss):
         out = super().infer(scores, labels)
         classes = scores[self.at]
         shape = matrix if self.matrix is None else tuple(self.matrix.shape)
-        if math.prod(shape) != classes**2:
+        if shape is not None and math.prod(shape) != classes**2:  # a file's, which configure does not read
             raise self.error(f"H is {shape}; expected ({classes}, {classes}) for the scores {scores}")
         return out
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..errors import UnknownShapeError
 from ..layer import register
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_picture
@@ -37,7 +38,7 @@ class WindowData(DataLayer):
 
     tops = (2, 2)
 
-    def setup(self, bottom, top):
+    def read_settings(self):
         p = self.param = self._layer_param.window_data_param
         t = self._layer_param.transform_param
         self.crop = t.crop_size or p.crop_size
@@ -51,6 +52,14 @@ class WindowData(DataLayer):
         refuse_old_fields(self, p, "mean_file")
         self.mirror, self.scale = t.mirror or p.mirror, t.scale * p.scale
         self.transformer = Transformer(self)
+
+    def configure(self, bottom, top):
+        self.read_settings()
+        raise UnknownShapeError("the number of channels is stored in its window file")
+
+    def setup(self, bottom, top):
+        self.read_settings()
+        p = self.param
         self.pictures, self.foreground, self.background, self.channels = self._read(p.source)
         fg = int(np.float32(p.batch_size) * np.float32(p.fg_fraction))
         self.counts = (p.batch_size - fg, fg)

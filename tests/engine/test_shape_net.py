@@ -3,8 +3,11 @@
 import caffe
 import numpy as np
 import pytest
+from caffe.layer import NativeLayer, register
+from caffe.proto import caffe_pb2
 from caffe.prototxt import parse_net, read_net
-from caffe.static import ShapeNet
+from caffe.shape_net import ShapeNet
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.engine.nets import TWO_HEADS, build, input_layer
@@ -44,6 +47,13 @@ def test_large_nets_take_no_memory():
         layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
                 inner_product_param { num_output: 1000000 } }""")
     assert found.nodes[-1].layer.blobs[0].dims == (10**6, 10**6) and found.nodes[-1].tops[0].dims == (1, 10**6)
+
+
+def test_filled_tops_take_no_memory():
+    """A constant of 10^12 values is filled in setup of the net that runs."""
+    found = shapes("""layer { name: "d" type: "DummyData" top: "d" dummy_data_param {
+                          shape { dim: 1000000 dim: 1000000 } data_filler { type: "constant" value: 1 } } }""")
+    assert found.nodes[0].tops[0].dims == (10**6, 10**6) and not found.problems
 
 
 def test_goes_on_after_an_error():
@@ -90,7 +100,48 @@ def test_data_layers_without_their_files(text, expected):
     assert [blob.dims for blob in found.nodes[0].tops] == expected
 
 
+@pytest.mark.parametrize("settings", [
+    'transform_param { crop_size: 5 mirror: true }',
+    'transform_param { crop_height: 5 crop_width: 6 scale: 2 }',
+    "",
+])
+@pytest.mark.parametrize("kind", ["ImageData", "ImageSegData"])
+def test_data_layers_have_the_shapes_of_the_net_that_runs(tmp_path, kind, settings):
+    Image.fromarray(np.arange(80, dtype=np.uint8).reshape(8, 10)).save(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("a.png 3\n")
+    text = f"""layer {{ name: "data" type: "{kind}" top: "x" top: "y" {settings} image_data_param {{ batch_size: 2
+                   new_height: 9 new_width: 7 source: "{tmp_path}/list.txt" root_folder: "{tmp_path}/" }} }}"""
+    found, net = shapes(text), build(tmp_path, text)
+    assert [blob.dims for blob in found.nodes[0].tops] == [tuple(net.blobs[name].shape) for name in "xy"]
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ('type: "ImageData" top: "x" top: "y" transform_param { force_gray: true } image_data_param { source: "no" '
+     'batch_size: 3 new_height: 2 new_width: 2 }', "force_color and force_gray are for databases"),
+    ('type: "Data" top: "x" transform_param { crop_size: 2 } data_param { source: "no" batch_size: 4 }',
+     "LevelDB is not supported"),
+    ('type: "HDF5Data" top: "x" hdf5_data_param { source: "no" }', "batch_size is missing or 0"),
+    ('type: "WindowData" top: "x" top: "y" window_data_param { source: "no" batch_size: 2 crop_size: 4 '
+     'context_pad: 2 }', "context_pad 2 leaves nothing of a crop of 4"),
+    ('type: "HDF5Output" bottom: "a" bottom: "a" hdf5_output_param { }', "file_name is missing"),
+])
+def test_settings_are_checked_without_files(text, says):
+    found = shapes(input_layer(2, 3, name="a") + f'layer {{ name: "data" {text} }}')
+    assert [says in problem for _, problem in found.problems] == [True], found.problems
+
+
+def test_a_mean_file_is_not_read():
+    found = shapes("""layer { name: "data" type: "ImageData" top: "x" top: "y" image_data_param { source: "no" }
+                              transform_param { crop_size: 4 mean_file: "missing.binaryproto" } }""")
+    assert not found.problems and found.nodes[0].tops[0].dims == (1, 3, 4, 4)
+
+
 @pytest.mark.parametrize(("text", "why"), [
+    ('type: "ImageSegData" top: "x" top: "y" transform_param { scale_factors: 0.5 scale_factors: 1 } image_data_param '
+     '{ source: "no" new_height: 8 new_width: 8 }', "no crop"),
+    ('type: "Data" top: "x" transform_param { crop_size: 3 } data_param { source: "no" batch_size: 4 backend: LMDB }',
+     "colours"),
+    ('type: "WindowData" top: "x" top: "y" window_data_param { source: "no" batch_size: 2 crop_size: 4 }', "channels"),
     ('type: "Data" top: "x" data_param { source: "no" batch_size: 4 backend: LMDB }', "no crop"),
     ('type: "HDF5Data" top: "x" hdf5_data_param { source: "no" batch_size: 4 }', "HDF5 files"),
     ('type: "ImageData" top: "x" top: "y" image_data_param { source: "no" batch_size: 3 }', "no crop"),
@@ -147,6 +198,30 @@ def test_python_layers_are_asked_without_their_files(monkeypatch, tmp_path):
             'param_str: "6" } }')
     assert shapes(text % "Told").nodes[0].tops[0].dims == (6, 2)
     assert "missing.npy" in shapes(text % "Reader").unknown["x"]
+
+
+@register("ShapeNetTestReader")
+class NativeReader(NativeLayer):
+    """A layer of the engine that says its shapes without the file that its setup reads."""
+
+    bottoms = (0, 0)
+
+    def configure(self, bottom, top):
+        top[0].reshape(4, 2)
+        self.add_param((10**6, 10**6), caffe_pb2.FillerParameter())
+
+    def setup(self, bottom, top):
+        np.load("missing.npy")
+
+    def reshape(self, bottom, top):
+        pass
+
+
+def test_a_layer_of_the_engine_says_its_shapes_by_the_same_contract():
+    found = shapes('layer { name: "n" type: "ShapeNetTestReader" top: "x" }')
+    assert found.nodes[0].tops[0].dims == (4, 2) and found.nodes[0].layer.blobs[0].dims == (10**6, 10**6)
+    with pytest.raises(FileNotFoundError):
+        caffe.Net.from_param(parse_net('layer { name: "n" type: "ShapeNetTestReader" top: "x" }'), caffe.TEST)
 
 
 @pytest.mark.parametrize("name", NETS)
