@@ -1,33 +1,35 @@
-"""Build Dockerfile.embedded without a Docker engine, and run the result: python -m docker.verify_embedded
+"""Build Dockerfile.embedded without a Docker engine, by buildah, and run the result: python -m docker.verify_embedded
 
-Every RUN step runs in a clean Debian tree (debootstrap and chroot; none of them needs a GPU), every COPY takes what
-.dockerignore lets through. Then, as the images would: `bash run.sh --help`, a demo of a few iterations, and the test
-suite. Prints what each step took. Needs root, debootstrap and about 10 GB below --trees; the package mirror and pip's
-settings are the host's (MIRROR=... names another Debian mirror).
+The base image is a Debian tree made with debootstrap, under the name that the Dockerfile's FROM gives. buildah builds
+the targets on it, without a daemon, and runs what the images would: of `run` the help and a demo of a few iterations,
+of `test` the test suite. Needs root, buildah, debootstrap and about 20 GB below --storage. pip's settings and
+certificates are the host's, as is the Debian mirror.
 """
 
 import argparse
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
-from docker.chroot_build import LOG, Builder
-from docker.dockerfile_steps import ignore_rules, read_stages
 from dsrg.io.errors import UserError, run_main
-from dsrg.io.versions import git_commit
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCKERFILE = ROOT / "docker/Dockerfile.embedded"
+CERTIFICATES = "/etc/host-certificates.pem"
 SMALL_DATA = ".venv/bin/python -m tools.make_demo_data --out work/small --train 16 --val 4"
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m docker.verify_embedded", description=__doc__.split("\n")[0])
-    parser.add_argument("--trees", type=Path, metavar="DIR", help="folder for the trees (default: a temporary one)")
-    parser.add_argument("--keep", action="store_true", help="leave the trees there")
-    parser.add_argument("--reuse", action="store_true", help="build nothing, run what --keep left in --trees")
-    parser.add_argument("--tests", default="all", choices=("all", "none"), help="run the test suite (default: all)")
+    parser.add_argument("--storage", type=Path, metavar="DIR",
+                        help="folder for the images, kept if given (default: a temporary one)")
+    parser.add_argument("--targets", nargs="+", default=["run", "test"], choices=("base", "build", "run", "test"),
+                        help="stages to build, and to run (default: run test)")
     parser.add_argument("--iterations", type=int, default=3, metavar="N",
                         help="iterations of each training of the demo run; 0 leaves the run out (default: %(default)s)")
     return parser.parse_args(argv)
@@ -36,60 +38,78 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     if os.geteuid():
-        raise UserError("chroot needs root: run it as root, or build the image with Docker")
-    for program in ("debootstrap", "unshare", "chroot"):
+        raise UserError("debootstrap and chroot need root: run it as root, or build the image with Docker")
+    for program in ("debootstrap", "buildah"):
         if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
-            raise UserError(f"no {program}; on Debian: apt-get install debootstrap util-linux coreutils")
-    stages = read_stages((ROOT / "docker/Dockerfile.embedded").read_text(encoding="utf-8"))
-    if args.trees is None:
-        args.trees = Path(tempfile.mkdtemp(prefix="dsrg-trees-", dir="/var/tmp"))
-    folder = args.trees.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    for stage in stages:
-        if (folder / stage.name).exists() is not args.reuse:
-            raise UserError(f"{folder}/{stage.name} " + ("is not there; build it first, with --keep" if args.reuse else
-                                                         "exists; remove it, choose another --trees, or --reuse it"))
-    try:
-        verify(folder, stages, args)
-    finally:
-        if not args.keep:
-            for stage in stages:
-                shutil.rmtree(folder / stage.name, ignore_errors=True)
-            (folder / LOG).unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            raise UserError(f"no {program}; on Debian: apt-get install debootstrap buildah")
+    with tempfile.TemporaryDirectory(prefix="dsrg-images-", dir="/var/tmp") as temporary:
+        folder = (args.storage or Path(temporary)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        verify(folder, args.targets, args.iterations)
 
 
-def verify(folder, stages, args):
-    """Build all stages below `folder`, run them, print the table."""
-    rules = ignore_rules((ROOT / ".dockerignore").read_text(encoding="utf-8"))
-    builder = Builder(folder, ROOT, rules, reuse=args.reuse)
-    trees = {stage.name: builder.build(stage) for stage in stages}
-    image, runs = trees[stages[-1].name], [("run.sh --help", lambda: image.start("--help"))]
-    if args.iterations:
-        settings = {"MAX_ITER": str(args.iterations), "PRECISION": "fp32", "DATA_ROOT": "work/small"}
-        runs.append((SMALL_DATA, lambda: image.run(SMALL_DATA)))
-        runs.append((f"run.sh demo, MAX_ITER={args.iterations}", lambda: image.start("demo", **settings)))
-    if args.tests == "all":
-        runs.append(("test.sh", lambda: trees["test"].start()))
-    results = []
-    try:
-        for name, run in runs:
-            results.append((name, run()))
-    finally:
-        report(builder.times, results, trees)
+def verify(folder, targets, iterations):
+    """Build the images below `folder` and run them."""
+    buildah = ["buildah", "--root", folder / "storage", "--runroot", folder / "runroot", "--storage-driver", "vfs"]
+    base = re.search(r"^FROM (\S+) AS base$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    if subprocess.run([*buildah, "inspect", "--type", "image", base], capture_output=True, check=False).returncode:
+        timed([*buildah, "build", "--isolation", "chroot", "--tag", base, debian(folder, base)])
+    host = ["--isolation", "chroot", *mounts(folder)]
+    for target in targets:
+        timed([*buildah, "build", *host, "--pull-never", "--layers", "--target", target, "--tag", f"dsrg-{target}",
+               "--file", DOCKERFILE, ROOT])
+        commands = {"run": ["bash run.sh --help"], "test": ["bash test.sh"]}.get(target, [])
+        if target == "run" and iterations:
+            demo = f"env MAX_ITER={iterations} PRECISION=fp32 DATA_ROOT=work/small bash run.sh demo"
+            commands += [SMALL_DATA, demo]
+        if commands:
+            container = subprocess.run([*buildah, "from", "--pull-never", f"dsrg-{target}"], check=True, text=True,
+                                       capture_output=True).stdout.strip()
+        for command in commands:
+            timed([*buildah, "run", *host, container, "--", *shlex.split(command)])
 
 
-def report(steps, results, trees):
-    """Print the seconds of each step and run, and the size of each tree."""
-    print(f"\ncommit {git_commit()}, {os.cpu_count()} cores; seconds")
-    for stage, text, seconds in steps:
-        print(f"{seconds:8.1f}  {stage:6}  {text[:100]}")
-    for name, seconds in results:
-        print(f"{seconds:8.1f}  {'(runs)':6}  {name}")
-    for name, tree in trees.items():
-        size = subprocess.run(["du", "-sm", tree.root], capture_output=True, text=True, check=True).stdout.split()[0]
-        print(f"{size:>8} MB of {name}")
+def debian(folder, image):
+    """A folder with a Dockerfile of debian:<suite>-..., whose tree comes from the host's mirror."""
+    suite = image.partition(":")[2].partition("-")[0]
+    asked = ["apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    sources = [line for line in found if line.split()[2].partition("-")[0] == suite and line.endswith(" main")]
+    mirror = next((line.split()[1] for line in sources if line.split()[2] == suite), None)
+    if mirror is None:
+        raise UserError(f"the host's apt knows no mirror of Debian {suite} (FROM {image})")
+    context = folder / "debian"
+    timed(["debootstrap", "--variant=minbase", suite, context / "tree", mirror])
+    (context / "tree/etc/apt/sources.list").write_text("".join(f"{line}\n" for line in sources))
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY tree /\n")
+    return context
+
+
+def mounts(folder):
+    """buildah's --volume flags for the host's pip settings: one pip.conf, the certificates, the paths it names."""
+    lines = subprocess.run(["python3", "-m", "pip", "config", "list"], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    pairs = (line.partition("=") for line in lines)
+    settings = {name.rpartition(".")[2]: shlex.split(value)[0] for name, _, value in pairs if value}
+    volumes = {folder / "pip.conf": "/etc/pip.conf"}
+    for path in (settings.pop("cert", ""), os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")):
+        if os.path.isfile(path):
+            settings["cert"], volumes[path] = CERTIFICATES, CERTIFICATES
+            break
+    for path in (Path(word.removeprefix("file://")) for value in settings.values() for word in value.split()):
+        if path.is_absolute() and path.exists() and str(path) != CERTIFICATES:
+            path = path.parent if path.name == "simple" else path  # an index in a folder leads to files beside it
+            volumes[path] = path
+    (folder / "pip.conf").write_text("[global]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items()))
+    return [word for host, inside in volumes.items() for word in ("--volume", f"{host}:{inside}:ro")]
+
+
+def timed(command):
+    """Run a command, print its seconds; UserError when it fails."""
+    started, text = time.monotonic(), shlex.join(map(str, command))
+    if subprocess.run(command, check=False).returncode:
+        raise UserError(f"failed: {text}")
+    print(f"== {time.monotonic() - started:.1f} s: {text}", flush=True)
 
 
 if __name__ == "__main__":

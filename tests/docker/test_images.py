@@ -10,19 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from docker.dockerfile_steps import (
-    DockerfileError,
-    context_files,
-    expand,
-    ignore_rules,
-    is_ignored,
-    options,
-    read_stages,
-    read_steps,
-)
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.errors import UserError
 from tests.conftest import ROOT
+from tests.docker.dockerfiles import context_files, copied, ignore_rules, is_ignored, read_stages
 
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile*"))
@@ -31,7 +22,7 @@ RULES = ignore_rules((ROOT / ".dockerignore").read_text())
 
 @pytest.fixture(params=DOCKERFILES, ids=lambda path: path.name)
 def stages(request):
-    return read_stages(request.param.read_text())
+    return read_stages(request.param)
 
 
 def test_both_images_are_there():
@@ -66,7 +57,7 @@ def test_every_copied_path_exists_and_goes_to_the_build(stages):
     there = context_files(ROOT, RULES)
     names = {stage.name for stage in stages}
     for step in [s for stage in stages for s in stage.steps if s.keyword == "COPY"]:
-        given, (*sources, _) = options(step.text)
+        given, sources = copied(step)
         if "from" in given:
             assert given["from"] in names
             continue
@@ -87,7 +78,7 @@ def test_runs_as_a_user_that_is_not_root(stages):
 
 def test_entry_is_run_sh_on_the_caffe_of_the_image():
     for path, engine in zip(DOCKERFILES, ("caffe", "embedded"), strict=True):
-        steps = read_stages(path.read_text())[-1].steps
+        steps = read_stages(path)[-1].steps
         assert next(s.text for s in steps if s.keyword == "ENTRYPOINT") == '["bash", "run.sh"]'
         settings = " ".join(s.text for s in steps if s.keyword == "ENV").split()
         assert f"ENGINE={engine}" in settings
@@ -115,7 +106,7 @@ def test_the_build_gets_all_that_git_has():
 
 
 def stage(name):
-    return next(s for s in read_stages((DOCKER / "Dockerfile").read_text()) if s.name == name)
+    return next(s for s in read_stages(DOCKER / "Dockerfile") if s.name == name)
 
 
 def test_the_authors_last_commit_is_built_unless_another_is_named():
@@ -199,18 +190,14 @@ def test_real_caffe_installs_no_torch_and_what_pycaffe_imports(tmp_path):
     assert "pytest" in asked("--dev", ENGINE="caffe")
 
 
-def test_steps_stages_and_variables():
-    text = ("# head\nARG V=12\nFROM debian:$V-slim AS one\nRUN a \\\n  # why\n  && b\nUSER x\n"
-            "FROM one\nCOPY --from=one --chown=x:y a b c/\n")
-    one, two = read_stages(text)
+def test_stages_as_the_tests_read_them(tmp_path):
+    path = tmp_path / "Dockerfile"
+    path.write_text("# head\nARG V=12\nFROM debian:$V-slim AS one\nRUN a \\\n  # why\n  && b\nUSER x\n"
+                    "FROM one\nCOPY --from=one --chown=x:y a b c/\n")
+    one, two = read_stages(path)
     assert (one.name, one.base, two.name, two.base) == ("one", "debian:12-slim", "1", "one")
     assert [(s.keyword, s.text, s.line) for s in one.steps] == [("RUN", "a && b", 4), ("USER", "x", 7)]
-    assert options(two.steps[0].text) == ({"from": "one", "chown": "x:y"}, ["a", "b", "c/"])
-    assert expand("${A}/$B/$C", {"A": "1", "B": "2"}) == "1/2/"
-    with pytest.raises(DockerfileError, match="ends within an instruction"):
-        read_steps("RUN a \\\n")
-    with pytest.raises(DockerfileError, match="line 1: RUN before the first FROM"):
-        read_stages("RUN a\n")
+    assert copied(two.steps[0]) == ({"from": "one", "chown": "x:y"}, ["a", "b"])
 
 
 @pytest.mark.parametrize(("path", "ignored"), [
