@@ -55,9 +55,10 @@ def verify(folder, targets, iterations):
     if subprocess.run([*buildah, "inspect", "--type", "image", base], capture_output=True, check=False).returncode:
         timed([*buildah, "build", "--isolation", "chroot", "--tag", base, debian(folder, base)])
     host = ["--isolation", "chroot", *mounts(folder)]
+    # of the two formats of images only Docker's knows SHELL
     for target in targets:
-        timed([*buildah, "build", *host, "--pull-never", "--layers", "--target", target, "--tag", f"dsrg-{target}",
-               "--file", DOCKERFILE, ROOT])
+        timed([*buildah, "build", *host, "--format", "docker", "--pull-never", "--layers", "--target", target,
+               "--tag", f"dsrg-{target}", "--file", DOCKERFILE, ROOT])
         commands = {"run": ["bash run.sh --help"], "test": ["bash test.sh"]}.get(target, [])
         if target == "run" and iterations:
             demo = f"env MAX_ITER={iterations} PRECISION=fp32 DATA_ROOT=work/small bash run.sh demo"

@@ -1,8 +1,12 @@
 """Where Caffe computes what nobody wants and the engine does not: engine/README.md, "What differs from Caffe"."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.engine.layers.nets import make_net
 from tests.engine.nets import input_layer
 
@@ -64,3 +68,47 @@ def test_a_layer_in_place_changes_its_own_blob_alone(layer, tmp_path):
     assert net.blobs["x"].diff.tolist() == [[1, 0, 1]]
     if "other" in net.blobs:
         assert net.blobs["other"].data.tolist() == X.tolist()
+
+
+@pytest.mark.parametrize(("power", "gradient"), [(1, 1), (2, 0), (3, 0), (0.5, math.inf), (-1, -math.inf)])
+def test_the_gradient_of_a_power_at_0_is_that_of_the_formula(power, gradient, tmp_path):
+    """power x^(power - 1); Caffe computes power y / x."""
+    net = make_net(tmp_path, FORCE + input_layer(1, 1, name="x") +
+                   f'layer {{ name: "n" type: "Power" bottom: "x" top: "y" power_param {{ power: {power} }} }}' + SUM)
+    assert net.blobs["x"].data.tolist() == [[0]]
+    net.forward()
+    net.backward()
+    assert net.blobs["x"].diff.tolist() == [[gradient]]
+
+
+def test_nan_stays_in_max_pooling(tmp_path):
+    net = make_net(tmp_path, FORCE + input_layer(1, 1, 2, 4, name="x") + """
+        layer { name: "n" type: "Pooling" bottom: "x" top: "y" pooling_param { kernel_size: 2 stride: 2 } }""" + SUM)
+    net.blobs["x"].data[...] = [[[[math.nan, 9, 1, 2], [8, 7, 3, 4]]]]
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["y"].data, [[[[math.nan, 4]]]])
+    net.backward()
+    assert net.blobs["x"].diff.tolist() == [[[[1, 0, 0, 0], [0, 0, 0, 1]]]]
+
+
+@pytest.mark.parametrize("choice", ["engine: CAFFE", "engine: CUDNN", "force_nd_im2col: true"])
+def test_the_choice_of_a_program_has_no_effect(choice, tmp_path, rng):
+    made = []
+    for name, field in (("without", ""), ("with", choice)):
+        (tmp_path / name).mkdir()
+        net = make_net(tmp_path / name, input_layer(1, 2, 5, 5, name="x") + f"""
+            layer {{ name: "n" type: "Convolution" bottom: "x" top: "y" convolution_param {{ num_output: 3
+                    kernel_size: 3 weight_filler {{ type: "constant" value: 0.5 }} {field} }} }}""")
+        net.blobs["x"].data[...] = np.arange(50).reshape(1, 2, 5, 5)
+        made.append(net.forward()["y"])
+    assert np.array_equal(*made) and made[0].any()
+
+
+def test_every_row_of_the_table_has_its_test_and_stands_once():
+    text = (ROOT / "engine/README.md").read_text().partition("## What differs from Caffe")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if "test_" in line]
+    assert len(rows) > 30 and len({row[0] for row in rows}) == len(rows)
+    for item, *_, test in rows:
+        file, _, function = test.strip("`").partition("::")
+        code = (ROOT / f"tests/engine/{file}.py").read_text()
+        assert re.search(rf"^def {function}\(", code, re.MULTILINE), f"{item}: {test} is not there"
