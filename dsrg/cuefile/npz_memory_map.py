@@ -1,11 +1,13 @@
-"""Arrays of an ``.npz`` mapped into memory: the system holds the pages read last and may drop them at any time."""
+"""Arrays of an ``.npz`` mapped into memory: the system holds the pages read last and may drop them at any time.
 
-import struct
+numpy maps ``.npy`` files alone (``np.load(mmap_mode=...)`` reads the members of an ``.npz`` whole), and h5py reads no
+zip files. So zipfile finds where a stored member begins, numpy reads the member's header, and np.memmap maps the rest.
+"""
+
 import zipfile
 
 import numpy as np
 
-LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extra field (APPNOTE.TXT of PKWARE, 4.3.7)
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -21,22 +23,18 @@ def map_arrays(path):
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
-            if member.compress_type == zipfile.ZIP_STORED:
-                arrays[name] = _mapped(path, file, member)
-            else:
-                with archive.open(member) as stream:
+            with archive.open(member) as stream:
+                if member.compress_type == zipfile.ZIP_STORED:
+                    # zipfile has read the member's own header; were that not so, read_magic would refuse what is here
+                    arrays[name] = _mapped(path, file, member)
+                else:
                     arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
     return arrays
 
 
 def _mapped(path, file, member):
-    """The array of one stored member, mapped."""
-    file.seek(member.header_offset + LOCAL_HEADER - 4)
-    lengths = file.read(4)  # of name and extra field, which may differ from the central directory's
-    if len(lengths) < 4:
-        raise ValueError(f"array {member.filename} is cut off")
-    begin = member.header_offset + LOCAL_HEADER + sum(struct.unpack("<HH", lengths))
-    file.seek(begin)
+    """The array of one stored member, mapped; `file` is where its content begins."""
+    begin = file.tell()
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"array {member.filename} has format {version}, expected 1.0 or 2.0")
