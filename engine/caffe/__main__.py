@@ -13,7 +13,7 @@ import traceback
 import torch
 
 import caffe
-from caffe import device, families, gflags, glog, upgrade_tools
+from caffe import binary_families, device, gflags, glog, upgrade_tools
 from caffe.errors import readable
 from caffe.layer import NativeLayer
 from caffe.timer import Timer
@@ -160,28 +160,28 @@ def device_query(args):
 
 def convert_imageset(args):
     """Make an LMDB of the pictures of a list ("name label" lines)."""
-    from caffe import databases
+    from caffe import database_tools
 
     if bool(args.resize_width) != bool(args.resize_height):
         raise SystemExit("error: give --resize_height and --resize_width, or neither")
     size = (args.resize_height, args.resize_width) if args.resize_height else None
-    databases.convert_imageset(args.root, args.list, args.database, args.gray, args.shuffle, size, args.check_size,
+    database_tools.convert_imageset(args.root, args.list, args.database, args.gray, args.shuffle, size, args.check_size,
                                args.encoded, args.encode_type)
 
 
 def compute_image_mean(args):
     """Mean of an LMDB's pictures, as a binaryproto for mean_file and as numbers for mean_value."""
-    from caffe import databases
+    from caffe import database_tools
 
-    databases.compute_image_mean(args.database, args.output)
+    database_tools.compute_image_mean(args.database, args.output)
 
 
 def extract_features(args):
     """Store blobs of a net that feeds itself in LMDBs."""
-    from caffe import databases
+    from caffe import database_tools
 
-    databases.use_device(args.mode, int(args.device_id.removeprefix("DEVICE_ID=")))
-    databases.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","),
+    database_tools.use_device(args.mode, int(args.device_id.removeprefix("DEVICE_ID=")))
+    database_tools.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","),
                                args.batches)
 
 
@@ -222,7 +222,7 @@ def _commands(sub):
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")
         if name == "upgrade_net_proto_binary":
-            p.add_argument("--family", choices=families.FAMILIES, default=families.MERGED,
+            p.add_argument("--family", choices=binary_families.FAMILIES, default=binary_families.MERGED,
                            help="whose field numbers DeepLab-v2's parameters get: those of the forks merged with BVLC "
                                 "Caffe (default) or those of its authors")
             p.set_defaults(run=lambda args: upgrade_tools.net_binary(args.source, args.target, args.family))

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from . import device, families, forks
+from . import binary_families, device, forks
 from .blob import Blob, BlobVec, LayerVec, RawBlobVec
 from .errors import CaffeError
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
@@ -112,7 +112,7 @@ class Graph:
 
     def _warn_of_statistics(self):
         """Say which of two meanings a BatchNorm layer has that DeepLab-v2 reads otherwise than BVLC Caffe does."""
-        for param in families.ambiguous_statistics([node.param for node in self._nodes]):
+        for param in binary_families.ambiguous_statistics([node.param for node in self._nodes]):
             warnings.warn(
                 f"{self._where(param.name)}layer '{param.name}' (BatchNorm): its statistics are learned, as in BVLC "
                 "Caffe; DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
@@ -160,9 +160,9 @@ class Graph:
     def _make_layer(self, param, index):
         if param.type == "Python":
             return make_python_layer(param)
-        if param.type in families.REFUSED:
+        if param.type in binary_families.REFUSED:
             raise LayerError(f"layer '{param.name}': type '{param.type}' of DeepLab-v2 is not supported: "
-                             f"{families.REFUSED[param.type]}")
+                             f"{binary_families.REFUSED[param.type]}")
         if param.type not in REGISTRY:
             raise LayerError(f"layer '{param.name}': unknown layer type '{param.type}'; known types: "
                              + ", ".join(layer_type_list()))

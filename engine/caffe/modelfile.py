@@ -11,7 +11,8 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from . import families, wire
+from . import binary_families
+from . import protobuf_wire as wire
 from .errors import ModelFileError, OpenError
 from .limits import TooMuch, check_layers
 from .proto import caffe_pb2
@@ -76,7 +77,7 @@ def decode(data, message, view, name, kind):
 def decode_net(data, view, name):
     """Parse bytes of a NetParameter of any family of Caffe, failures told as in strip."""
     try:
-        data = bytes(families.to_engine(data))
+        data = bytes(binary_families.to_engine(data))
     except wire.WireError as error:
         raise ModelFileError(f"{name}: truncated or not a caffemodel: {error}; {looks_like(view)}") from None
     return decode(data, caffe_pb2.NetParameter(), view, name, "a caffemodel")
@@ -109,7 +110,7 @@ def looks_like(view):
             return f"it is a solver state, its weights are in '{state.learned_net}'"
     net = caffe_pb2.NetParameter()
     with contextlib.suppress(DecodeError, wire.WireError, UnicodeDecodeError):
-        net.ParseFromString(bytes(families.to_engine(wire.strip(view, "NetParameter")[0])))
+        net.ParseFromString(bytes(binary_families.to_engine(wire.strip(view, "NetParameter")[0])))
         if len(net.layer) or len(net.layers):
             return f"it is a caffemodel (net '{net.name}')"
     return UNKNOWN

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from . import debug, device, weights
+from . import debug_info, device, net_weights
 from .blob import BoolVec
 from .errors import OpenError
 from .graph import Graph
@@ -96,7 +96,7 @@ class Net(Graph):
         if isinstance(node.layer, NativeLayer):
             node.layer.tick += 1
         if self._debug_info:
-            debug.forward(node)
+            debug_info.forward(node)
         loss = 0.0
         for blob, weight in zip(node.tops, node.loss_weights, strict=True):
             if weight:
@@ -119,7 +119,7 @@ class Net(Graph):
                     self._locate(error, node.param, "backward")
                     raise
                 if self._debug_info:
-                    debug.backward(node)
+                    debug_info.backward(node)
             for callback in self._callbacks["after_backward"]:
                 callback(index)
 
@@ -127,7 +127,7 @@ class Net(Graph):
         """Backward through the whole net, as a solver does it."""
         self._backward()
         if self._debug_info:
-            debug.backward_total(self._learnable)
+            debug_info.backward_total(self._learnable)
 
     def reshape(self):
         """Propagate the shapes of the inputs through all layers."""
@@ -278,7 +278,7 @@ class Net(Graph):
     # -- weights -----------------------------------------------------------------------------------------------
     def share_with(self, other):
         """Use the parameter data of the equally named layers of `other` from now on; diffs stay apart."""
-        weights.share(self, other)
+        net_weights.share(self, other)
 
     def copy_from(self, path):
         """Copy weights from a .caffemodel or .h5 by layer name; layers that only one side has are left alone and named.
@@ -290,11 +290,11 @@ class Net(Graph):
         caffe.LayerError
             A shape that does not fit, or a name that several layers have. Nothing has been copied then.
         """
-        weights.copy_from(self, path)
+        net_weights.copy_from(self, path)
 
     def load_hdf5(self, path):
         """Copy weights from an HDF5 file."""
-        weights.copy_from(self, path)
+        net_weights.copy_from(self, path)
 
     def save(self, path, family="merged"):
         """Write the net and its weights as a .caffemodel (atomically).
@@ -303,11 +303,11 @@ class Net(Graph):
         were merged with BVLC Caffe, or "deeplab-v2", those of its authors. They matter to programs that take the net,
         and not the weights alone, from the file.
         """
-        weights.save(self, path, family=family)
+        net_weights.save(self, path, family=family)
 
     def save_hdf5(self, path):
         """Write the weights as HDF5: data/<layer>/<index> (atomically)."""
-        weights.save_hdf5(self, path)
+        net_weights.save_hdf5(self, path)
 
 
 def _collect(collected, values):

@@ -11,14 +11,14 @@ from pathlib import Path
 from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
-from . import families, upgrade
+from . import upgrade
 from .errors import OpenError, PrototxtError
 from .glog import info
 from .limits import TooMuch, check_layers
 from .netstate import filter_net, insert_splits, layer_included, state_meets_rule
 from .proto import caffe_pb2, is_repeated
+from .protobuf_wire import WireError, check_text
 from .prototxt_errors import explain, layer_lines
-from .wire import WireError, check_text
 
 __all__ = [
     "PrototxtError",
@@ -158,7 +158,7 @@ def _decode(data, name):
     """NetParameter of binary data that stands where a prototxt is expected."""
     net = caffe_pb2.NetParameter()
     try:
-        net.ParseFromString(bytes(families.to_engine(data)))
+        net.ParseFromString(bytes(binary_families.to_engine(data)))
         check_text(net)
     except (DecodeError, WireError, UnicodeDecodeError):
         raise PrototxtError(f"{name}: neither a prototxt nor a binary NetParameter") from None

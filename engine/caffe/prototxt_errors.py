@@ -4,7 +4,7 @@ import bisect
 import difflib
 import re
 
-from .families import REFUSED
+from .binary_families import REFUSED
 from .proto import caffe_pb2
 from .upgrade import V1_TYPES
 

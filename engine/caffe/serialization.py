@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 
-from . import families, hdf5_files, upgrade, wire
+from . import binary_families, hdf5_files, upgrade
+from . import protobuf_wire as wire
 from .limits import MOST_AXES, check_shape
 from .modelfile import (
     ModelFileError,
@@ -113,7 +114,7 @@ def load_caffemodel(path):
     return net, weights
 
 
-def save_caffemodel(path, net_param, blobs=None, family=families.MERGED):
+def save_caffemodel(path, net_param, blobs=None, family=binary_families.MERGED):
     """Write a binary .caffemodel.
 
     Parameters
@@ -128,9 +129,9 @@ def save_caffemodel(path, net_param, blobs=None, family=families.MERGED):
         Field numbers of DeepLab-v2's parameters: "merged", which the forks merged with BVLC Caffe read and BVLC Caffe
         passes over, or "deeplab-v2", which the DeepLab-v2 of its authors reads. For weights it makes no difference.
     """
-    families.check(family)
+    binary_families.check(family)
     if blobs is None:
-        write_atomic(path, families.from_engine(net_param.SerializeToString(), family))
+        write_atomic(path, binary_families.from_engine(net_param.SerializeToString(), family))
         return
     head = caffe_pb2.NetParameter()
     head.CopyFrom(net_param)
@@ -139,7 +140,7 @@ def save_caffemodel(path, net_param, blobs=None, family=families.MERGED):
     for layer, arrays in zip(net_param.layer, blobs, strict=True):
         if len(layer.blobs):
             raise ValueError(f"layer '{layer.name}' holds blobs itself; give them in one place")
-        chunks += wire.layer_chunks(families.layer_from_engine(layer.SerializeToString(), family), arrays)
+        chunks += wire.layer_chunks(binary_families.layer_from_engine(layer.SerializeToString(), family), arrays)
     write_atomic(path, chunks)
 
 

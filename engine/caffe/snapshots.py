@@ -5,7 +5,7 @@ import os
 import numpy as np
 import torch
 
-from . import device, glog, parallel, serialization, weights
+from . import device, glog, net_weights, parallel, serialization
 from .errors import OpenError, SolverError
 
 
@@ -23,7 +23,7 @@ def check_names(solver):
     """Refuse layer names that a snapshot cannot keep, before any work is done."""
     net, p = solver.net, solver.param
     path = f"{p.snapshot_prefix}_iter_<n>.caffemodel"
-    weights.check_distinct(net, path)
+    net_weights.check_distinct(net, path)
     if p.snapshot_format == p.HDF5:
         serialization.check_hdf5_names(f"{path}.h5", net.params)
 
@@ -39,9 +39,9 @@ def write(solver):
     kind = "HDF5" if hdf5 else "binary proto"
     glog.info("solver.cpp", f"Snapshotting to {kind} file {model}")
     if hdf5:
-        weights.save_hdf5(solver.net, model)
+        net_weights.save_hdf5(solver.net, model)
     else:
-        weights.save(solver.net, model, diffs=p.snapshot_diff)
+        net_weights.save(solver.net, model, diffs=p.snapshot_diff)
     glog.info("sgd_solver.cpp", f"Snapshotting solver state to {kind} file {state}")
     history = [slots[s].cpu().contiguous().numpy() for s in range(solver.slots) for slots in solver.history()]
     serialization.save_solverstate(state, solver.iter, model, history, solver.current_step)
@@ -53,7 +53,7 @@ def read(solver, state_file):
     state = serialization.load_solverstate(state_file)
     _check_history(solver, state_file, state.history)
     if state.learned_net:
-        weights.copy_from(solver.net, _learned_net(state_file, state.learned_net), whole=True)
+        net_weights.copy_from(solver.net, _learned_net(state_file, state.learned_net), whole=True)
     learnable, where = solver.net._learnable, device.current()
     for k, slots in enumerate(solver.history()):
         for s, slot in enumerate(slots):

@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from . import device, glog, parallel, snapshots, updates, weights
+from . import device, glog, net_weights, parallel, snapshots, update_rules
 from .blob import NetVec
 from .net import TEST, TRAIN, Net
 from .proto import caffe_pb2
@@ -53,10 +53,11 @@ class Solver:
             self.param.train_state.level = level
         self.param.train_state.stage.extend(stages)
         self.type = type(self).type or self.param.type
-        if self.type not in updates.RULES:
-            raise SolverError(f"{self._source}: solver type '{self.type}', expected one of {', '.join(updates.RULES)}")
+        if self.type not in update_rules.RULES:
+            raise SolverError(f"{self._source}: solver type '{self.type}', expected one of "
+                              + ", ".join(update_rules.RULES))
         try:
-            updates.check(self.param, self.type)
+            update_rules.check(self.param, self.type)
         except ValueError as error:
             raise SolverError(f"{self._source}: {error}") from error
         snapshots.check_folder(self._source, self.param)
@@ -67,7 +68,7 @@ class Solver:
         parallel.share_seeds()
         self.iter = self.current_step = 0
         self.request, self._stopped = None, False
-        self._rule, self.slots = updates.RULES[self.type]
+        self._rule, self.slots = update_rules.RULES[self.type]
         self._history = None
         self._callbacks = []
         self._losses = deque(maxlen=self.param.average_loss)
@@ -120,14 +121,14 @@ class Solver:
 
     def share_weights(self, net):
         """Make `net` use the weights of the training net."""
-        weights.share(net, self.net)
+        net_weights.share(net, self.net)
 
     # -- running -------------------------------------------------------------------------------------------------
     @property
     def lr(self):
         """Learning rate of the coming update (float32, as Caffe reports it)."""
-        step = updates.steps_passed(self.param, self.iter, self.current_step)
-        return float(np.float32(updates.learning_rate(self.param, self.iter, step)))
+        step = update_rules.steps_passed(self.param, self.iter, self.current_step)
+        return float(np.float32(update_rules.learning_rate(self.param, self.iter, step)))
 
     def step(self, iterations):
         """Do `iterations` updates: forward and backward iter_size times, then update, test and snapshot when due."""
@@ -247,8 +248,8 @@ class Solver:
     def apply_update(self):
         """Change the weights by the gradients that stand in the net; one iteration more."""
         p, where = self.param, device.current()
-        passed, self.current_step = self.current_step, updates.steps_passed(p, self.iter, self.current_step)
-        rate = updates.learning_rate(p, self.iter, self.current_step)
+        passed, self.current_step = self.current_step, update_rules.steps_passed(p, self.iter, self.current_step)
+        rate = update_rules.learning_rate(p, self.iter, self.current_step)
         if p.lr_policy == "multistep" and self.current_step > passed:
             self._log(f"MultiStep Status: Iteration {self.iter}, step = {self.current_step}", "sgd_solver.cpp")
         if p.display > 0 and self.iter % p.display == 0:
@@ -259,7 +260,8 @@ class Solver:
             gradient = param.blob.diff_memory.read(where)
             if scale != 1 or gradient.data_ptr() == history[0].data_ptr():  # an update that was not cleared
                 gradient = gradient * scale
-            gradient = updates.regularize(gradient, values, p.weight_decay * spec.decay_mult, p.regularization_type)
+            gradient = update_rules.regularize(gradient, values, p.weight_decay * spec.decay_mult,
+                                               p.regularization_type)
             change = self._rule(gradient, history, rate * spec.lr_mult, p, self.iter)
             values.sub_(change)
             param.blob.diff_memory.write(change)

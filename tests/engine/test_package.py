@@ -107,7 +107,7 @@ def test_no_module_defines_an_error_outside_errors():
            for node in ast.walk(ast.parse(path.read_text()))
            if isinstance(node, ast.ClassDef) and node.name.endswith(("Error", "Exception"))}
     # of wire and coord_map: the first never leaves the readers, the others are pycaffe's
-    assert own == {"wire.WireError", "coord_map.UndefinedMapException", "coord_map.AxisMismatchException"}
+    assert own == {"protobuf_wire.WireError", "coord_map.UndefinedMapException", "coord_map.AxisMismatchException"}
 
 
 @pytest.fixture(scope="module")

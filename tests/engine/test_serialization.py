@@ -1,4 +1,4 @@
-"""serialization.py and wire.py against files that Caffe wrote, against protobuf, and against damage."""
+"""serialization.py and protobuf_wire.py against files that Caffe wrote, against protobuf, and against damage."""
 
 import errno
 import os
@@ -7,7 +7,8 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from caffe import serialization, wire
+from caffe import protobuf_wire as wire
+from caffe import serialization
 from caffe.proto import caffe_pb2
 from caffe.serialization import ModelFileError, load_solverstate, load_weights
 from hypothesis import HealthCheck, given, settings

@@ -2,7 +2,7 @@
 
 import re
 
-from caffe import wire
+from caffe import protobuf_wire
 
 #: numbers that readers forget: signs, borders of types, more than any file holds
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
@@ -107,8 +107,8 @@ def _word(data, others, rng):
 def _field(data, others, rng):
     """A field of a protobuf message, at any depth, changed, left out or doubled; the lengths around it follow."""
     try:
-        fields = list(wire.fields(memoryview(bytes(data)), 0, len(data)))
-    except wire.WireError:
+        fields = list(protobuf_wire.fields(memoryview(bytes(data)), 0, len(data)))
+    except protobuf_wire.WireError:
         return _flip(data, others, rng)
     if not fields:
         return data
@@ -121,13 +121,13 @@ def _field(data, others, rng):
         return before + data[begin:stop] * rng.choice((2, 3, 100)) + after
     if action < 0.3:
         number = rng.choice((1, 2, 3, 5, 6, 7, 8, 9, 100, number + 1, 2**29 - 1))
-    if kind == wire.BYTES:
+    if kind == protobuf_wire.BYTES:
         inner = _field(payload, others, rng) if rng.random() < 0.7 else rng.choice((_flip, _cut, _insert))(
             payload, others, rng)
-        return before + wire.tag(number, kind) + wire.varint(len(inner)) + inner + after
-    if kind == wire.VARINT:
-        return before + wire.tag(number, kind) + wire.varint(rng.choice(NUMBERS)) + after
-    return before + wire.tag(number, kind) + _number(payload, others, rng) + after
+        return before + protobuf_wire.tag(number, kind) + protobuf_wire.varint(len(inner)) + inner + after
+    if kind == protobuf_wire.VARINT:
+        return before + protobuf_wire.tag(number, kind) + protobuf_wire.varint(rng.choice(NUMBERS)) + after
+    return before + protobuf_wire.tag(number, kind) + _number(payload, others, rng) + after
 
 
 _KINDS = (_flip, _flip, _byte, _cut, _remove, _insert, _repeat, _splice, _number, _number, _field, _field, _field)

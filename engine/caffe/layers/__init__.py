@@ -2,10 +2,11 @@
 
 from . import (  # noqa: F401
     activation,
-    common,
+    convolution,
     database,
     hdf5,
     image_data,
+    inner_product,
     input,
     interp,
     loss,
@@ -14,6 +15,5 @@ from . import (  # noqa: F401
     pooling,
     recurrent,
     shape,
-    vision,
     window_data,
 )

@@ -10,9 +10,9 @@ import numpy as np
 from ..errors import DatabaseError, UnknownShapeError
 from ..layer import register
 from ..lmdb_files import open_database
+from .data_layer import DataLayer, Order, same_shapes, write_array, write_pictures
 from .data_transformer import Transformer, refuse_old_fields
 from .datum import read_datum
-from .reading import DataLayer, Order, same_shapes, write_array, write_pictures
 
 _open = weakref.WeakValueDictionary()  # LMDB allows one handle a file and process: layers share it
 

@@ -10,9 +10,9 @@ from .. import device, hdf5_files, permissions
 from ..errors import ModelFileError, OpenError, UnknownShapeError
 from ..layer import NativeLayer, register
 from ..modelfile import atomic_path
-from .common import legacy_shape
-from .reading import Order, read_source, write_array
-from .streams import ORDER, generator
+from .data_layer import Order, read_source, write_array
+from .inner_product import legacy_shape
+from .random_streams import ORDER, generator
 
 
 @register("HDF5Data")

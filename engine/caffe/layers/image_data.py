@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import UnknownShapeError
 from ..layer import register
+from .data_layer import DataLayer, Order, read_source, resize_to, same_shapes, write_array, write_pictures
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_labels, read_picture
-from .reading import DataLayer, Order, read_source, resize_to, same_shapes, write_array, write_pictures
 
 
 class _PictureList(DataLayer):

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
-from .common import legacy_shape
+from .inner_product import legacy_shape
 
 
 @register("Interp")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
-from .common import check_range, legacy_shape, read_binaryproto
+from .inner_product import check_range, legacy_shape, read_binaryproto
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
 FLT_MIN = 1.1754943508222875e-38  # the same in SoftmaxWithLoss

@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..layer import TorchLayer, register
-from .common import check_range, legacy_shape
+from .inner_product import check_range, legacy_shape
 
 
 @register("Accuracy")

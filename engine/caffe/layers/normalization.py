@@ -7,7 +7,7 @@ import torch
 from .. import device
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
-from .common import legacy_shape
+from .inner_product import legacy_shape
 from .pooling import Pool2d
 
 

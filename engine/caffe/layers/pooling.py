@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from ..layer import TorchLayer, register
 from ..proto import caffe_pb2
-from .streams import MASK, generator, shard
+from .random_streams import MASK, generator, shard
 
 
 class Pool2d:

@@ -6,7 +6,7 @@ import torch
 
 from .. import device
 from ..layer import NativeLayer, TorchLayer, register
-from .common import check_range
+from .inner_product import check_range
 
 
 def _axis(layer, param, legacy, shape):

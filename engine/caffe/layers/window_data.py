@@ -8,10 +8,10 @@ import numpy as np
 
 from ..errors import UnknownShapeError
 from ..layer import register
+from .data_layer import DataLayer, write_array, write_pictures
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_picture
-from .reading import DataLayer, write_array, write_pictures
-from .streams import CHOICES, generator, shard
+from .random_streams import CHOICES, generator, shard
 
 
 @dataclass(frozen=True)

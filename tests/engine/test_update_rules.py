@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from caffe import device, updates
+from caffe import device, update_rules
 from caffe.proto import caffe_pb2
 
 
@@ -23,7 +23,7 @@ def solver(**fields):
 ])
 def test_policies_at_0_9_10_and_30(policy, expected):
     param = solver(lr_policy=policy)
-    rates = [updates.learning_rate(param, i, updates.steps_passed(param, i, 0)) for i in (0, 9, 10, 30)]
+    rates = [update_rules.learning_rate(param, i, update_rules.steps_passed(param, i, 0)) for i in (0, 9, 10, 30)]
     assert rates == pytest.approx(expected)
 
 
@@ -31,7 +31,7 @@ def test_policies_at_0_9_10_and_30(policy, expected):
 def test_poly_goes_on_after_max_iter_where_its_power_is_whole(power, expected):
     param = solver(lr_policy="poly")
     param.power = power
-    assert updates.learning_rate(param, 150, 0) == pytest.approx(expected)
+    assert update_rules.learning_rate(param, 150, 0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("policy", ["step", "exp", "inv", "multistep", "sigmoid"])
@@ -39,25 +39,25 @@ def test_gamma_below_0_is_refused_by_the_policies_that_read_it(policy):
     param = solver(lr_policy=policy)
     param.gamma = -0.5
     with pytest.raises(ValueError, match=f"lr_policy '{policy}': gamma -0.5, expected 0 or more"):
-        updates.check(param, "SGD")
+        update_rules.check(param, "SGD")
     param.lr_policy = "poly"
-    updates.check(param, "SGD")
+    update_rules.check(param, "SGD")
 
 
 def test_multistep_passes_one_stepvalue_an_iteration():
     param, step, steps = solver(lr_policy="multistep", stepvalue=[3, 5]), 0, []
     for iteration in range(7):
-        step = updates.steps_passed(param, iteration, step)
+        step = update_rules.steps_passed(param, iteration, step)
         steps.append(step)
     assert steps == [0, 0, 0, 1, 1, 2, 2]
-    assert updates.learning_rate(param, 6, 2) == 0.5 * 0.25**2
+    assert update_rules.learning_rate(param, 6, 2) == 0.5 * 0.25**2
 
 
 def test_regularization():
     gradient, weights = torch.tensor([1.0, 1.0, 1.0]), torch.tensor([2.0, -4.0, 0.0])
-    assert updates.regularize(gradient, weights, 0.5, "L2").tolist() == [2.0, -1.0, 1.0]
-    assert updates.regularize(gradient, weights, 0.5, "L1").tolist() == [1.5, 0.5, 1.0]
-    assert updates.regularize(gradient, weights, 0.0, "L2") is gradient
+    assert update_rules.regularize(gradient, weights, 0.5, "L2").tolist() == [2.0, -1.0, 1.0]
+    assert update_rules.regularize(gradient, weights, 0.5, "L1").tolist() == [1.5, 0.5, 1.0]
+    assert update_rules.regularize(gradient, weights, 0.0, "L2") is gradient
     assert gradient.tolist() == [1, 1, 1]
 
 
@@ -88,22 +88,22 @@ def by_hand(kind, gradients, rate, p):
             yield rate * math.sqrt(1 - p.momentum2**t) / (1 - p.momentum**t) * a / (math.sqrt(b) + p.delta)
 
 
-@pytest.mark.parametrize("kind", list(updates.RULES))
+@pytest.mark.parametrize("kind", list(update_rules.RULES))
 def test_update_rules(kind):
     param = solver(momentum=0.9, momentum2=0.99, rms_decay=0.95, delta=1e-3)
     gradients = [1.0, -2.0, 0.5, 0.0]
-    rule, slots = updates.RULES[kind]
+    rule, slots = update_rules.RULES[kind]
     history = tuple(torch.zeros(1) for _ in range(slots))
     ours = [float(rule(torch.tensor([g]), history, 0.1, param, t)) for t, g in enumerate(gradients)]
     assert ours == pytest.approx(list(by_hand(kind, gradients, 0.1, param)), rel=1e-5)
 
 
 def test_rules_and_policies_state_their_equation_and_source():
-    for rule in {rule for rule, _ in updates.RULES.values()}:
+    for rule in {rule for rule, _ in update_rules.RULES.values()}:
         text = " ".join(rule.__doc__.split())
         assert "update " in text and "solver.cpp" in text and any(year in text for year in map(str, range(1980, 2016)))
     policies = "fixed step multistep exp inv poly sigmoid".split()
-    assert all(policy in updates.learning_rate.__doc__ for policy in policies)
+    assert all(policy in update_rules.learning_rate.__doc__ for policy in policies)
 
 
 def test_settings_of_the_device_say_what_they_do():

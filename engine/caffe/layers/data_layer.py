@@ -14,7 +14,7 @@ import torch
 from .. import device, forks
 from ..layer import NativeLayer
 from ..limits import require_memory
-from .streams import CHOICES, ORDER, SKIP, generator, shard
+from .random_streams import CHOICES, ORDER, SKIP, generator, shard
 
 LONGEST_LINE = 10_000  # characters of an item: two paths as long as systems take them
 AHEAD = 2  # batches read ahead

@@ -15,9 +15,9 @@ import numpy as np
 
 from . import device, glog
 from .errors import DatabaseError
+from .layers.data_layer import read_source
 from .layers.datum import values_of as datum_values
 from .layers.pictures import decode_picture, read_picture
-from .layers.reading import read_source
 from .lmdb_files import open_database
 from .net import TEST, Net
 from .proto import caffe_pb2

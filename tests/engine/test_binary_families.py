@@ -5,7 +5,8 @@ import struct
 import caffe
 import numpy as np
 import pytest
-from caffe import families, prototxt, serialization, wire
+from caffe import binary_families, prototxt, serialization
+from caffe import protobuf_wire as wire
 from caffe.__main__ import main
 from caffe.proto import caffe_pb2
 
@@ -99,13 +100,13 @@ def test_a_net_of_the_authors_runs_from_its_binary_file(tmp_path):
 
 def test_a_file_of_bvlc_keeps_its_meaning(tmp_path):
     (tmp_path / "m").write_bytes(BVLC)
-    assert families.to_engine(BVLC) is BVLC
+    assert binary_families.to_engine(BVLC) is BVLC
     net = serialization.read_net_binary(tmp_path / "m")
     data, _, p, c, k, w = net.layer
     assert list(data.input_param.shape[0].dim) == [1, 1, 14, 14] and list(p.parameter_param.shape.dim) == [2]
     assert (c.crop_param.axis, list(c.crop_param.offset)) == (1, [3])
     assert (k.clip_param.min, k.clip_param.max, w.swish_param.beta) == (-1, 1, 2)
-    for family in families.FAMILIES:
+    for family in binary_families.FAMILIES:
         serialization.save_caffemodel(tmp_path / "again", net, family=family)
         assert caffe_pb2.NetParameter.FromString((tmp_path / "again").read_bytes()) == net
 
@@ -139,7 +140,7 @@ def test_upgrade_net_proto_binary_invents_nothing_and_writes_the_family_asked_fo
     (tmp_path / "m").write_bytes(data)
     main(["upgrade_net_proto_binary", str(tmp_path / "m"), str(tmp_path / "out"), *words])
     written = (tmp_path / "out").read_bytes()
-    raw = caffe_pb2.NetParameter.FromString(bytes(families.to_engine(written)))
+    raw = caffe_pb2.NetParameter.FromString(bytes(binary_families.to_engine(written)))
     assert settings(raw) == RIGHT
     assert fields_of(written)[1:] == fields_of(expected), "an Input layer took the place of the legacy input"
 

@@ -15,7 +15,7 @@ the numbers of the merged forks; parameters of types that the engine does not ru
 Only nets are concerned. Weights are copied by layer name, and every Caffe takes them from files of every family.
 """
 
-from . import wire
+from . import protobuf_wire as wire
 from .proto import caffe_pb2
 
 MERGED, DEEPLAB_V2 = FAMILIES = ("merged", "deeplab-v2")
