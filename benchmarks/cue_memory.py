@@ -51,7 +51,7 @@ def read_as_original(path, order):
         cues = np.zeros((CLASSES, CELLS, CELLS), np.float32)
         cues[tuple(content[f"{number}_cues"])] = 1
         cells += int(cues.sum())
-    return cells
+    return cells, memory()  # while the cues are held
 
 
 def read_with_layer(path, order):
@@ -73,7 +73,7 @@ def read_with_layer(path, order):
         net.blobs["ids"].data[...] = order[first:first + BATCH]
         net.forward()
         cells += int(net.blobs["cues"].data.sum())
-    return cells
+    return cells, memory()
 
 
 def read(reader, path, images):
@@ -84,8 +84,7 @@ def read(reader, path, images):
     before = memory()[1]
     start = time.perf_counter()
     order = np.random.default_rng(1).permutation(images)
-    cells = (read_as_original if reader == "original" else read_with_layer)(path, order)
-    peak, _, anonymous = memory()
+    cells, (peak, _, anonymous) = (read_as_original if reader == "original" else read_with_layer)(path, order)
     print(json.dumps({"cells": cells, "peak": peak, "anonymous": anonymous, "growth": peak - before,
                       "seconds": time.perf_counter() - start}))
 

@@ -1,7 +1,6 @@
 """caffe.Net: a graph that runs forward and backward, with the face of pycaffe's Net."""
 
 import os
-from itertools import zip_longest
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from .blob import BoolVec
 from .errors import OpenError
 from .graph import Graph
 from .layer import NativeLayer
+from .net_batches import NetBatches
 from .proto import caffe_pb2
 from .prototxt import read_net
 
@@ -17,7 +17,7 @@ TRAIN = caffe_pb2.TRAIN
 TEST = caffe_pb2.TEST
 
 
-class Net(Graph):
+class Net(Graph, NetBatches):
     """A network of a prototxt.
 
     Parameters
@@ -201,55 +201,6 @@ class Net(Graph):
                 raise Exception(mismatch)
             getattr(blob, what)[...] = values
 
-    def forward_all(self, blobs=None, **kwargs):
-        """Forward over any number of items, in batches of the net's size (the last one padded with zeros).
-
-        Returns
-        -------
-        dict
-            Blob name -> float32 array with one row for each item, for the outputs and `blobs`.
-        """
-        if not kwargs:
-            raise RuntimeError("forward_all() needs a value for every input: " + ", ".join(self._input_names))
-        collected = {}
-        for batch in self._batch(kwargs):
-            _collect(collected, self.forward(blobs=blobs, **batch))
-        return _joined(collected, len(next(iter(kwargs.values()))))
-
-    def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
-        """Forward and backward over any number of items, in batches; (outputs, diffs) as two dicts."""
-        inputs = {k: v for k, v in kwargs.items() if k in self._input_names}
-        tops = {k: v for k, v in kwargs.items() if k in self._output_names}
-        if not inputs:
-            raise RuntimeError("forward_backward_all() needs a value for every input: " + ", ".join(self._input_names))
-        outs, grads = {}, {}
-        for fwd, bwd in zip_longest(self._batch(inputs), self._batch(tops), fillvalue={}):
-            _collect(outs, self.forward(blobs=blobs, **fwd))
-            _collect(grads, self.backward(diffs=diffs, **bwd))
-        total = len(next(iter(inputs.values())))
-        return _joined(outs, total), _joined(grads, total)
-
-    def _batch(self, blobs):
-        """Arrays by blob name, cut into batches of the net's size, the last one padded with zeros.
-
-        Yields
-        ------
-        dict
-            Blob name -> float32 array of one batch.
-        """
-        if not blobs:
-            return
-        first = next(iter(blobs))
-        blob = self._named_blobs.get(first) or next(iter(self._named_blobs.values()))
-        size = blob.dims[0]
-        for begin in range(0, len(blobs[first]), size):
-            batch = {}
-            for name, values in blobs.items():
-                part = np.asarray(values[begin : begin + size], np.float32)
-                batch[name] = np.zeros((size, *part.shape[1:]), np.float32)
-                batch[name][: len(part)] = part
-            yield batch
-
     def set_input_arrays(self, data, labels):
         """Feed a MemoryData first layer from arrays: data (N, C, H, W) float32, labels (N,) float32."""
         if self._nodes[0].param.type != "MemoryData":
@@ -308,12 +259,3 @@ class Net(Graph):
     def save_hdf5(self, path):
         """Write the weights as HDF5: data/<layer>/<index> (atomically)."""
         net_weights.save_hdf5(self, path)
-
-
-def _collect(collected, values):
-    for name, array in values.items():
-        collected.setdefault(name, []).append(np.atleast_1d(array).copy())
-
-
-def _joined(collected, total):
-    return {name: np.concatenate(parts)[:total] for name, parts in collected.items()}

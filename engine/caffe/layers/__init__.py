@@ -14,6 +14,7 @@ from . import (  # noqa: F401
     normalization,
     pooling,
     recurrent,
+    reduction,
     shape,
     window_data,
 )

@@ -6,8 +6,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..layer import TorchLayer, register
+from ..layer import register
 from ..proto import caffe_pb2
+from ..torch_layer import TorchLayer
 from .random_streams import MASK, generator, shard
 
 

@@ -1,4 +1,4 @@
-"""Layers that slide windows over space or align two planes: Convolution, Deconvolution, Im2col, Crop.
+"""Layers that slide windows over space: Convolution, Deconvolution, Im2col.
 
 Windows follow base_conv_layer: with kernel k, stride s, padding p and dilation d, the window extends over
 e = d (k - 1) + 1, and an axis of length n becomes
@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 
 from .. import device
-from ..layer import TorchLayer, register
+from ..layer import register
+from ..torch_layer import TorchLayer
 
 
 class Windows:
@@ -256,38 +257,3 @@ class Im2col(_WindowLayer):
         columns = self.windows.unfold(x.reshape(-1, *x.shape[self.channel_axis :]))
         order = [0, 1, *range(2 + spatial, 2 + 2 * spatial), *range(2, 2 + spatial)]
         return columns.permute(order).reshape(self.infer(tuple(x.shape)))
-
-
-@register("Crop")
-class Crop(TorchLayer):
-    """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each).
-
-    Axes of bottom[1] behind the last of bottom[0] are not looked at.
-    """
-
-    bottoms = (2, 2)
-    labels = (1,)
-
-    def infer(self, shape, like):
-        param = self._layer_param.crop_param
-        start = self.axis(param.axis, len(shape))
-        offsets = list(param.offset) or [0]
-        if len(like) < len(shape):
-            raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected at least as many axes")
-        if len(offsets) not in (1, len(shape) - start):
-            raise self.error(f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times, for "
-                             f"the axes from {start} on")
-        offsets *= (len(shape) - start) // len(offsets)
-        self.begin, self.out = [0] * start + offsets, shape[:start] + like[start : len(shape)]
-        for axis, (n, begin, size) in enumerate(zip(shape, self.begin, self.out, strict=True)):
-            if axis >= start and begin + size > n:
-                raise self.error(
-                    f"axis {axis}: {size} from offset {begin} on do not fit into bottom 0, {shape}; bottom 1 is {like}"
-                )
-        return self.out
-
-    def compute(self, x, like):
-        return x[tuple(slice(b, b + n) for b, n in zip(self.begin, self.out, strict=True))].clone()
-
-    def backward(self, top, propagate_down, bottom):
-        super().backward(top, [propagate_down[0], False], bottom)  # the shape alone is read: Caffe leaves its diff be

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..proto import caffe_pb2
-from .inner_product import read_binaryproto
+from .bottom_checks import read_binaryproto
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from .. import device, hdf5_files, permissions
 from ..errors import ModelFileError, OpenError, UnknownShapeError
 from ..layer import NativeLayer, register
 from ..modelfile import atomic_path
+from .bottom_checks import legacy_shape
 from .data_layer import Order, read_source, write_array
-from .inner_product import legacy_shape
 from .random_streams import ORDER, generator
 
 

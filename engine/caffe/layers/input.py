@@ -1,4 +1,4 @@
-"""Layers whose values come from the program or the prototxt: Input, DummyData, MemoryData."""
+"""Layers whose values come from the program, the prototxt or training: Input, DummyData, MemoryData, Parameter."""
 
 import warnings
 
@@ -9,6 +9,7 @@ from .. import device
 from ..fillers import fill
 from ..layer import NativeLayer, register
 from ..proto import caffe_pb2
+from ..torch_layer import TorchLayer
 
 
 @register("Input")
@@ -139,3 +140,20 @@ class MemoryData(NativeLayer):
         for blob, values in zip(top, (self.data, self.targets), strict=True):
             part = torch.from_numpy(values[begin : begin + self.batch].copy())
             blob.data_memory.write(part.to(device.current()))
+
+
+@register("Parameter")
+class Parameter(TorchLayer):
+    """A parameter blob of the given shape, as a top."""
+
+    bottoms = (0, 0)
+
+    def setup(self, bottom, top):
+        shape = tuple(self._layer_param.parameter_param.shape.dim)
+        self.add_param(shape, caffe_pb2.FillerParameter())
+
+    def infer(self):
+        return self.blobs[0].dims
+
+    def compute(self, value):
+        return value.view_as(value)

@@ -2,8 +2,9 @@
 
 import torch.nn.functional as F
 
-from ..layer import TorchLayer, register
-from .inner_product import legacy_shape
+from ..layer import register
+from ..torch_layer import TorchLayer
+from .bottom_checks import legacy_shape
 
 
 @register("Interp")

@@ -13,9 +13,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..layer import TorchLayer, register
+from ..layer import register
 from ..proto import caffe_pb2
-from .inner_product import check_range, legacy_shape, read_binaryproto
+from ..torch_layer import TorchLayer
+from .bottom_checks import check_range, legacy_shape, read_binaryproto
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
 FLT_MIN = 1.1754943508222875e-38  # the same in SoftmaxWithLoss

@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from ..layer import TorchLayer, register
-from .inner_product import check_range, legacy_shape
+from ..layer import register
+from ..torch_layer import TorchLayer
+from .bottom_checks import check_range, legacy_shape
 
 
 @register("Accuracy")

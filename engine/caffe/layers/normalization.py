@@ -5,9 +5,10 @@ import math
 import torch
 
 from .. import device
-from ..layer import TorchLayer, register
+from ..layer import register
 from ..proto import caffe_pb2
-from .inner_product import legacy_shape
+from ..torch_layer import TorchLayer
+from .bottom_checks import legacy_shape
 from .pooling import Pool2d
 
 

@@ -18,7 +18,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..layer import TorchLayer, register
+from ..layer import register
+from ..torch_layer import TorchLayer
 
 
 def lstm_step(cell, gates, cont):

@@ -1,12 +1,14 @@
-"""Layers that move values without changing them: Concat, Slice, Split, Flatten, Reshape, Tile, BatchReindex, Filter."""
+"""Layers that move or drop values and change none: Concat, Slice, Split, Flatten, Reshape, Tile, BatchReindex, Filter,
+Crop, Silence."""
 
 import math
 
 import torch
 
 from .. import device
-from ..layer import NativeLayer, TorchLayer, register
-from .inner_product import check_range
+from ..layer import NativeLayer, register
+from ..torch_layer import TorchLayer
+from .bottom_checks import check_range
 
 
 def _axis(layer, param, legacy, shape):
@@ -215,3 +217,57 @@ class Filter(TorchLayer):
         index = tensors[-1].flatten().nonzero().flatten()
         self.kept = len(index)
         return tuple(x.index_select(0, index) for x in tensors[:-1])
+
+
+@register("Crop")
+class Crop(TorchLayer):
+    """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each).
+
+    Axes of bottom[1] behind the last of bottom[0] are not looked at.
+    """
+
+    bottoms = (2, 2)
+    labels = (1,)
+
+    def infer(self, shape, like):
+        param = self._layer_param.crop_param
+        start = self.axis(param.axis, len(shape))
+        offsets = list(param.offset) or [0]
+        if len(like) < len(shape):
+            raise self.error(f"bottom 0 is {shape}, bottom 1 is {like}: expected at least as many axes")
+        if len(offsets) not in (1, len(shape) - start):
+            raise self.error(f"offset is given {len(offsets)} times; expected once, or {len(shape) - start} times, for "
+                             f"the axes from {start} on")
+        offsets *= (len(shape) - start) // len(offsets)
+        self.begin, self.out = [0] * start + offsets, shape[:start] + like[start : len(shape)]
+        for axis, (n, begin, size) in enumerate(zip(shape, self.begin, self.out, strict=True)):
+            if axis >= start and begin + size > n:
+                raise self.error(
+                    f"axis {axis}: {size} from offset {begin} on do not fit into bottom 0, {shape}; bottom 1 is {like}"
+                )
+        return self.out
+
+    def compute(self, x, like):
+        return x[tuple(slice(b, b + n) for b, n in zip(self.begin, self.out, strict=True))].clone()
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, [propagate_down[0], False], bottom)  # the shape alone is read: Caffe leaves its diff be
+
+
+@register("Silence")
+class Silence(NativeLayer):
+    """Takes blobs that nothing else reads; their gradient is zero."""
+
+    bottoms = (1, None)
+    tops = (0, 0)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        for blob, wanted in zip(bottom, propagate_down, strict=True):
+            if wanted:
+                blob.diff_memory.clear()

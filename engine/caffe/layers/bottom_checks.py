@@ -1,0 +1,35 @@
+"""What layers ask of their bottoms and files: four axes at most, indices in a range, a binaryproto that can be read."""
+
+import torch
+
+from ..serialization import load_binaryproto
+
+
+def legacy_shape(layer, shape, which="the bottom"):
+    """`shape` with ones behind up to four axes: what Caffe's num, channels, height and width say; more are refused."""
+    if len(shape) > 4:
+        raise layer.error(f"{which} is {shape}; expected at most 4 axes (N, C, H, W)")
+    return (*shape, *[1] * (4 - len(shape)))
+
+
+def check_range(layer, index, limit, what, of, skip=None):
+    """Refuse indices outside [0, limit); `skip` marks indices that are not looked at.
+
+    On a GPU the check is made there, so that the program need not wait: a bad index then ends as a CUDA assertion.
+    """
+    bad = (index < 0) | (index >= limit)
+    if skip is not None:
+        bad &= ~skip
+    if bad.is_cuda:
+        torch._assert_async(~bad.any())
+    elif bool(bad.any()):
+        worst = index[bad].flatten()[0].item()
+        raise layer.error(f"{what} {worst} is outside 0..{limit - 1} ({of})")
+
+
+def read_binaryproto(layer, path, what):
+    """The array of a binaryproto file, float32; `what` names it in the error of a file that cannot be read."""
+    try:
+        return load_binaryproto(path)
+    except RuntimeError as error:
+        raise layer.error(f"{what}: {error}") from error
