@@ -3,10 +3,10 @@
 Between layers the engine passes torch tensors of any layout (channels_last), dtype (bf16) and device. What the user
 of ``blob.data`` and ``blob.diff`` sees and what the layers see meet in :class:`Memory`:
 
-* a blob nobody looked at holds whatever tensor its layer produced: no copy, no conversion;
-* from the first look on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
+* a blob whose values were never viewed holds whatever tensor its layer produced: no copy, no conversion;
+* from the first view on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
   later result is copied into it (Caffe's memory, too, stays where it is between two forwards);
-* on a GPU the copies follow Caffe's SyncedMemory: a look makes the host copy the newest, the next layer uploads it.
+* on a GPU the copies follow Caffe's SyncedMemory: a view makes the host copy the newest, the next layer uploads it.
 
 What autograd keeps for the backward pass must not change under it, while a view may be written at any time. Layers that
 compute with a graph therefore take a :meth:`Memory.snapshot`, and the count of :attr:`Memory.edits` tells the backward

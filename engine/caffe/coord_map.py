@@ -24,7 +24,7 @@ class UndefinedMapException(Exception):
 
 
 class AxisMismatchException(Exception):
-    """Two maps of different axes, which cannot be put together."""
+    """Two maps of different axes, which cannot be composed."""
 
 
 def conv_params(fn):
@@ -81,7 +81,7 @@ def coord_map(fn):
     if fn.type_name == "Crop":
         axis, offset = crop_params(fn)
         return axis - 1, 1, -offset
-    raise UndefinedMapException(f"{fn.type_name} maps no coordinates")
+    raise UndefinedMapException(f"{fn.type_name} has no coordinate map")
 
 
 def compose(base_map, next_map):
@@ -95,7 +95,7 @@ def compose(base_map, next_map):
     axis, a, b = base_map
     next_axis, next_a, next_b = next_map
     if axis is not None and next_axis is not None and axis != next_axis:
-        raise AxisMismatchException(f"maps of axis {axis} and axis {next_axis} cannot be put together")
+        raise AxisMismatchException(f"maps of axis {axis} and axis {next_axis} cannot be composed")
     return next_axis if axis is None else axis, a * next_a, a * next_b + b
 
 

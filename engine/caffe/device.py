@@ -156,7 +156,7 @@ def seedings():
 def next_seed():
     """A fresh seed for one net, drawn from the seed in force."""
     if _state["solver_count"] > 1 and not _state["seeded"]:
-        # processes that nobody seeded and nothing joins (parallel.share_seeds) must still agree on one order
+        # processes that were neither seeded nor joined (parallel.share_seeds) must still agree on one order
         _state.update(seeds=np.random.SeedSequence(SEED_OF_MANY), seeded=True)
     return _state["seeds"].spawn(1)[0]
 

@@ -29,7 +29,7 @@ def readable(message):
 
 
 class CaffeError(Exception):
-    """Something that the user gave and that cannot be used: who, expected, got, what next."""
+    """Input that cannot be used. The message names the place, what was expected, what was found, and the remedy."""
 
     def __init__(self, message=""):
         super().__init__(readable(str(message)))
@@ -50,7 +50,7 @@ class PrototxtError(CaffeError, ValueError):
 
 
 class UpgradeError(CaffeError, ValueError):
-    """A net that cannot be brought to today's form; its reader adds the place.
+    """A net that cannot be upgraded to the current format; its reader adds the place.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class UpgradeError(CaffeError, ValueError):
 
 
 class LayerError(CaffeError, ValueError):
-    """A layer that cannot be what its prototxt says."""
+    """A layer whose settings or blobs cannot be used."""
 
 
 class UnknownShapeError(CaffeError, ValueError):

@@ -124,9 +124,9 @@ class Graph(GraphViews):
         return f"{self._source}:{line}: " if line else f"{self._source}: "
 
     def _locate(self, error, param, doing):
-        """Give an error the layer's place: the engine's own in their text, those of a Python layer as a note.
+        """Add the layer's place to an error: to the text of the engine's own, as a note to a Python layer's.
 
-        What torch, numpy and the like refuse in a layer of the engine, memory, shapes and indices, is the net's fault.
+        What torch, numpy and the like refuse in a layer of the engine (memory, shapes, indices) is an error of the net.
         """
         if isinstance(error, LayerError):
             raise LayerError(self._where(param.name) + str(error)) from error
@@ -297,7 +297,7 @@ class Graph(GraphViews):
                 node.bottom_needs = [needed or not native or node.layer.allow_force_backward(k)
                                      for k, needed in enumerate(node.bottom_needs)]
                 node.param_needs = [True] * len(node.param_needs)
-            if native:  # a layer that nobody will ask for gradients computes without a graph
+            if native:  # a layer whose gradients are never needed computes without a graph
                 node.layer.propagate_down = [n and node.needs_backward for n in node.bottom_needs]
                 node.layer.param_propagate_down = [n and node.needs_backward for n in node.param_needs]
 

@@ -69,7 +69,7 @@ class Layer:
         return self._layer_param.type
 
     def configure(self, bottom, top):
-        """The part of setup that opens no file: all that ``reshape`` needs. Unless a layer defines it, all of setup.
+        """The part of setup that opens no file and that ``reshape`` relies on; by default, all of setup.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class NativeLayer(Layer):
     auto_tops : bool
         Whether tops that the prototxt leaves out are made (loss layers).
     labels : tuple of int
-        Bottoms that no gradient can reach (labels, indices): force_backward passes them by, and a net whose loss asks
+        Bottoms that no gradient can reach (labels, indices): force_backward skips them, and a net whose loss asks
         for their gradient is refused in backward.
     reads_data : bool
         Whether the layer keeps the seed it was made with when caffe.set_random_seed is called, as data layers do.

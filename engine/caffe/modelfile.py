@@ -46,7 +46,7 @@ def refuse_special(path):
 
 
 def strip(view, message, name, kind):
-    """wire.strip, with a failure told as: file `name` is no `kind`, what it seems to be instead."""
+    """wire.strip; a failure is reported as: file `name` is not `kind`, and what it seems to be instead."""
     try:
         return wire.strip(view, message)
     except wire.WireError as error:
@@ -59,7 +59,7 @@ def strip(view, message, name, kind):
 
 
 def decode(data, message, view, name, kind):
-    """Parse bytes into a message and return it, failures told as in strip."""
+    """Parse bytes into a message and return it; failures are reported as by strip."""
     try:
         message.ParseFromString(data)
         wire.check_text(message)
@@ -75,7 +75,7 @@ def decode(data, message, view, name, kind):
 
 
 def decode_net(data, view, name):
-    """Parse bytes of a NetParameter of any family of Caffe, failures told as in strip."""
+    """Parse bytes of a NetParameter of any family of Caffe; failures are reported as by strip."""
     try:
         data = bytes(binary_families.to_engine(data))
     except wire.WireError as error:

@@ -28,7 +28,7 @@ class Net(Graph, NetBatches):
         caffe.TRAIN or caffe.TEST.
     level : int
     stages : list of str
-        NetState that include/exclude rules are held against.
+        Completes the NetState by which include and exclude rules are decided.
     weights : str
         .caffemodel or .h5 copied in by layer name.
 
@@ -72,7 +72,7 @@ class Net(Graph, NetBatches):
         return float(self._run_forward(start, end))
 
     def _run_forward(self, start=0, end=None):
-        """As _forward; the loss stays a tensor on its device, so that nobody waits for it."""
+        """As _forward; the loss stays a tensor on its device, so that it causes no synchronisation."""
         end = len(self._nodes) - 1 if end is None else end
         if not (0 <= start and end < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")

@@ -102,7 +102,7 @@ def _count_readers(net_param):
                 hint = f"did you mean '{near[0]}'?" if near else f"blobs so far: {', '.join(last) or 'none'}"
                 raise PrototxtError(
                     f"layer '{layer.name}' ({layer.type}): unknown bottom blob '{blob}' (bottom {j}), "
-                    f"no layer before it makes it; {hint}",
+                    f"no earlier layer produces it; {hint}",
                     layer=layer.name,
                 )
             source[i, j] = last[blob]

@@ -11,7 +11,7 @@ from pathlib import Path
 from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
-from . import upgrade
+from . import binary_families, upgrade
 from .errors import OpenError, PrototxtError
 from .glog import info
 from .limits import TooMuch, check_layers
@@ -53,7 +53,7 @@ def read_text(path):
     """Text of a prototxt. Comments in Latin-1 are read too; a binary file is refused."""
     data = read_bytes(path)
     if b"\0" in data[:4096]:
-        raise PrototxtError(f"{path}: a binary file, expected a prototxt (text); weights go elsewhere")
+        raise PrototxtError(f"{path}: a binary file, expected a prototxt (text); weights are given separately")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

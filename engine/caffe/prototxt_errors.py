@@ -25,7 +25,7 @@ REMEDIES = {
 
 
 def explain(message):
-    """protobuf's parse message as who, expected, got, what next."""
+    """protobuf's parse message, reworded: what was expected, what was found, and the remedy."""
     message = re.sub(r"^\d+:\d+ : ", "", message)
     message = re.sub(r"^'.*': (?=[A-Z])", "", message)  # the source line, repeated
     unknown = re.match(r'Message type "caffe\.(\S+)" has no field named "(.*)"', message)

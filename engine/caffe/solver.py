@@ -246,7 +246,7 @@ class Solver:
 
     @torch.no_grad()
     def apply_update(self):
-        """Change the weights by the gradients that stand in the net; one iteration more."""
+        """Update the weights by the net's gradients and advance one iteration."""
         p, where = self.param, device.current()
         passed, self.current_step = self.current_step, update_rules.steps_passed(p, self.iter, self.current_step)
         rate = update_rules.learning_rate(p, self.iter, self.current_step)

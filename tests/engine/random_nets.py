@@ -45,7 +45,8 @@ class Run:
     ----------
     sample : Sample
     double : bool
-        float64: blobs are never looked at through their numpy views, so that they keep what is written into them.
+        float64: blobs are never looked at through their numpy views, so that they keep what is written into them. That
+        is why the engine's own memories and learnable parameters are used here, not pycaffe's float32 faces.
     layout : torch.memory_format
         Of inputs with four axes.
     """

@@ -158,7 +158,7 @@ def test_crops_that_cannot_be_are_refused():
     n.data = data()
     n.conv = conv(n.data, 3)
     n.ip = L.InnerProduct(n.conv, num_output=2)
-    with pytest.raises(UndefinedMapException, match="InnerProduct maps no coordinates"):
+    with pytest.raises(UndefinedMapException, match="InnerProduct has no coordinate map"):
         coord_map(n.ip.fn)
     for pair in ((n.ip, n.data), (n.data, data()), (n.data, n.ip)):
         with pytest.raises(RuntimeError, match="Could not compute map between tops"):

@@ -91,7 +91,7 @@ def test_the_data_layer_reads_what_convert_imageset_writes(pictures, tmp_path):
 
 @pytest.mark.parametrize("lines, flags, message", [
     ("a b.png 0\nnosuch.png 1\n", (), r"list.txt:2: cannot read the picture 'photos/nosuch.png': No such file"),
-    ("a b.png 0\nbad.png 1\n", (), r"list.txt:2: 'photos/bad.png' \(4 bytes\) is cut short"),
+    ("a b.png 0\nbad.png 1\n", (), r"list.txt:2: 'photos/bad.png' \(4 bytes\) is truncated"),
     ("a b.png\n", (), r"list.txt:1: 'a b.png': expected a name and a whole number"),
     ("", (), "the source list 'list.txt' is empty"),
     ("a b.png 0\nsmall.png 1\n", ("-check_size",),

@@ -74,7 +74,7 @@ def test_a_forward_error_names_file_and_line_and_leaves_the_net_whole(tmp_path):
     net = build(tmp_path, TWO_HEADS)
     before = net.forward()["ip"].copy()
     net.blobs["data"].reshape(2, 3, 7, 7)
-    message = r"net.prototxt:7: layer 'ip' \(InnerProduct\): the bottom is .* weights are made for 48"
+    message = r"net.prototxt:7: layer 'ip' \(InnerProduct\): the bottom is .* weights were made for 48"
     for call in (net.reshape, net.forward, net.forward):
         with pytest.raises(caffe.LayerError, match=message) as caught:
             call()

@@ -190,7 +190,9 @@ def shared(first="", second="", n=3):
 
 def test_shared_parameters_learn_once_with_the_sum_of_gradients(tmp_path, pair):
     net = run(build(tmp_path, shared()), pair)
-    assert len(net._learnable) == 2
+    for k in (0, 1):
+        own, other = net.params["a"][k], net.params["y"][k]
+        assert np.shares_memory(own.data, other.data) and np.shares_memory(own.diff, other.diff)
     apart = build(tmp_path, inputs() + ip("a", "data") + ip("y", "a") + LOSS)
     for name in "ay":
         for k in (0, 1):
@@ -300,7 +302,7 @@ def test_debug_info_logs_mean_absolute_values(tmp_path, capsys, monkeypatch):
     net = build(tmp_path, text)
     net.params["y"][0].data[...] = [[3, -1]]
     run(net, {"data": [[1, 2]]})
-    net._backward_all()
+    net._backward_all()  # what a solver calls; pycaffe has no name for it
     lines = [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
         "    [Forward] Layer data, top blob data data: 1.5",

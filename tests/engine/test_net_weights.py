@@ -225,12 +225,12 @@ def test_two_layers_of_one_name_are_warned_of_and_neither_saved_nor_loaded(tmp_p
     path = str(tmp_path / "one.caffemodel")
     one = build(tmp_path, TWINS.replace("NAME", name, 1).replace("NAME", 'name: "other"'))
     one.save(path)
-    kept = [node.layer.blobs[0].data.copy() for node in net._nodes[1:]]
+    kept = [layer.blobs[0].data.copy() for layer in net.layers[1:]]
     with pytest.raises(caffe.LayerError, match="which of them the weights of '.*one.caffemodel' are for"):
         net.copy_from(path)
     with pytest.raises(caffe.LayerError, match="which of them share their weights"):
         net.share_with(one)
-    assert all(np.array_equal(a, node.layer.blobs[0].data) for a, node in zip(kept, net._nodes[1:], strict=True))
+    assert all(np.array_equal(a, layer.blobs[0].data) for a, layer in zip(kept, net.layers[1:], strict=True))
 
 
 def test_a_file_with_two_layers_of_one_name_is_refused_where_the_name_matters(tmp_path, net):

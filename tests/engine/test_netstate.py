@@ -116,6 +116,6 @@ def test_unknown_bottom_is_refused_with_a_near_name():
     with pytest.raises(PrototxtError) as error:
         insert_splits(net)
     assert str(error.value) == (
-        "layer 'c' (ReLU): unknown bottom blob 'dta' (bottom 0), no layer before it makes it; did you mean 'data'?"
+        "layer 'c' (ReLU): unknown bottom blob 'dta' (bottom 0), no earlier layer produces it; did you mean 'data'?"
     )
     assert error.value.layer == "c"

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from caffe.prototxt import read_net
 
 from dsrg.cuefile.format import save_cues
 from tests.engine.nets import build, write
@@ -193,7 +194,8 @@ def test_a_large_fov_of_deeplab_v1_needs_one_word_changed(folder, rng):
     net = build(folder, LARGE_FOV.replace("hole", "dilation"))
     net.blobs["data"].data[...] = rng.normal(size=(1, 3, 17, 17))
     assert net.forward()["prob"].shape == (1, 5, 17, 17)
-    assert [(p.spec.lr_mult, p.spec.decay_mult) for p in net._learnable] == [(1, 1), (2, 0), (1, 1), (2, 1)]
+    specs = [spec for layer in read_net(str(folder / "net.prototxt")).layer for spec in layer.param]
+    assert [(spec.lr_mult, spec.decay_mult) for spec in specs] == [(1, 1), (2, 0), (1, 1), (2, 1)]
 
 
 def test_a_class_activation_net_with_its_gradients(folder, rng):

@@ -35,11 +35,17 @@ def weights(rng):
 
 
 @pytest.fixture
-def net(caffe, tmp_path, weights):
+def kernels(caffe, tmp_path, weights):
+    """The weights in the net, to be changed, and the net."""
     (tmp_path / "net.prototxt").write_text(NET)
     loaded = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     loaded.params["CAM"][0].data[...] = weights
-    return CamNet(loaded)
+    return loaded.params["CAM"][0].data, loaded
+
+
+@pytest.fixture
+def net(kernels):
+    return CamNet(kernels[1])
 
 
 def maps_by_hand(image_bgr, weights, side, flip, labels):
@@ -70,8 +76,8 @@ def test_the_mean_of_relative_maps_over_sizes(net, weights, rng, flip):
     assert np.abs(other - expected).max() > 0.05
 
 
-def test_a_single_size_without_positive_values_keeps_the_raw_map(net, weights):
-    net._net.net.params["CAM"][0].data[...] = -np.abs(weights)
+def test_a_single_size_without_positive_values_keeps_the_raw_map(net, kernels, weights):
+    kernels[0][...] = -np.abs(weights)
     image = np.full((5, 5, 3), 200, np.uint8)
     maps = net.image_maps(image, [2], [(5, 5)], (5, 5), False, MEAN)
     assert maps.max() < 0 and maps.shape == (1, 5, 5)
@@ -100,10 +106,10 @@ def test_vgg16_gap_has_zhous_layers_and_maps(caffe, gap_files, tmp_path):
     assert CamNet(net).maps(np.zeros((3, 33, 33), np.float32)).shape == (20, 3, 3)   # 33 -> 17 -> 9 -> 5 -> 3
 
 
-def test_cues_have_the_photos_orientation(net, tmp_path, weights):
+def test_cues_have_the_photos_orientation(net, kernels, tmp_path):
     """A photo is read as BGR and row by row: the brightest corner of a blue photo is that of class 1 on blue."""
-    net._net.net.params["CAM"][0].data[...] = 0
-    net._net.net.params["CAM"][0].data[0, 0, 1, 1] = 1
+    kernels[0][...] = 0
+    kernels[0][0, 0, 1, 1] = 1
     image = np.zeros((5, 5, 3), np.uint8)
     image[4, 0, 0] = 255
     cv2.imwrite(str(tmp_path / "p.png"), image)

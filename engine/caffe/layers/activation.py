@@ -1,5 +1,5 @@
 """Layers that treat each value by itself: ReLU, PReLU, ELU, Sigmoid, TanH, AbsVal, BNLL, Clip, Swish, Exp, Log, Power,
-Threshold and Dropout. Bottom and top have one shape; each formula stands in its `compute`."""
+Threshold and Dropout. Bottom and top have one shape; each formula is in its `compute`."""
 
 import math
 

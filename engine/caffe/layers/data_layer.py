@@ -176,5 +176,5 @@ def read_source(layer, path, parse):
 def resize_to(layer, param):
     """(new_height, new_width) of a parameter message, None where pictures keep their size."""
     if bool(param.new_height) != bool(param.new_width):
-        raise layer.error(f"new_height {param.new_height}, new_width {param.new_width}: give both or none")
+        raise layer.error(f"new_height {param.new_height}, new_width {param.new_width}: give both or neither")
     return (param.new_height, param.new_width) if param.new_height else None

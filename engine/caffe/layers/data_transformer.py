@@ -33,16 +33,16 @@ class Transformer:
         self.factors = list(p.scale_factors)
         self.random_crop = layer.phase == caffe_pb2.TRAIN
         if self.factors and layer.type != "ImageSegData":
-            raise layer.error("transform_param.scale_factors is read by ImageSegData only; take it out")
+            raise layer.error("transform_param.scale_factors is read by ImageSegData only; remove it")
         if any(not 0 < f < np.inf for f in self.factors):
             raise layer.error(f"scale_factors {self.factors}: expected numbers above 0")
         if p.crop_size and (p.crop_height or p.crop_width):
-            raise layer.error("either crop_size, or crop_height and crop_width, not both")
+            raise layer.error("give either crop_size, or crop_height and crop_width, not both")
         if bool(p.crop_height) != bool(p.crop_width):
             raise layer.error("crop_height and crop_width must be given together")
         self.crop = (p.crop_height, p.crop_width) if p.crop_height else (p.crop_size,) * 2 if p.crop_size else None
         if p.mean_file and p.mean_value:
-            raise layer.error("either mean_file or mean_value, not both")
+            raise layer.error("give either mean_file or mean_value, not both")
         self.mean_value = np.array(p.mean_value, np.float32)
         self.mean = read_mean(layer, p.mean_file) if p.mean_file and not layer.shapes_only else None
 
@@ -111,7 +111,7 @@ class Transformer:
 
 
 def refuse_old_fields(layer, param, *names):
-    """Refuse fields of a data layer's own message that are read in the old `layers` only (Caffe passes over them)."""
+    """Refuse fields of a data layer's own message that are read in the old `layers` only (Caffe ignores them)."""
     given = [name for name in names if param.HasField(name)]
     if given:
         raise layer.error(f"{', '.join(given)} in {param.DESCRIPTOR.name} is read in the old `layers` only; move it to "

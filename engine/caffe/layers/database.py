@@ -40,7 +40,7 @@ class Data(DataLayer):
         if p.batch_size < 1:
             raise self.error("batch_size is missing or 0; expected at least 1")
         if t.force_color and t.force_gray:
-            raise self.error("either force_color or force_gray, not both")
+            raise self.error("give either force_color or force_gray, not both")
         if p.backend != p.LMDB:
             raise self.error(f"LevelDB is not supported (source '{p.source}'; it is what a data_param without backend "
                              "means): convert the data to LMDB (convert_imageset -backend lmdb) and set backend: LMDB")
@@ -52,7 +52,7 @@ class Data(DataLayer):
     def configure(self, bottom, top):
         self.read_settings()
         if self.transformer.crop is None:
-            raise UnknownShapeError("its pictures keep the size they have; no crop")
+            raise UnknownShapeError("the size of its images is not fixed: there is no crop")
         if self.flags == cv2.IMREAD_UNCHANGED:
             raise UnknownShapeError("whether its records have colours is stored in the database")
         self._shape_tops(top, 3 if self.flags == cv2.IMREAD_COLOR else 1, self.transformer.crop)

@@ -32,7 +32,7 @@ class HDF5Data(NativeLayer):
         if p.batch_size < 1:
             raise self.error("batch_size is missing or 0; expected at least 1")
         if self._layer_param.HasField("transform_param"):
-            raise self.error("HDF5Data does not transform its data: take out transform_param")
+            raise self.error("HDF5Data does not transform its data: remove transform_param")
 
     def configure(self, bottom, top):
         self.read_settings()
@@ -78,7 +78,8 @@ class HDF5Data(NativeLayer):
         with self._datasets(path, place) as (file, found):
             shapes = [file.check(dataset)[0] for dataset in found]
         if any(not s or s[0] != shapes[0][0] for s in shapes):
-            raise self.error(f"{place}: '{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in rows")
+            raise self.error(f"{place}: '{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in their "
+                             "number of rows")
         return shapes
 
     def _sequence(self, epoch):
@@ -159,7 +160,7 @@ class HDF5Output(NativeLayer):
     def reshape(self, bottom, top):
         self.shapes = [legacy_shape(self, blob.dims, f"bottom {k}") for k, blob in enumerate(bottom)]
         if self.shapes[0][0] != self.shapes[1][0]:
-            raise self.error(f"bottom 0 is {bottom[0].dims}, bottom 1 {bottom[1].dims}: they differ in rows")
+            raise self.error(f"bottom 0 is {bottom[0].dims}, bottom 1 {bottom[1].dims}: their numbers of rows differ")
 
     def forward(self, bottom, top):
         rows = {name: blob.data_memory.read(device.current()).float().cpu().numpy().reshape(shape)

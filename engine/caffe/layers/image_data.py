@@ -38,7 +38,8 @@ class _PictureList(DataLayer):
         self.read_settings()
         extents = self.transformer.crop or (None if self.transformer.factors else self.size)
         if extents is None:
-            raise UnknownShapeError("its pictures keep the size they have; no crop and no new_height, new_width")
+            raise UnknownShapeError("the size of its images is not fixed: there is no crop, no new_height and no "
+                                    "new_width")
         self.shape_tops(top, 3 if self.param.is_color else 1, extents)
 
     def shape_tops(self, top, channels, extents):
@@ -134,7 +135,7 @@ class ImageSegData(_PictureList):
             blob.reshape(*shape)
 
     def parse(self, line):
-        if not (self.by_pixel or self.by_image):  # a second name may be there; nobody reads it
+        if not (self.by_pixel or self.by_image):  # a second name may follow; it is not read
             return (line if self._exists(line) else self._split(line)[0]), None
         path, label = self._split(line)
         if not label:
@@ -147,7 +148,7 @@ class ImageSegData(_PictureList):
         return path, label
 
     def _split(self, line):
-        """The two names of a line; the second is empty where there is none."""
+        """The two names of a line; the second is empty if there is only one."""
         pairs = [(line[: m.start()], line[m.end() :]) for m in re.finditer(r"\s+", line)][::-1]
         if self.by_pixel and len(pairs) > 1:
             pairs = [pair for pair in pairs if all(map(self._exists, pair))] or pairs

@@ -33,7 +33,7 @@ class InnerProduct(TorchLayer):
         k = math.prod(shape[self.k_axis :])
         if k != self.k:
             raise self.error(
-                f"the bottom is {shape}, {k} values from axis {self.k_axis} on; the weights are made for {self.k}: "
+                f"the bottom is {shape}, {k} values from axis {self.k_axis} on; the weights were made for {self.k}: "
                 "an inner product needs inputs of one size"
             )
         return (*shape[: self.k_axis], self.param.num_output)

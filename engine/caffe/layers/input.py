@@ -45,7 +45,7 @@ class DummyData(NativeLayer):
         p = self._layer_param.dummy_data_param
         fillers = list(p.data_filler) or [caffe_pb2.FillerParameter()]
         if p.shape and len(p.num):
-            raise self.error("either shape, or num, channels, height and width (its old form), not both")
+            raise self.error("give either shape, or num, channels, height and width (its old form), not both")
         if p.shape:
             shapes = [tuple(s.dim) for s in p.shape]
         else:

@@ -156,7 +156,7 @@ class InfogainLoss(_LabelledLoss):
         values = read_binaryproto(self, path, "the matrix H")
         classes = math.isqrt(values.size)
         if classes**2 != values.size:
-            raise self.error(f"'{path}' holds {values.size} values, which make no square matrix H")
+            raise self.error(f"'{path}' holds {values.size} values, which do not form a square matrix H")
         return torch.from_numpy(values.reshape(classes, classes))
 
     def axis_of(self):

@@ -87,7 +87,7 @@ class _Broadcast(TorchLayer):
             begin = self.axis(p.axis, len(dims)) if dims else 0
             end = len(dims) if p.num_axes == -1 else begin + p.num_axes
             if end > len(dims):
-                raise self.error(f"axis {p.axis} and num_axes {p.num_axes} reach behind the bottom's axes, {dims}")
+                raise self.error(f"axis {p.axis} and num_axes {p.num_axes} extend beyond the bottom's axes, {dims}")
             self.add_param(dims[begin:end], p.filler if p.HasField("filler") else self.default_filler)
 
     def infer(self, shape, factor=None):

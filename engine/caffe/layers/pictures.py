@@ -59,8 +59,8 @@ def _read_file(layer, path, place):
 
 
 def _undecodable(layer, path, place, data):
-    return layer.error(f"{place}: '{path}' ({len(data)} bytes) is cut short or no picture that can be decoded; "
-                       "replace the file (JPEG, PNG, BMP, GIF, TIFF, WebP or PNM) or take the line out")
+    return layer.error(f"{place}: '{path}' ({len(data)} bytes) is truncated or not an image that can be decoded; "
+                       "replace the file (JPEG, PNG, BMP, GIF, TIFF, WebP or PNM) or remove the line")
 
 
 def _palette_to_gray(data):
@@ -95,7 +95,7 @@ def decode_picture(data, flags):
 
 
 def _cut_short(data):
-    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and say nothing."""
+    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and report no error."""
     if data[:8] == PNG:
         return b"IEND" not in data
     if data[:2] != b"\xff\xd8":
@@ -118,11 +118,11 @@ def _cut_short(data):
 class PictureCache:
     """Decoded pictures by key, kept while all caches together stay under CACHE_BYTES; the rest is read again."""
 
-    _used = 0
+    total_nbytes = 0  # of all caches
     _lock = threading.Lock()
 
     def __init__(self):
-        self._pictures, self._bytes = {}, 0
+        self._pictures, self.nbytes = {}, 0
         forks.reset_in_child(self)
 
     def get(self, key, read):
@@ -132,10 +132,10 @@ class PictureCache:
             return picture
         picture = read()
         with PictureCache._lock:
-            if key not in self._pictures and PictureCache._used + picture.nbytes <= CACHE_BYTES:
+            if key not in self._pictures and PictureCache.total_nbytes + picture.nbytes <= CACHE_BYTES:
                 self._pictures[key] = picture
-                self._bytes += picture.nbytes
-                PictureCache._used += picture.nbytes
+                self.nbytes += picture.nbytes
+                PictureCache.total_nbytes += picture.nbytes
         return picture
 
     def after_fork(self):
@@ -143,4 +143,4 @@ class PictureCache:
         PictureCache._lock = threading.Lock()
 
     def __del__(self):
-        PictureCache._used -= self._bytes
+        PictureCache.total_nbytes -= self.nbytes

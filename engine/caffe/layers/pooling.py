@@ -130,7 +130,7 @@ class Pooling(TorchLayer):
         both = f"{name}_size" if name == "kernel" else name
         if p.HasField(f"{name}_h") or p.HasField(f"{name}_w"):
             if p.HasField(both):
-                raise self.error(f"either {both} or {name}_h and {name}_w, not both")
+                raise self.error(f"give either {both}, or {name}_h and {name}_w, not both")
             if not (p.HasField(f"{name}_h") and p.HasField(f"{name}_w")):
                 raise self.error(f"{name}_h and {name}_w must be given together")
             return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
@@ -198,8 +198,8 @@ class SPP(TorchLayer):
             kernel = tuple(math.ceil(n / bins) for n in shape[2:])
             pad = tuple((k * bins - n + 1) // 2 for n, k in zip(shape[2:], kernel, strict=True))
             if any(p >= k for p, k in zip(pad, kernel, strict=True)):
-                raise self.error(f"level {level} cuts {bins} x {bins} bins from planes of {shape[2:]}: too many; "
-                                 "lower pyramid_height")
+                raise self.error(f"level {level} divides planes of {shape[2:]} into {bins} x {bins} bins, which is too "
+                                 "many; lower pyramid_height")
             self.pools.append(Pool2d(kernel, kernel, pad))
         bins = sum(math.prod(pool.out(*shape[2:])) for pool in self.pools)
         return (*shape[:2], 1, 1) if self.param.pyramid_height == 1 else (shape[0], shape[1] * bins)

@@ -71,7 +71,7 @@ class _Recurrent(TorchLayer):
             if shape != wanted:
                 raise self.error(f"{what} is {shape}; expected {wanted} for the bottom {x}")
         if math.prod(x[2:]) != self.blobs[0].dims[1]:
-            raise self.error(f"the bottom is {x}; the weights are made for {self.blobs[0].dims[1]} values a step")
+            raise self.error(f"the bottom is {x}; the weights were made for {self.blobs[0].dims[1]} values a step")
         state = [(1, n, self.size)] * (self.states if self.param.expose_hidden else 0)
         return [(steps, n, self.size), *state]
 

@@ -15,7 +15,7 @@ def _axis(layer, param, legacy, shape):
     """The axis of Concat and Slice: `axis`, or the older field concat_dim or slice_dim."""
     if param.HasField(legacy):
         if param.HasField("axis"):
-            raise layer.error(f"either axis or {legacy} (its old name), not both")
+            raise layer.error(f"give either axis or {legacy} (its old name), not both")
         return layer.axis(getattr(param, legacy), len(shape), legacy)
     return layer.axis(param.axis, len(shape))
 
@@ -113,7 +113,7 @@ class Flatten(TorchLayer):
         p = self._layer_param.flatten_param
         begin, end = self.axis(p.axis, len(shape)), self.axis(p.end_axis, len(shape), "end_axis")
         if end < begin - 1:
-            raise self.error(f"end_axis {p.end_axis} lies before axis {p.axis} (the bottom is {shape})")
+            raise self.error(f"end_axis {p.end_axis} is less than axis {p.axis} (the bottom is {shape})")
         return (*shape[:begin], math.prod(shape[begin : end + 1]), *shape[end + 1 :])
 
     def compute(self, x):
@@ -139,7 +139,7 @@ class Reshape(TorchLayer):
         for i, d in enumerate(dims):
             if d == 0:
                 if begin + i >= len(shape):
-                    raise self.error(f"shape {dims}: the 0 at {i} copies axis {begin + i}, which {shape} has not")
+                    raise self.error(f"shape {dims}: the 0 at {i} copies axis {begin + i}, which {shape} does not have")
                 dims[i] = shape[begin + i]
         out = [*shape[:begin], *dims, *shape[end:]]
         count, known = math.prod(shape), math.prod(d for d in out if d != -1)

@@ -66,7 +66,7 @@ class WindowData(DataLayer):
         for count, windows, what in ((self.counts[0], self.background, "background"),
                                      (fg, self.foreground, "foreground")):
             if count and not windows:
-                raise self.error(f"'{p.source}' has no {what} windows; a batch wants {count} (see fg_threshold "
+                raise self.error(f"'{p.source}' has no {what} windows; a batch needs {count} (see fg_threshold "
                                  f"{p.fg_threshold:g}, bg_threshold {p.bg_threshold:g}, fg_fraction)")
         self.cache = PictureCache()
         top[0].reshape(p.batch_size, self.channels, self.crop, self.crop)
@@ -90,7 +90,7 @@ class WindowData(DataLayer):
             raise self.error(f"the window file '{path}' is empty")
         if set(channels) not in ({1}, {3}):
             lines = ", ".join(f"{n} (line {line})" for n, line in channels.items())
-            raise self.error(f"'{path}' says channels {lines}; expected 1 or 3, the same for all pictures")
+            raise self.error(f"'{path}' gives channels as {lines}; expected 1 or 3, the same for all pictures")
         return pictures, windows[1], windows[0], next(iter(channels))
 
     def _read_picture(self, words, path, pictures, windows, channels):
@@ -135,8 +135,8 @@ class WindowData(DataLayer):
         )
         part = picture[y1 : y2 + 1, x1 : x2 + 1]
         if not part.size:
-            raise self.error(f"{self.param.source}:{window.line}: the window {window.box} lies outside '{path}', width "
-                             f"{picture.shape[1]} and height {picture.shape[0]}")
+            raise self.error(f"{self.param.source}:{window.line}: the window {window.box} lies outside '{path}', of "
+                             f"width {picture.shape[1]} and height {picture.shape[0]}")
         left, top = pads[2] if mirror else pads[0], pads[1]
         width, height = min(size[0], self.crop - left), min(size[1], self.crop - top)  # rounding may exceed the crop
         out = np.zeros((self.crop, self.crop, picture.shape[2]), np.float32)
@@ -178,7 +178,7 @@ class WindowWords:
 
     def _next(self):
         if not self.more():
-            raise ValueError("the file ends within a picture")
+            raise ValueError("the file ends in the middle of an image's entry")
         self.line = self._number
         return self._words.pop()
 

@@ -66,7 +66,7 @@ def test_unedited_blobs_keep_the_graph_of_forward(tmp_path):
                    'layer { name: "n" bottom: "x" top: "y" type: "Power" power_param { power: 2 } }' + LOSS)
     net.blobs["x"].data[...] = X
     net.forward()
-    graph = net.layers[1]._graph
+    graph = net.layers[1]._graph  # whether it is kept, or made anew, shows in nothing but time
     net.blobs["x"].data[...] = X  # written, the same values
     net.backward()
     assert net.layers[1]._graph is graph

@@ -127,12 +127,14 @@ def test_a_damaged_database_names_the_record(database):
     net = data_net(folder, "batch_size: 1")
 
     class Damaged:
+        item = net.layers[0].cursor.item
+
         def next(self):
             raise lmdb.CorruptedError("MDB_CORRUPTED: Located page was wrong type")
 
     net.layers[0].cursor = Damaged()
     with pytest.raises(caffe.LayerError, match=r"record 1 of '.*db', counted from 0, cannot be read: .*CORRUPTED"):
-        net.layers[0]._record(1)
+        net.forward()
 
 
 def test_missing_database(tmp_path):
@@ -207,7 +209,7 @@ def test_bad_hdf5_files_are_named_with_their_line(hdf5):
             del f["y"]
             f["y"] = values
 
-    for values, why in ((np.zeros(2), "'.*b.h5': datasets .* differ in rows"),
+    for values, why in ((np.zeros(2), "'.*b.h5': datasets .* differ in their number of rows"),
                         (np.zeros((4, 2)), r"dataset 'y' has rows of \(2,\) in '.*b.h5', \(\) in '.*a.h5'"),
                         (np.array([b"a"] * 4), r"dataset 'y' of '.*b.h5' holds \|S1; expected numbers")):
         write_y(values)

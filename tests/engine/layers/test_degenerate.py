@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from caffe.layer import LayerError
+from caffe.proto import caffe_pb2
 
 from tests.engine.layers.differences import check_layer
 from tests.engine.layers.nets import Single, make_net, run_layer
@@ -217,4 +218,6 @@ def test_a_loss_with_two_tops_saves_a_weight_for_each(tmp_path):
               shape { dim: 2 dim: 3 } shape { dim: 2 } } }
         layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "l" top: "p" }"""
     net = make_net(tmp_path, text)
-    assert list(net._nodes[-1].param.loss_weight) == [1, 0]
+    net.save(str(tmp_path / "m"))
+    saved = caffe_pb2.NetParameter.FromString((tmp_path / "m").read_bytes())
+    assert list(saved.layer[-1].loss_weight) == [1, 0]

@@ -97,7 +97,7 @@ SETTINGS = [
     ("ArgMax", "argmax_param { top_k: 9 axis: 1 }", [IMAGE], "top_k is 9; expected 1 to 4"),
     ("Concat", "", [(2, 3), (3, 3)], "all but axis 1 must agree"),
     ("Concat", "concat_param { axis: 1 concat_dim: 1 }", [(2, 3), (2, 3)], "either axis or concat_dim"),
-    ("Flatten", "flatten_param { axis: 3 end_axis: 1 }", [IMAGE], "end_axis 1 lies before axis 3"),
+    ("Flatten", "flatten_param { axis: 3 end_axis: 1 }", [IMAGE], "end_axis 1 is less than axis 3"),
     ("Reshape", "reshape_param { shape { dim: 7 } }", [IMAGE], r"has 240 values, which do not fill \(7,\)"),
     ("Reshape", "reshape_param { shape { dim: -1 dim: 7 } }", [IMAGE], "do not fill"),
     ("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }", [IMAGE], "at most once"),
@@ -106,7 +106,7 @@ SETTINGS = [
     ("Tile", "", [IMAGE], "tiles is 0; expected at least 1"),
     ("BatchReindex", "", [IMAGE, (2, 2)], "bottom 1, the indices, is"),
     ("BatchNorm", "param { lr_mult: 1 }", [IMAGE], "lr_mult 1: the blobs are statistics, not weights; set lr_mult: 0"),
-    ("Scale", "scale_param { axis: 3 num_axes: 2 }", [IMAGE], "reach behind the bottom's axes"),
+    ("Scale", "scale_param { axis: 3 num_axes: 2 }", [IMAGE], "extend beyond the bottom's axes"),
     (
         "Scale",
         "",
@@ -247,5 +247,5 @@ def test_a_bottom_that_changes_its_channels(tmp_path):
     with pytest.raises(caffe.LayerError, match=r"bottom 0 is \(1, 3, 5, 5\) with 3 channels .*made for 2"):
         net.forward()
     net.blobs["x"].reshape(1, 2, 7, 5)
-    with pytest.raises(caffe.LayerError, match="30 values from axis 1 on; the weights are made for 18"):
+    with pytest.raises(caffe.LayerError, match="30 values from axis 1 on; the weights were made for 18"):
         net.forward()

@@ -159,22 +159,22 @@ def test_pictures_of_other_sizes_change_the_batch(numbered):
 
 def test_cache_stays_within_its_bound(numbered, monkeypatch):
     folder, lines = numbered
-    monkeypatch.setattr(pictures, "CACHE_BYTES", pictures.PictureCache._used + 3 * 90)
+    monkeypatch.setattr(pictures, "CACHE_BYTES", pictures.PictureCache.total_nbytes + 3 * 90)
     net = image_net(folder, lines, "batch_size: 5", root=folder)
     first, second = batches(net, 2), batches(net, 2)
     assert equal(first, second)
     # fewer than three where a net of an earlier test still reads ahead: the bound is for all caches together
-    assert net.layers[0].cache._bytes in (90, 2 * 90, 3 * 90)
+    assert net.layers[0].cache.nbytes in (90, 2 * 90, 3 * 90)
 
 
 def test_a_later_net_gets_the_room_of_one_that_is_gone(numbered):
     folder, lines = numbered
     net = image_net(folder, lines, "batch_size: 5", root=folder)
     batches(net, 2)
-    before = pictures.PictureCache._used
+    before = pictures.PictureCache.total_nbytes
     net.layers[0].cache.__del__()
-    assert pictures.PictureCache._used == before - 900
-    net.layers[0].cache._bytes = 0
+    assert pictures.PictureCache.total_nbytes == before - 900
+    net.layers[0].cache.nbytes = 0
 
 
 # -- bad files -------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_missing_picture_names_its_line_and_later_batches_go_on(numbered):
 def test_picture_cut_short(name, share, tmp_path):
     data = (PICTURES / name).read_bytes()
     (tmp_path / name).write_bytes(data[: int(share * len(data))])
-    with pytest.raises(caffe.LayerError, match=r"list.txt:1: '.*' \(\d+ bytes\) is cut short or no picture"):
+    with pytest.raises(caffe.LayerError, match=r"list.txt:1: '.*' \(\d+ bytes\) is truncated or not an image"):
         image_net(tmp_path, [(name, 0)], root=tmp_path)
 
 
@@ -241,7 +241,7 @@ def test_jpeg_with_bytes_after_its_end_and_a_thumbnail_before_is_whole(tmp_path)
 
 def test_not_a_picture(tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
-    with pytest.raises(caffe.LayerError, match="no picture that can be decoded; replace the file"):
+    with pytest.raises(caffe.LayerError, match="not an image that can be decoded; replace the file"):
         image_net(tmp_path, [("a.jpg", 0)], root=tmp_path)
 
 
@@ -254,7 +254,7 @@ def test_sizes_that_differ_within_a_batch(numbered):
 
 
 @pytest.mark.parametrize("param, transform, why", [
-    ("new_height: 5", "", "new_height 5, new_width 0: give both or none"),
+    ("new_height: 5", "", "new_height 5, new_width 0: give both or neither"),
     ("batch_size: 0", "", "batch_size is 0"),
     ("mirror: true crop_size: 5", "", "crop_size, mirror in ImageDataParameter .* move it to transform_param"),
     ("", "mean_value: 1 mean_value: 2", "mean_value is given 2 times; .* 3 channels"),

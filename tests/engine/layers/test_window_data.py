@@ -70,11 +70,11 @@ def test_place_window_by_hand():
         ("batch_size: 4", "crop_size: 4", [(1, 0.1, 0, 0, 3, 3)], "has no foreground windows"),
         ("batch_size: 1", "crop_size: 4", [(0, 1.0, 0, 0, 3, 3)], "a foreground window .* has class 0"),
         ("batch_size: 1", "crop_size: 4", [(1, 1.0, 0, 0)],
-         "windows.txt:5: not a window file: the file ends within a picture"),
+         "windows.txt:5: not a window file: the file ends in the middle of an image's entry"),
         ("batch_size: 1", "crop_size: 4", [(1, 1.0, 0, 0, 3, "x")],
          "windows.txt:5: .*expected a number, the y2, found 'x'"),
         ("batch_size: 1 fg_fraction: 1", "crop_size: 4", [(1, 1.0, 30, 0, 33, 3)],
-         r"windows.txt:5: the window \(30, 0, 33, 3\) lies outside '.*p.png', width 20 and height 10"),
+         r"windows.txt:5: the window \(30, 0, 33, 3\) lies outside '.*p.png', of width 20 and height 10"),
         ("batch_size: 1 crop_mode: 'x'", "crop_size: 4", [(1, 1.0, 0, 0, 3, 3)], "expected 'warp' or 'square'"),
         ("batch_size: 1 context_pad: 2", "crop_size: 4", [(1, 1.0, 0, 0, 3, 3)], "leaves nothing of a crop of 4"),
     ],
@@ -101,6 +101,6 @@ def test_a_missing_picture_of_a_window_file_is_named_with_its_line(tmp_path):
 
 
 def test_channels_that_differ_name_their_lines(tmp_path):
-    with pytest.raises(caffe.LayerError, match=r"says channels 1 \(line 3\), 3 \(line 6\); expected 1 or 3"):
+    with pytest.raises(caffe.LayerError, match=r"gives channels as 1 \(line 3\), 3 \(line 6\); expected 1 or 3"):
         window_net(tmp_path, "batch_size: 1", "crop_size: 4", [(1, 1.0, 4, 2, 7, 5)],
                    "# 0\np.png\n1 10 20 0\n# 1\np.png\n3 10 20\n")
