@@ -78,8 +78,8 @@ class HDF5Data(NativeLayer):
         with self._datasets(path, place) as (file, found):
             shapes = [file.check(dataset)[0] for dataset in found]
         if any(not s or s[0] != shapes[0][0] for s in shapes):
-            raise self.error(f"{place}: '{path}': datasets {dict(zip(self.names, shapes, strict=True))} differ in their "
-                             "number of rows")
+            shown = dict(zip(self.names, shapes, strict=True))
+            raise self.error(f"{place}: '{path}': datasets {shown} differ in their number of rows")
         return shapes
 
     def _sequence(self, epoch):

@@ -64,8 +64,8 @@ class SegAccuracy(TorchLayer):
 
     pixel accuracy, mean recall over the classes present in the labels, and mean intersection over union over all C
     classes, where a class with intersection equal to union, 0 / 0 included, counts 1. Of equal scores the highest class
-    is taken. ignore_label may be repeated. With reset: false the counts accumulate over forwards; without any label that
-    counts, all but the last figure are 0.
+    is taken. ignore_label may be repeated. With reset: false the counts accumulate over forwards; without any label
+    that counts, all but the last figure are 0.
     """
 
     bottoms = (2, 2)

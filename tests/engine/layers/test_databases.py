@@ -195,7 +195,7 @@ def test_shuffled_rows_are_all_there_and_resume(hdf5):
     [
         ({"tops": 'top: "z"'}, r"a.h5' has no dataset 'z' \(a top's name\); it has: x, y"),
         ({"param": ""}, "batch_size is missing"),
-        ({"more": "transform_param { scale: 2 }"}, "take out transform_param"),
+        ({"more": "transform_param { scale: 2 }"}, "remove transform_param"),
     ],
 )
 def test_bad_hdf5_settings(options, why, hdf5):

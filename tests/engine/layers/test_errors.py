@@ -63,7 +63,8 @@ SETTINGS = [
     ("Pooling", "pooling_param { kernel_size: 2 pad: 2 }", [IMAGE], r"pad \(2, 2\) must be smaller than the kernel"),
     ("Pooling", "pooling_param { kernel_size: 9 }", [IMAGE], r"a kernel of \(9, 9\) does not fit into the bottom"),
     ("Pooling", "pooling_param { kernel_h: 9 }", [IMAGE], "kernel_h and kernel_w must be given together"),
-    ("Pooling", "pooling_param { kernel_size: 2 kernel_h: 2 kernel_w: 2 }", [IMAGE], "either kernel_size or kernel_h"),
+    ("Pooling", "pooling_param { kernel_size: 2 kernel_h: 2 kernel_w: 2 }", [IMAGE],
+     "give either kernel_size, or kernel_h and kernel_w, not both"),
     ("Pooling", "pooling_param { global_pooling: true kernel_size: 2 }", [IMAGE], "leave out kernel_size"),
     ("Pooling", "pooling_param { global_pooling: true stride: 2 }", [IMAGE], "needs pad 0 and stride 1"),
     (
