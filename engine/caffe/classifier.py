@@ -49,6 +49,11 @@ class Classifier(Net):
         -------
         numpy.ndarray, float32
             (number of pictures, classes).
+
+        Raises
+        ------
+        ValueError
+            No pictures.
         """
         inputs = list(inputs)
         if not inputs:
@@ -68,7 +73,18 @@ class Classifier(Net):
 
 
 def make_transformer(net, mean=None, input_scale=None, raw_scale=None, channel_swap=None):
-    """Transformer for a net's first input, with (H, W, K) pictures and whatever of the rest is given."""
+    """Transformer for a net's first input that takes (H, W, K) pictures.
+
+    Parameters
+    ----------
+    net : Net
+    mean, input_scale, raw_scale, channel_swap
+        As in io.Transformer's set_mean, set_input_scale, set_raw_scale and set_channel_swap; None: not set.
+
+    Returns
+    -------
+    io.Transformer
+    """
     name = net.inputs[0]
     transformer = io.Transformer({name: net.blobs[name].data.shape})
     transformer.set_transpose(name, (2, 0, 1))

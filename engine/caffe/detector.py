@@ -70,7 +70,18 @@ class Detector(Net):
         )
 
     def configure_crop(self, context_pad):
-        """Set the context padding, and the mean picture that fills what lies outside."""
+        """Set the context padding, and the mean picture that fills what lies outside.
+
+        Parameters
+        ----------
+        context_pad : int or None
+            Pixels of context on each side of a window, as it enters the net.
+
+        Raises
+        ------
+        ValueError
+            An input that is not square, or that leaves no room for the padding.
+        """
         name = self.inputs[0]
         channels, height, width = self.blobs[name].data.shape[1:]
         self.crop_dims = np.array((height, width, channels))
@@ -106,6 +117,11 @@ class Detector(Net):
         -------
         numpy.ndarray
             (h, w, K), as the window is; with context of the size of the net's input.
+
+        Raises
+        ------
+        ValueError
+            A window outside the picture, with context.
         """
         window = np.asarray(window)
         if not self.context_pad:

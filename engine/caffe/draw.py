@@ -136,7 +136,24 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
 
 
 def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
-    """The picture of a net as bytes; `ext` is a format of graphviz (png, pdf, svg, ...) or raw (dot text)."""
+    """Draw a net.
+
+    Parameters
+    ----------
+    caffe_net, rankdir, phase, display_lrm
+        As in get_pydot_graph.
+    ext : str
+        A format of graphviz (png, pdf, svg, ...), or raw (dot text).
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    RuntimeError
+        graphviz's program 'dot' is not installed.
+    """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
     if ext in ("raw", "dot"):
         return graph.to_string().encode()
@@ -149,8 +166,23 @@ def draw_net(caffe_net, rankdir, ext="png", phase=None, display_lrm=False):
 
 
 def draw_net_to_file(caffe_net, filename, rankdir="LR", phase=None, display_lrm=False):
-    """Draw a net into a file; its suffix is the format."""
+    """Draw a net into a file.
+
+    Parameters
+    ----------
+    caffe_net, rankdir, phase, display_lrm
+        As in get_pydot_graph.
+    filename : str
+        Its suffix is the format (.png, .pdf, .svg, .dot, ...).
+
+    Raises
+    ------
+    ValueError
+        A file name without a suffix.
+    RuntimeError
+        graphviz's program 'dot' is not installed.
+    """
     ext = os.path.splitext(filename)[1].lstrip(".")
     if not ext:
-        raise ValueError(f"{filename}: no suffix to tell the picture's format by, such as .png")
+        raise ValueError(f"{filename}: no suffix that names the picture's format, such as .png")
     write_atomic(filename, draw_net(caffe_net, rankdir, ext, phase, display_lrm))

@@ -36,13 +36,27 @@ def fill(array, filler_param, rng):
 
 
 def fan(shape, variance_norm):
-    """Number of weights the variance is normalised by: fan_in, fan_out or their mean (float)."""
+    """Number of weights that the variance is normalised by.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    variance_norm : FillerParameter.VarianceNorm
+
+    Returns
+    -------
+    float
+        fan_in, fan_out or their mean.
+    """
     count = int(np.prod(shape))
     fan_in = count / shape[0] if len(shape) > 0 else 1
     fan_out = count / shape[1] if len(shape) > 1 else count
     if variance_norm == AVERAGE:
         return (fan_in + fan_out) / 2
     return fan_out if variance_norm == FAN_OUT else fan_in
+
+
+# A filler is ``filler(array, param, rng)`` with the parameters of fill(); a ValueError says which field does not fit.
 
 
 def constant(array, param, rng):

@@ -32,7 +32,24 @@ def __getattr__(name):
 
 
 def blobproto_to_array(blob, return_diff=False):
-    """Numbers of a BlobProto, or its diff, as array in its shape (old blobs: four axes); ValueError if they differ."""
+    """Convert a BlobProto into an array.
+
+    Parameters
+    ----------
+    blob : BlobProto
+    return_diff : bool
+        Take its diff instead of its data.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        In the blob's shape; old blobs have four axes.
+
+    Raises
+    ------
+    ValueError
+        The blob holds another number of values than its shape needs.
+    """
     try:
         return blob_to_array(blob, return_diff)
     except ModelFileError:
@@ -42,7 +59,24 @@ def blobproto_to_array(blob, return_diff=False):
 
 
 def array_to_blobproto(arr, diff=None):
-    """BlobProto of an array of any shape, with a diff of the same shape if given."""
+    """Convert an array into a BlobProto.
+
+    Parameters
+    ----------
+    arr : array_like
+        Any shape; stored as float32.
+    diff : array_like, optional
+        Of the same shape, stored as the blob's diff.
+
+    Returns
+    -------
+    BlobProto
+
+    Raises
+    ------
+    ValueError
+        A diff of another shape.
+    """
     blob = array_to_blob(np.asarray(arr))
     if diff is not None:
         if np.shape(diff) != np.shape(arr):
@@ -65,7 +99,23 @@ def blobprotovector_str_to_arraylist(str):
 
 
 def array_to_datum(arr, label=None):
-    """Datum of a (C, H, W) array: uint8 as bytes, everything else as floats."""
+    """Convert an array into a Datum.
+
+    Parameters
+    ----------
+    arr : array_like
+        (C, H, W). uint8 is stored as bytes, any other dtype as float_data.
+    label : int, optional
+
+    Returns
+    -------
+    Datum
+
+    Raises
+    ------
+    ValueError
+        Another number of axes.
+    """
     arr = np.asarray(arr)
     if arr.ndim != 3:
         raise ValueError(f"Incorrect array shape: {arr.shape}, expected (channels, height, width)")
@@ -80,7 +130,18 @@ def array_to_datum(arr, label=None):
 
 
 def datum_to_array(datum):
-    """(C, H, W) array of a Datum: uint8 of its bytes, else float64. An encoded picture is refused."""
+    """Convert a Datum into an array.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, H, W): uint8 of its bytes, or float64 of its float_data.
+
+    Raises
+    ------
+    ValueError
+        An encoded picture, or another number of values than the extents need.
+    """
     if datum.encoded:
         raise ValueError("the Datum holds an encoded picture; decode its data with cv2.imdecode or PIL")
     shape = (datum.channels, datum.height, datum.width)
@@ -170,6 +231,11 @@ def oversample(images, crop_dims):
     -------
     numpy.ndarray, float32
         (10 * len(images), *crop_dims, K).
+
+    Raises
+    ------
+    ValueError
+        Crops larger than the pictures.
     """
     height, width, channels = np.shape(images[0])
     crop_h, crop_w = (int(dim) for dim in crop_dims)
@@ -210,7 +276,25 @@ class Transformer:
             raise Exception(f"{in_} is not one of the net inputs: {self.inputs}")  # pycaffe's class and text
 
     def preprocess(self, in_, data):
-        """(H, W, K) picture as float32 input for blob `in_`, (K, H', W') with the usual transpose."""
+        """Turn a picture into a net's input.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        data : array_like
+            (H, W, K); not changed.
+
+        Returns
+        -------
+        numpy.ndarray, float32
+            (K, H', W') with the usual transpose (2, 0, 1); H', W' are those of the input.
+
+        Raises
+        ------
+        Exception
+            `in_` is not an input (pycaffe's class and text).
+        """
         self._check_input(in_)
         result = np.array(data, np.float32)  # a copy: the caller's picture stays as it is
         height_width = tuple(self.inputs[in_][2:])
@@ -229,7 +313,25 @@ class Transformer:
         return result
 
     def deprocess(self, in_, data):
-        """The inverse of preprocess but for the resize: (1, K, H, W) or (K, H, W) input as picture."""
+        """Turn a net's input back into a picture: the inverse of preprocess except for the resize.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        data : array_like, float
+            (1, K, H, W) or (K, H, W); not changed.
+
+        Returns
+        -------
+        numpy.ndarray
+            (H, W, K) with the usual transpose, in the dtype of `data`.
+
+        Raises
+        ------
+        Exception
+            `in_` is not an input.
+        """
         self._check_input(in_)
         result = np.array(data).squeeze()
         if self.input_scale.get(in_) is not None:
@@ -245,26 +347,51 @@ class Transformer:
         return result
 
     def set_transpose(self, in_, order):
-        """Order of the picture's axes in the input; (2, 0, 1) makes (H, W, K) to (K, H, W)."""
+        """Set the order of the picture's axes in input `in_`: (2, 0, 1) turns (H, W, K) into (K, H, W).
+
+        Raises
+        ------
+        Exception
+            `in_` is not an input, or `order` has another number of axes.
+        """
         self._check_input(in_)
         if len(order) != len(self.inputs[in_]) - 1:
             raise Exception("Transpose order needs to have the same number of dimensions as the input.")
         self.transpose[in_] = order
 
     def set_channel_swap(self, in_, order):
-        """Order of the channels; (2, 1, 0) makes RGB to BGR."""
+        """Set the order of the channels of input `in_`: (2, 1, 0) turns RGB into BGR.
+
+        Raises
+        ------
+        Exception
+            `in_` is not an input, or `order` has another number of channels.
+        """
         self._check_input(in_)
         if len(order) != self.inputs[in_][1]:
             raise Exception("Channel swap needs to have the same number of dimensions as the input channels.")
         self.channel_swap[in_] = order
 
     def set_raw_scale(self, in_, scale):
-        """Factor before the mean; 255 for pictures in [0, 1] and a net that takes 0..255."""
+        """Set the factor of input `in_` before the mean: 255 for pictures in [0, 1] and a net that takes 0..255."""
         self._check_input(in_)
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_, mean):
-        """Mean to subtract: one number a channel, or (K, H, W) (resized if its size differs), or (H, W)."""
+        """Set the mean that is subtracted from input `in_`.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        mean : array_like
+            (K,), one number for each channel; (K, H, W), resized if its size differs from the input's; or (H, W).
+
+        Raises
+        ------
+        ValueError
+            Another number of channels or axes.
+        """
         self._check_input(in_)
         mean = np.asarray(mean)
         shape = tuple(self.inputs[in_][1:])
@@ -282,6 +409,6 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_, scale):
-        """Factor after the mean."""
+        """Set the factor of input `in_` after the mean."""
         self._check_input(in_)
         self.input_scale[in_] = scale

@@ -194,7 +194,22 @@ class NativeLayer(Layer):
         self.blobs.append(blob)
 
     def axis(self, axis, ndim, what="axis"):
-        """`axis` counted from the front (Caffe's CanonicalAxisIndex), checked."""
+        """`axis` counted from the front (Caffe's CanonicalAxisIndex).
+
+        Parameters
+        ----------
+        axis : int
+            Negative ones count from the end.
+        ndim : int
+            Number of axes of the bottom.
+        what : str
+            Name of the field in the error message.
+
+        Raises
+        ------
+        LayerError
+            An axis that the bottom does not have.
+        """
         if not -ndim <= axis < ndim:
             raise self.error(f"{what} {axis} is out of range for a bottom of {ndim} axes")
         return axis % ndim

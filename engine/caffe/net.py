@@ -154,12 +154,19 @@ class Net(Graph, NetBatches):
         start, end : str
             First and last layer to run, by name; default all.
         **kwargs : array
-            Values for the inputs: all of them or none.
+            Values for the inputs: all of them or none, float, of the blobs' shapes.
 
         Returns
         -------
         dict
-            Blob name -> view of its data, for the outputs (or the tops of `end`) and `blobs`.
+            Blob name -> float32 view of its data, for the outputs (or the tops of `end`) and `blobs`.
+
+        Raises
+        ------
+        ValueError, KeyError
+            An unknown layer or blob.
+        Exception
+            Values for other inputs, or of another batch (pycaffe's class and text).
         """
         first = 0 if start is None else self._layer_index(start)
         last = len(self._nodes) - 1 if end is None else self._layer_index(end)
@@ -175,8 +182,28 @@ class Net(Graph, NetBatches):
     def backward(self, diffs=None, start=None, end=None, **kwargs):
         """Run the net backward, from the later layer `start` to `end`.
 
-        Keyword arguments set the diffs of all outputs. Returns views of the diffs of the inputs (or of the bottoms of
-        `end`) and of `diffs`. Gradients of parameters add up until :meth:`clear_param_diffs`.
+        Gradients of parameters add up until :meth:`clear_param_diffs`.
+
+        Parameters
+        ----------
+        diffs : list of str
+            Blobs whose diffs to return beside those of the inputs.
+        start, end : str
+            First (later) and last (earlier) layer to run, by name; default all.
+        **kwargs : array
+            Diffs of the outputs: all of them or none, float, of the blobs' shapes.
+
+        Returns
+        -------
+        dict
+            Blob name -> float32 view of its diff, for the inputs (or the bottoms of `end`) and `diffs`.
+
+        Raises
+        ------
+        ValueError, KeyError
+            An unknown layer or blob.
+        Exception
+            Diffs of other blobs, or of another batch (pycaffe's class and text).
         """
         first = len(self._nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
@@ -202,7 +229,20 @@ class Net(Graph, NetBatches):
             getattr(blob, what)[...] = values
 
     def set_input_arrays(self, data, labels):
-        """Feed a MemoryData first layer from arrays: data (N, C, H, W) float32, labels (N,) float32."""
+        """Feed a net whose first layer is MemoryData.
+
+        Parameters
+        ----------
+        data : numpy.ndarray, float32
+            (M, C, H, W), C-contiguous, M a multiple of the layer's batch_size. Not copied.
+        labels : numpy.ndarray, float32
+            M values, C-contiguous. Not copied.
+
+        Raises
+        ------
+        RuntimeError
+            Another first layer, or arrays of another type, layout or shape.
+        """
         if self._nodes[0].param.type != "MemoryData":
             raise RuntimeError("set_input_arrays may only be called if the first layer is a MemoryDataLayer")
         self._nodes[0].layer.set_arrays(data, labels)
@@ -250,9 +290,17 @@ class Net(Graph, NetBatches):
     def save(self, path, family="merged"):
         """Write the net and its weights as a .caffemodel (atomically).
 
-        `family` chooses the field numbers of Interp and SegAccuracy: "merged", those of the forks of DeepLab-v2 that
-        were merged with BVLC Caffe, or "deeplab-v2", those of its authors. They matter to programs that take the net,
-        and not the weights alone, from the file.
+        Parameters
+        ----------
+        path : str or os.PathLike
+        family : {"merged", "deeplab-v2"}
+            Field numbers of Interp and SegAccuracy: those of the forks of DeepLab-v2 that were merged with BVLC Caffe,
+            or those of its authors. They matter to programs that take the net, not only the weights, from the file.
+
+        Raises
+        ------
+        caffe.ModelFileError, caffe.LayerError
+            A file that cannot be written, or several layers of one name that have parameters.
         """
         net_weights.save(self, path, family=family)
 

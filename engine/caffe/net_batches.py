@@ -15,6 +15,11 @@ class NetBatches:
         -------
         dict
             Blob name -> float32 array with one row for each item, for the outputs and `blobs`.
+
+        Raises
+        ------
+        RuntimeError
+            No values are given.
         """
         if not kwargs:
             raise RuntimeError("forward_all() needs a value for every input: " + ", ".join(self._input_names))
@@ -24,7 +29,25 @@ class NetBatches:
         return _joined(collected, len(next(iter(kwargs.values()))))
 
     def forward_backward_all(self, blobs=None, diffs=None, **kwargs):
-        """Forward and backward over any number of items, in batches; (outputs, diffs) as two dicts."""
+        """Forward and backward over any number of items, in batches.
+
+        Parameters
+        ----------
+        blobs, diffs : list of str
+            Blobs whose data, or diffs, to return beside the outputs' and the inputs'.
+        **kwargs : array
+            Values of all inputs, one row for each item, and, if wanted, diffs of all outputs.
+
+        Returns
+        -------
+        outputs, diffs : dict
+            Blob name -> float32 array with one row for each item.
+
+        Raises
+        ------
+        RuntimeError
+            No values are given.
+        """
         inputs = {k: v for k, v in kwargs.items() if k in self._input_names}
         tops = {k: v for k, v in kwargs.items() if k in self._output_names}
         if not inputs:

@@ -334,7 +334,18 @@ def _write_c_string(file, name, value):
 
 
 def load_binaryproto(path):
-    """The blob of a .binaryproto (mean file, infogain matrix) as float32 array, old ones with four axes."""
+    """Read the blob of a .binaryproto (mean file, infogain matrix).
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        In the blob's shape; old blobs have four axes.
+
+    Raises
+    ------
+    OpenError, ModelFileError
+        A file that is missing, or is not a binaryproto.
+    """
     name = os.fspath(path)
     with mapped(path) as view:
         skeleton, arrays = strip(view, "BlobProto", name, "a binaryproto (one blob)")
@@ -347,14 +358,37 @@ def load_binaryproto(path):
 
 
 def array_to_blob(array, blob=None):
-    """Append an array's numbers and shape to an empty BlobProto (a new one unless given); returns it."""
+    """Store an array in a BlobProto.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Any shape; stored as float32.
+    blob : BlobProto, optional
+        An empty one to fill; by default a new one.
+
+    Returns
+    -------
+    BlobProto
+    """
     blob = caffe_pb2.BlobProto() if blob is None else blob
     blob.MergeFromString(b"".join(wire.blob_chunks(array)))
     return blob
 
 
 def blob_to_array(blob, diff=False):
-    """Numbers of a BlobProto as float32 array in its shape."""
+    """Values of a BlobProto, or its diff.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        In the blob's shape.
+
+    Raises
+    ------
+    ModelFileError
+        Another number of values than the shape needs.
+    """
     if len(blob.double_diff if diff else blob.double_data):
         numbers = np.array(blob.double_diff if diff else blob.double_data, np.float64)
     else:

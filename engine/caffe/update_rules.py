@@ -61,7 +61,26 @@ def steps_passed(param, iteration, step_index):
 
 
 def regularize(gradient, weights, decay, kind):
-    """Add the gradient of the weight decay: L2 (decay * w) or L1 (decay * sign w)."""
+    """Add the gradient of the weight decay: L2 (decay * w) or L1 (decay * sign w).
+
+    Parameters
+    ----------
+    gradient, weights : torch.Tensor, float32
+        Of one shape; not changed.
+    decay : float
+        weight_decay times decay_mult.
+    kind : {"L2", "L1"}
+
+    Returns
+    -------
+    torch.Tensor, float32
+        `gradient` itself where decay is 0.
+
+    Raises
+    ------
+    ValueError
+        Another kind.
+    """
     if not decay:
         return gradient
     if kind == "L2":

@@ -70,7 +70,7 @@ def test_dot_text_is_written_to_a_file(tmp_path):
     path = tmp_path / "net.dot"
     draw.draw_net_to_file(parse_net(NET), str(path))
     assert path.read_text().startswith("digraph a {")
-    with pytest.raises(ValueError, match="no suffix to tell the picture's format by"):
+    with pytest.raises(ValueError, match="no suffix that names the picture's format"):
         draw.draw_net_to_file(parse_net(NET), str(tmp_path / "net"))
 
 
