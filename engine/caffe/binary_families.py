@@ -57,7 +57,7 @@ def _uses_global_statistics(layer):
 
 
 def check(family):
-    """Refuse a name that is no family."""
+    """Refuse a name that is not a family."""
     if family not in FAMILIES:
         raise ValueError(f"family {family!r}: expected one of {', '.join(FAMILIES)}")
 
@@ -77,7 +77,7 @@ def to_engine(net):
     Raises
     ------
     wire.WireError
-        Bytes that are no message.
+        Bytes that are not a message.
     """
     return _renumbered_net(net, lambda authors, merged, engine: ({authors, merged}, engine))
 

@@ -10,7 +10,7 @@ of ``blob.data`` and ``blob.diff`` sees and what the layers see meet in :class:`
 
 What autograd keeps for the backward pass must not change under it, while a view may be written at any time. Layers that
 compute with a graph therefore take a :meth:`Memory.snapshot`, and the count of :attr:`Memory.edits` tells the backward
-pass whether somebody has written since.
+pass whether its values have been written to since.
 """
 
 from math import prod
@@ -25,7 +25,7 @@ class Memory:
     ----------
     shape : tuple of int
     edits : int
-        How often a snapshot has found values that somebody wrote through the numpy view.
+        How often a snapshot has found values written through the numpy view.
     """
 
     __slots__ = ("shape", "edits", "_value", "_host", "_flat", "_host_newest", "_kept")
@@ -33,10 +33,10 @@ class Memory:
     def __init__(self, shape=()):
         self.shape = tuple(shape)
         self._value = None  # tensor as the engine last wrote it; None: zeros
-        self._host = None  # float32 C-contiguous CPU tensor, once somebody looked
+        self._host = None  # float32 C-contiguous CPU tensor, once it has been viewed
         self._flat = None  # the memory behind _host, at its largest size so far
         self._host_newest = False
-        self._kept = None  # what _host held when a layer last wrote it or took a snapshot: a tensor nobody changes
+        self._kept = None  # what _host held when a layer last wrote it or took a snapshot; never changed in place
         self.edits = 0
 
     @property
@@ -197,7 +197,7 @@ class Reshaped:
 class NoMemory:
     """Memory of a parameter whose shape alone matters: reads give tensors without storage, writes are dropped."""
 
-    exposed = True  # so that nobody rearranges it
+    exposed = True  # so that it is not rearranged
 
     def __init__(self, shape):
         self.shape = tuple(shape)

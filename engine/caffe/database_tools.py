@@ -96,7 +96,7 @@ def records(path):
     Raises
     ------
     DatabaseError
-        No database, an empty one, or a record that is no Datum.
+        No database, an empty one, or a record that is not a Datum.
     """
     env = open_database(path, readahead=True)
     with env, env.begin() as transaction:

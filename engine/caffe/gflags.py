@@ -19,7 +19,7 @@ _WITHOUT_EFFECT = {"colorlogtostderr": True, "log_prefix": True, "stop_logging_i
 
 
 def to_argparse(words, switches):
-    """Words in gflags' forms, in argparse's: the first word that is no flag, then --name=value, then the other words.
+    """Words in gflags' forms, in argparse's: the first word that is no flag, then --name=value, then the rest.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class File:
         if level > MOST_LEVELS:
             raise Refused(f"'{group.name}' lies more than {MOST_LEVELS} groups deep")
         found = {}
-        for name in group.keys():  # noqa: SIM118  (a group is no dict)
+        for name in group.keys():  # noqa: SIM118  (a group is not a dict)
             found[name] = child = self._child(group, name)
             if isinstance(child, h5py.Group):
                 self._group(child)
@@ -95,7 +95,7 @@ class File:
         stored, size = dataset.id.get_storage_size(), math.prod(shape) * max(4, dataset.dtype.itemsize)
         begin = dataset.id.get_offset() if stored and dataset.chunks is None else None
         if begin is not None and begin + stored > os.path.getsize(self.path):
-            raise Refused(f"'{dataset.name}' ends behind the end of the file; it is cut short")
+            raise Refused(f"'{dataset.name}' extends beyond the end of the file, which is truncated")
         return shape, size
 
     def numbers(self, dataset):
@@ -124,13 +124,13 @@ class File:
         if dataset is None:
             return ""
         if not isinstance(dataset, h5py.Dataset) or dataset.shape != () or dataset.dtype.kind not in "SO":
-            raise Refused(f"'{name}' is no text")
+            raise Refused(f"'{name}' is not a text")
         if dataset.is_virtual or dataset.external or dataset.dtype.itemsize > most:
-            raise Refused(f"'{name}' is no text of at most {most} bytes in this file")
+            raise Refused(f"'{name}' is not a text of at most {most} bytes in this file")
         value = dataset[()]
         value = value if isinstance(value, bytes) else str(value).encode()
         if len(value) > most:
-            raise Refused(f"'{name}' is no text of at most {most} bytes in this file")
+            raise Refused(f"'{name}' is not a text of at most {most} bytes in this file")
         return bytes(value).decode()
 
     def integer(self, name):
@@ -140,7 +140,7 @@ class File:
             return None
         if (not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iu"
                 or math.prod(self.check(dataset)[0]) != 1):
-            raise Refused(f"'{name}' is no whole number")
+            raise Refused(f"'{name}' is not an integer")
         return int(np.ravel(dataset[()])[0])
 
 
@@ -153,7 +153,7 @@ def reading(path, kind="HDF5 file"):
     File
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OpenError(f"Could not open file {path} (it is no regular file)")
+        raise OpenError(f"Could not open file {path} (it is not a regular file)")
     file = None
     try:
         file = File(path)

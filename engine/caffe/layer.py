@@ -178,11 +178,11 @@ class NativeLayer(Layer):
         LayerError
             A filler that is unknown or does not fit the shape; a shape beyond the limits or the memory.
         """
-        if self.shapes_only:
-            self.blobs.append(Blob.without_memory(shape))
-            return
         try:
             check_shape(shape)
+            if self.shapes_only:
+                self.blobs.append(Blob.without_memory(shape))
+                return
             # random fillers draw in float64; data and gradient follow in float32
             require_memory(16 * math.prod(shape), f"a parameter of shape {tuple(shape)}")
             values = np.zeros(shape, np.float32)

@@ -1,6 +1,6 @@
 """LMDB databases of strangers: checked page by page before the library maps them.
 
-The library trusts a database: a page number behind the end of the file ends the process with SIGBUS, a damaged page
+The library trusts a database: a page number beyond the end of the file ends the process with SIGBUS, a damaged page
 with SIGSEGV or a failed assertion, a page that leads back to itself never ends. `check` walks the tree of the main
 database once, without the records' large values, and refuses what the library could not read.
 
@@ -57,7 +57,7 @@ def open_database(path, readahead=False):
 
 
 def check(path):
-    """Refuse what is no LMDB database, or one that is cut short or damaged; the number of records.
+    """Refuse what is not an LMDB database, or one that is truncated or damaged; the number of records.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def check(path):
     """
     file_name = os.path.join(path, "data.mdb") if os.path.isdir(path) else path
     if not os.path.isfile(file_name):
-        what = "it is no regular file" if os.path.exists(file_name) else "there is no such file or folder"
+        what = "it is not a regular file" if os.path.exists(file_name) else "there is no such file or folder"
         raise DatabaseError(f"cannot open the LMDB '{path}': {file_name}: {what}")
     try:
         with open(file_name, "rb") as file:
@@ -76,7 +76,7 @@ def check(path):
     except OSError as error:
         raise DatabaseError(f"cannot open the LMDB '{path}': {error.strerror or error}") from error
     except _Damaged as error:
-        raise DatabaseError(f"cannot open the LMDB '{path}': {error}; it is cut short, damaged or no LMDB, make or "
+        raise DatabaseError(f"cannot open the LMDB '{path}': {error}; it is truncated, damaged or not an LMDB; make or "
                             "copy it again") from None
 
 

@@ -42,7 +42,7 @@ def mapped(path):
 def refuse_special(path):
     """Refuse a folder, a pipe or a device where a file is expected; opening a pipe would wait for ever."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OpenError(f"Could not open file {path} (it is no regular file)")
+        raise OpenError(f"Could not open file {path} (it is not a regular file)")
 
 
 def strip(view, message, name, kind):

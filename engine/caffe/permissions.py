@@ -28,12 +28,12 @@ def allow_python_modules(*names):
     Raises
     ------
     ValueError
-        A text that is no name of a module.
+        A text that is not a module name.
     """
     global _modules
     for name in names:
         if name != "*" and not is_module_name(name):
-            raise ValueError(f"'{name}' is no name of a module; expected names with dots between them")
+            raise ValueError(f"'{name}' is not a module name; expected names with dots between them")
     _modules = {*(_modules or ()), *names}
 
 
@@ -61,7 +61,7 @@ def check_module(name):
     ValueError
     """
     if not is_module_name(name):
-        raise ValueError(f"module '{name}' is no name of a module")
+        raise ValueError(f"module '{name}' is not a module name")
     if _modules is None or "*" in _modules:
         return
     if not any(name == allowed or name.startswith(allowed + ".") for allowed in _modules):

@@ -25,7 +25,7 @@ NAMES = {"LayerParameter": 1, "V1LayerParameter": 4, "V0LayerParameter": 1}  # f
 
 
 class WireError(ValueError):
-    """Bytes that are no message: where, and what is wrong."""
+    """Bytes that are not a message: where, and what is wrong."""
 
 
 def check_text(message):
@@ -144,7 +144,7 @@ def _numbers(chunks, dtype):
     size = np.dtype(dtype).itemsize
     for chunk in chunks:
         if len(chunk) % size:
-            raise WireError(f"{len(chunk)} bytes of numbers are no multiple of {size}")
+            raise WireError(f"{len(chunk)} bytes of numbers are not a multiple of {size}")
     if len(chunks) == 1:
         return np.frombuffer(chunks[0], dtype)
     return np.frombuffer(b"".join(chunks), dtype)

@@ -1,7 +1,7 @@
 """Text and binary NetParameter and SolverParameter: reading and writing, errors with file:line:col.
 
 Every reader upgrades old files (upgrade.py), as Caffe does. What is done with a net once it is read, phase rules and
-splits, stands in netstate.py and is offered here too.
+splits, is in netstate.py and can be imported from here too.
 """
 
 import os

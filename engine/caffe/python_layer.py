@@ -45,6 +45,6 @@ def _imported(name, who):
         raise LayerError(f"{who}: no module '{name}' on sys.path; put its folder on PYTHONPATH") from error
     except (Exception, KeyboardInterrupt):
         raise
-    except BaseException as error:  # a script that is no module of layers calls sys.exit
+    except BaseException as error:  # a script that is not a module of layers calls sys.exit
         raise LayerError(f"{who}: module '{name}' ends with {type(error).__name__}({error}) as it is imported; a "
                          "module of layers only defines them") from error

@@ -183,7 +183,7 @@ def _obstacle(name, weights):
     """Why a layer's name cannot be a path of groups in HDF5, or None."""
     parts = name.split("/")
     if "" in parts or "." in parts:  # which HDF5 drops from a path
-        return "is no path of HDF5"
+        return "is not a valid HDF5 path"
     for end in range(1, len(parts)):
         owner, index = "/".join(parts[:end]), parts[end]
         if index.isdigit() and int(index) < len(weights.get(owner, ())):
@@ -210,9 +210,9 @@ def _load_weights_hdf5(path):
         if data is None:
             names = file.names(file.root)
             kind = "it is a solver state" if "history" in names else f"it has {', '.join(names) or 'nothing'}"
-            raise ModelFileError(f"{path}: HDF5 without the group 'data', no weights of Caffe; {kind}")
+            raise ModelFileError(f"{path}: HDF5 without the group 'data', not a Caffe weights file; {kind}")
         if not isinstance(data, h5py.Group):
-            raise ModelFileError(f"{path}: its 'data' is an array, so these are data (HDF5Data reads them), no weights")
+            raise ModelFileError(f"{path}: its 'data' is an array, so this is data for HDF5Data, not weights")
         weights = Weights()
         _read_groups(file, file.children(data), (), weights)
         return weights
@@ -223,7 +223,7 @@ def _read_groups(file, groups, above, weights):
     for key, group in groups.items():
         name = "/".join((*above, key))
         if not isinstance(group, h5py.Group):
-            raise ModelFileError(f"{file.path}: 'data/{name}' is no parameter of Caffe (data/<layer>/<index>); these "
+            raise ModelFileError(f"{file.path}: 'data/{name}' is not a Caffe parameter (data/<layer>/<index>); these "
                                  "are weights of another program")
         children = file.children(group, len(above))
         arrays = {k: item for k, item in children.items() if isinstance(item, h5py.Dataset) and _is_index(k)}
@@ -251,7 +251,7 @@ def load_solverstate(path):
         skeleton, arrays = strip(view, "SolverState", name, "a solver state")
         state = decode(skeleton, caffe_pb2.SolverState(), view, name, "a solver state")
         if not state.HasField("iter"):
-            raise ModelFileError(f"{name}: no solver state, it has no iteration; {looks_like(view)}")
+            raise ModelFileError(f"{name}: not a solver state: it has no iteration; {looks_like(view)}")
         history = [
             _shaped(blob, arrays[int(blob.data[0])], f"{name}: history blob {k}")
             for k, blob in enumerate(state.history)
@@ -292,7 +292,7 @@ def _load_solverstate_hdf5(path):
         if iteration is None or not isinstance(history, h5py.Group):
             names = file.names(file.root)
             kind = "these are weights" if "data" in names else f"it has {', '.join(names) or 'nothing'}"
-            raise ModelFileError(f"{path}: HDF5 without 'iter' and 'history', no solver state; {kind}")
+            raise ModelFileError(f"{path}: HDF5 without 'iter' and 'history' is not a solver state; {kind}")
         learned, step = file.text("learned_net"), file.integer("current_step") or 0
         blobs = file.children(history)
         missing = [k for k in range(len(blobs)) if not isinstance(blobs.get(str(k)), h5py.Dataset)]

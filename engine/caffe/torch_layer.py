@@ -16,7 +16,7 @@ class TorchLayer(NativeLayer):
     Every layer is a graph of its own between its bottoms and its tops. That keeps Caffe's contract exactly: any blob
     may be read or changed between two layers, forward and backward may start and end anywhere, a second backward
     without a forward works, and an in-place layer needs no care. The backward pass is that of the blobs as they then
-    stand: a layer that has not run, or whose blobs somebody has written to since, is computed again first.
+    stand: a layer that has not run, or whose blobs have been written to since, is computed again first.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class TorchLayer(NativeLayer):
         """Write the gradients of the bottoms and add those of the parameters.
 
         A gradient may be the very memory of a top's (an identity, a view of it), which changes when a bottom in place
-        is written, when somebody writes to its view, or while the sum of a parameter is kept: such a one is copied.
+        is written, when its view is written to, or while the sum of a parameter is kept: such a one is copied.
         """
         passed_on = {_storage(grad) for _, grad in made}
         exposed = any(blob.diff_memory.exposed for blob in top)
@@ -150,7 +150,7 @@ class TorchLayer(NativeLayer):
         return [b.data_memory for b in (*blobs, *(top if self._reads_top() else ()))]
 
     def _edited(self, bottom, top):
-        """Whether somebody has written to what the backward pass reads since the graph was made."""
+        """Whether what the backward pass reads has been written to since the graph was made."""
         memories = self._read_in_backward(bottom, top)
         for memory in memories:
             if memory.exposed:

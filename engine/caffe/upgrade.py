@@ -51,7 +51,7 @@ def upgrade_net(net, weights_only=False):
     net : NetParameter
     weights_only : bool
         The net is read for its blobs: what only matters for running it (an input without a shape, a V0
-        field that its layer never read) is no error.
+        field that its layer never read) is not an error.
 
     Raises
     ------

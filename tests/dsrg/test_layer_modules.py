@@ -39,7 +39,7 @@ def test_the_variable_allows_more(stranger, monkeypatch):
     with pytest.raises(caffe.LayerError, match="is not a subclass"):
         build(stranger, NET)
     monkeypatch.setenv("ALLOW_MODULES", "a/b")
-    with pytest.raises(UserError, match="ALLOW_MODULES: 'a/b' is no name of a module"):
+    with pytest.raises(UserError, match="ALLOW_MODULES: 'a/b' is not a module name"):
         layer_modules.restrict(caffe)
 
 

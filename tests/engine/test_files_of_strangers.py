@@ -62,7 +62,7 @@ def test_pipes_and_folders_are_no_weights(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path):
         for read in (serialization.load_weights, serialization.load_solverstate, serialization.load_binaryproto):
-            with pytest.raises(RuntimeError, match=r"Could not open file .* \(it is no regular file\)"):
+            with pytest.raises(RuntimeError, match=r"Could not open file .* \(it is not a regular file\)"):
                 read(path)
 
 
@@ -123,7 +123,7 @@ def test_hdf5_declares_more_than_it_holds(tmp_path):
         serialization.load_weights(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["data/ip/999999999999"] = np.zeros(1)
-    with pytest.raises(caffe.ModelFileError, match="'data/ip/999999999999' is no parameter of Caffe"):
+    with pytest.raises(caffe.ModelFileError, match="'data/ip/999999999999' is not a Caffe parameter"):
         serialization.load_weights(tmp_path / "b.h5")
 
 
@@ -171,7 +171,7 @@ def test_a_database_that_is_cut_short(database):
     data = database.read_bytes()
     for size in (0, 100, 5000, 4096 * 3, len(data) // 2, len(data) - 4096):
         database.write_bytes(data[:size])
-        with pytest.raises(DatabaseError, match="cannot open the LMDB .* cut short, damaged or no LMDB"):
+        with pytest.raises(DatabaseError, match="cannot open the LMDB .* truncated, damaged or not an LMDB"):
             list(database_tools.records(str(database.parent)))
 
 

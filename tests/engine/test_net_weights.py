@@ -123,7 +123,7 @@ def test_an_hdf5_snapshot_with_slashes_is_restored(tmp_path, tiny):
 @pytest.mark.parametrize("name", ["a//b", "/a", "a/", "./a", "a/."])
 def test_names_that_hdf5_would_change_are_refused(tmp_path, name):
     net = build(tmp_path, TWO_HEADS.replace('name: "ip"', f'name: "{name}"'))
-    with pytest.raises(caffe.ModelFileError, match=f"the layer name '{name}' is no path of HDF5; rename the layer"):
+    with pytest.raises(caffe.ModelFileError, match=f"'{name}' is not a valid HDF5 path; rename the layer"):
         net.save_hdf5(str(tmp_path / "a.h5"))
     assert not (tmp_path / "a.h5").exists()
     net.save(str(tmp_path / "a.caffemodel"))  # which has no such limits
@@ -143,9 +143,9 @@ def test_a_name_in_the_place_of_a_parameter_is_refused(tmp_path):
 def test_hdf5_that_is_no_weights_is_refused(tmp_path, net):
     path = str(tmp_path / "a.h5")
     for content, message in (({"data": [1.0]}, "its 'data' is an array, so these are data"),
-                             ({"data/conv": [1.0]}, "'data/conv' is no parameter of Caffe"),
-                             ({"data/conv/kernel": [1.0]}, "'data/conv/kernel' is no parameter of Caffe"),
-                             ({"data/conv/0": [1.0], "data/conv/kernel": [1.0]}, "'data/conv/kernel' is no parameter")):
+                             ({"data/conv": [1.0]}, "'data/conv' is not a Caffe parameter"),
+                             ({"data/conv/kernel": [1.0]}, "'data/conv/kernel' is not a Caffe parameter"),
+                             ({"data/conv/0": [1.0], "data/conv/kernel": [1.0]}, "conv/kernel' is not a Caffe parameter")):
         with h5py.File(path, "w") as file:
             for name, values in content.items():
                 file[name] = values

@@ -59,9 +59,9 @@ def test_a_package_allows_what_lies_below_it_alone(tmp_path, name):
 
 @pytest.mark.parametrize("name", [".a", "a..b", "../a", "a b", "/etc/passwd", "a.b.", "1a"])
 def test_what_is_no_name_of_a_module(tmp_path, name):
-    with pytest.raises(caffe.LayerError, match="is no name of a module"):
+    with pytest.raises(caffe.LayerError, match="is not a module name"):
         build(tmp_path, python(name))
-    with pytest.raises(ValueError, match="is no name of a module"):
+    with pytest.raises(ValueError, match="is not a module name"):
         caffe.allow_python_modules(name)
 
 

@@ -42,18 +42,25 @@ def test_same_shapes_as_the_net_that_runs(tmp_path, text):
 
 
 def test_large_nets_take_no_memory():
-    """An inner product of 10^12 weights would not fit into any machine; the shapes do."""
+    """2 * 10^9 weights, near Caffe's limit, which the net that runs would take 32 GB to fill; the shapes take none."""
+    found = shapes(input_layer(1, 200, 200) + """
+        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+                inner_product_param { num_output: 50000 } }""")
+    assert found.nodes[-1].layer.blobs[0].dims == (50000, 40000) and found.nodes[-1].tops[0].dims == (1, 50000)
+
+
+def test_parameters_beyond_caffes_limit_are_refused_as_in_the_net_that_runs():
     found = shapes(input_layer(1, 1000, 1000) + """
         layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
                 inner_product_param { num_output: 1000000 } }""")
-    assert found.nodes[-1].layer.blobs[0].dims == (10**6, 10**6) and found.nodes[-1].tops[0].dims == (1, 10**6)
+    assert ["1000000000000 values" in text for _, text in found.problems] == [True]
 
 
 def test_filled_tops_take_no_memory():
-    """A constant of 10^12 values is filled in setup of the net that runs."""
+    """A constant of 2 * 10^9 values is filled in setup of the net that runs."""
     found = shapes("""layer { name: "d" type: "DummyData" top: "d" dummy_data_param {
-                          shape { dim: 1000000 dim: 1000000 } data_filler { type: "constant" value: 1 } } }""")
-    assert found.nodes[0].tops[0].dims == (10**6, 10**6) and not found.problems
+                          shape { dim: 50000 dim: 40000 } data_filler { type: "constant" value: 1 } } }""")
+    assert not found.problems and found.nodes[0].tops[0].dims == (50000, 40000)
 
 
 def test_goes_on_after_an_error():
@@ -208,7 +215,7 @@ class NativeReader(NativeLayer):
 
     def configure(self, bottom, top):
         top[0].reshape(4, 2)
-        self.add_param((10**6, 10**6), caffe_pb2.FillerParameter())
+        self.add_param((50000, 40000), caffe_pb2.FillerParameter())
 
     def setup(self, bottom, top):
         np.load("missing.npy")
@@ -219,7 +226,7 @@ class NativeReader(NativeLayer):
 
 def test_a_layer_of_the_engine_says_its_shapes_by_the_same_contract():
     found = shapes('layer { name: "n" type: "ShapeNetTestReader" top: "x" }')
-    assert found.nodes[0].tops[0].dims == (4, 2) and found.nodes[0].layer.blobs[0].dims == (10**6, 10**6)
+    assert found.nodes[0].tops[0].dims == (4, 2) and found.nodes[0].layer.blobs[0].dims == (50000, 40000)
     with pytest.raises(FileNotFoundError):
         caffe.Net.from_param(parse_net('layer { name: "n" type: "ShapeNetTestReader" top: "x" }'), caffe.TEST)
 

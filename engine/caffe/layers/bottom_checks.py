@@ -6,7 +6,7 @@ from ..serialization import load_binaryproto
 
 
 def legacy_shape(layer, shape, which="the bottom"):
-    """`shape` with ones behind up to four axes: what Caffe's num, channels, height and width say; more are refused."""
+    """`shape` padded with ones to four axes, as Caffe's num, channels, height and width give it; more are refused."""
     if len(shape) > 4:
         raise layer.error(f"{which} is {shape}; expected at most 4 axes (N, C, H, W)")
     return (*shape, *[1] * (4 - len(shape)))

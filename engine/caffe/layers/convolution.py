@@ -7,7 +7,7 @@ e = d (k - 1) + 1, and an axis of length n becomes
     deconvolution         s (n - 1) + e - 2p
 
 The division cuts towards zero: a window that is larger than the padded bottom, by less than a stride, has one place,
-and reads zeros behind the padding.
+and reads zeros beyond the padding.
 
 Blobs may have any number of spatial axes: all those after `axis`, the channel axis.
 """
@@ -60,7 +60,7 @@ class Windows:
         return tuple(int((n + 2 * p - e) / s) + 1 for n, p, e, s in rows)
 
     def filled(self, x):
-        """x with zeros behind each spatial axis that the window, with its padding, reaches beyond."""
+        """x padded with zeros at the end of each spatial axis that the window, with its padding, reaches beyond."""
         rows = zip(x.shape[2:], self.pad, self.extent, strict=True)
         missing = [max(0, e - n - 2 * p) for n, p, e in rows]
         return F.pad(x, [m for short in reversed(missing) for m in (0, short)]) if any(missing) else x
@@ -191,7 +191,7 @@ class Convolution(_ConvLayer):
     def _of_cells(self, x, weight, bias):
         """A strided convolution with a kernel of one cell: the cells that the kernel meets, with stride 1.
 
-        oneDNN's weight gradient of a strided 1 x 1 convolution in channels_last writes behind its buffers where several
+        oneDNN's weight gradient of a strided 1 x 1 convolution in channels_last writes beyond its buffers where several
         threads share the work (torch 2.13, oneDNN 3.12).
         """
         w = self.windows
@@ -246,7 +246,7 @@ class Im2col(_WindowLayer):
     def setup(self, bottom, top):
         super().setup(bottom, top)
         if not self.windows.kernel:
-            raise self.error(f"the bottom is {bottom[0].dims}; expected at least one axis behind the channels")
+            raise self.error(f"the bottom is {bottom[0].dims}; expected at least one axis after the channels")
 
     def infer(self, shape):
         rows = shape[self.channel_axis] * math.prod(self.windows.kernel)

@@ -46,7 +46,7 @@ def values_of(datum, flags):
         except ValueError as error:
             raise ValueError(f"holds a picture that is refused: {error}") from error
         if picture is None:
-            raise ValueError("holds a picture that is cut short or cannot be decoded")
+            raise ValueError("holds a picture that is truncated or cannot be decoded")
         return np.atleast_3d(picture).transpose(2, 0, 1)
     values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
     shape = (datum.channels, datum.height, datum.width)

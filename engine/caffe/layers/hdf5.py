@@ -145,7 +145,7 @@ class HDF5Output(NativeLayer):
     def setup(self, bottom, top):
         self.configure(bottom, top)
         if os.path.lexists(self.path) and not os.path.isfile(self.path):
-            raise self.error(f"cannot write the HDF5 file '{self.path}': it is there and no regular file")
+            raise self.error(f"cannot write the HDF5 file '{self.path}': it exists and is not a regular file")
         folder = os.path.dirname(self.path) or "."
         if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
             raise self.error(f"cannot write the HDF5 file '{self.path}': folder '{folder}' does not exist or cannot be "
@@ -180,7 +180,8 @@ class HDF5Output(NativeLayer):
     def _append(self, file, rows):
         for name, values in rows.items():
             if file[name].shape[1:] != values.shape[1:]:
-                raise self.error(f"'{self.path}' holds rows of {file[name].shape[1:]}, now come {values.shape[1:]}")
+                raise self.error(f"'{self.path}' holds rows of {file[name].shape[1:]}, but this forward gives "
+                                 f"{values.shape[1:]}")
         for name, values in rows.items():
             file[name].resize(len(file[name]) + len(values), 0)
             file[name][-len(values) :] = values

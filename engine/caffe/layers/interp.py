@@ -9,7 +9,7 @@ from .bottom_checks import legacy_shape
 
 @register("Interp")
 class Interp(TorchLayer):
-    """(N, C, H, W) -> (N, C, H', W'), sampled at i (H - 1) / (H' - 1); a bottom of fewer axes has ones behind.
+    """(N, C, H, W) -> (N, C, H', W'), sampled at i (H - 1) / (H' - 1); a bottom of fewer axes is padded with ones.
 
     The bottom is first cropped by pad_beg and pad_end (0 or negative). With n the cropped extent, the result has, by
     the first of these that applies:

@@ -293,4 +293,4 @@ class ContrastiveLoss(_Loss):
         return torch.where(similar.flatten().long() != 0, squared, apart).sum() / a.shape[0] / 2
 
     def backward(self, top, propagate_down, bottom):
-        super().backward(top, [*propagate_down[:2], False], bottom)  # Caffe passes the similarities over
+        super().backward(top, [*propagate_down[:2], False], bottom)  # Caffe ignores the similarities

@@ -28,7 +28,7 @@ def read_picture(layer, path, place, color=True, size=None):
 def read_labels(layer, path, place, size=None):
     """A picture of labels as (H, W, 1): gray values, or the indices of a palette PNG; resized without blending.
 
-    Caffe reads a palette PNG as the gray values of its colours, which are no labels.
+    Caffe reads a palette PNG as the gray values of its colours, which are not labels.
     """
     data = _read_file(layer, path, place)
     labels = _decoded(layer, path, place, _palette_to_gray(data), cv2.IMREAD_UNCHANGED)
@@ -50,7 +50,7 @@ def _decoded(layer, path, place, data, flags):
 
 def _read_file(layer, path, place):
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
-        raise layer.error(f"{place}: cannot read the picture '{path}': it is no regular file")
+        raise layer.error(f"{place}: cannot read the picture '{path}': it is not a regular file")
     try:
         with open(path, "rb") as f:
             return f.read()

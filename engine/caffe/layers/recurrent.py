@@ -8,7 +8,7 @@ from the last state of the one before.
 No gradient flows through states, exposed or not: the diffs of the exposed last states are not read and those of the
 first states not written, since Caffe shares the data of these blobs with its unrolled net and not the diffs.
 
-Parameter blobs stand in the order of Caffe's unrolled net:
+Parameter blobs are in the order of Caffe's unrolled net:
     LSTM  W_xc (4D, I), b_c (4D,), [W_xc_static (4D, S),] W_hc (4D, D); gates i, f, o, g
     RNN   W_xh (D, I), b_h (D,), [W_xh_static (D, S),] W_hh (D, D), W_ho (D, D), b_o (D,)
 """

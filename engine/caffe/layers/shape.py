@@ -124,7 +124,7 @@ class Flatten(TorchLayer):
 class Reshape(TorchLayer):
     """num_axes axes from `axis` on become `shape`: 0 copies the bottom's extent, one -1 is inferred.
 
-    A negative axis counts from behind the last: -1 inserts after it.
+    A negative axis counts from the end: -1 inserts after the last axis.
     """
 
     def infer(self, shape):
@@ -223,7 +223,7 @@ class Filter(TorchLayer):
 class Crop(TorchLayer):
     """bottom[0] cut to the shape of bottom[1] from `axis` on, starting at `offset` (one for all axes, or one each).
 
-    Axes of bottom[1] behind the last of bottom[0] are not looked at.
+    Axes of bottom[1] beyond the last of bottom[0] are ignored.
     """
 
     bottoms = (2, 2)

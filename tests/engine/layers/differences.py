@@ -1,4 +1,4 @@
-"""Gradients held against finite differences."""
+"""Gradients compared with finite differences."""
 
 import numpy as np
 

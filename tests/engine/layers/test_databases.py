@@ -106,7 +106,7 @@ def test_leveldb_is_refused_with_the_alternative(tmp_path):
         ([], "is empty"),
         ([b"\xff\xff\xff"], "record '00000000' of '.*' is not a Datum"),
         ([caffe_pb2.Datum(channels=3, height=2, width=2, data=b"123")], r"holds 3 values for the shape \(3, 2, 2\)"),
-        ([caffe_pb2.Datum(data=b"123", encoded=True)], "cut short or cannot be decoded"),
+        ([caffe_pb2.Datum(data=b"123", encoded=True)], "truncated or cannot be decoded"),
     ],
 )
 def test_bad_databases(datums, why, tmp_path):

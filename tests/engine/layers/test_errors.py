@@ -50,7 +50,7 @@ SETTINGS = [
     ),
     ("Convolution", "convolution_param { num_output: 2 kernel_size: 1 axis: 7 }", [IMAGE], "axis 7 is out of range"),
     ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 1 pad: 4 }", [IMAGE], "leaves nothing"),
-    ("Im2col", "convolution_param { kernel_size: 1 }", [(2, 3)], "expected at least one axis behind the channels"),
+    ("Im2col", "convolution_param { kernel_size: 1 }", [(2, 3)], "expected at least one axis after the channels"),
     ("Crop", "crop_param { offset: 3 }", [IMAGE, (2, 4, 4, 4)], r"axis 2: 4 from offset 3 on do not fit"),
     (
         "Crop",
