@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
+from dsrg.initweights.parameter_shapes import parameter_shapes
 from tests.engine.nets import TINY, TWO_HEADS, build, input_layer
-from training.initial_weights import layers_with_weights
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_hdf5_keeps_layers_whose_names_have_slashes(tmp_path):
     assert same_weights(first, second)
     with h5py.File(path) as file:  # as Caffe's H5Gcreate puts them: a path of groups
         assert file["data/conv1/7x7/0"].shape == (3, 2, 3, 3) and file["data/conv1/7x7/scale/1"].shape == (3,)
-    assert layers_with_weights(path, caffe_pb2) == ["conv1/7x7", "conv1/7x7/scale"]
+    assert list(parameter_shapes(path, caffe_pb2)) == ["conv1/7x7", "conv1/7x7/scale"]
 
 
 def test_an_hdf5_snapshot_with_slashes_is_restored(tmp_path, tiny):
@@ -145,7 +145,7 @@ def test_hdf5_that_is_no_weights_is_refused(tmp_path, net):
     for content, message in (({"data": [1.0]}, "its 'data' is an array, so these are data"),
                              ({"data/conv": [1.0]}, "'data/conv' is not a Caffe parameter"),
                              ({"data/conv/kernel": [1.0]}, "'data/conv/kernel' is not a Caffe parameter"),
-                             ({"data/conv/0": [1.0], "data/conv/kernel": [1.0]}, "conv/kernel' is not a Caffe parameter")):
+                             ({"data/conv/0": [1.0], "data/conv/kernel": [1.0]}, "kernel' is not a Caffe parameter")):
         with h5py.File(path, "w") as file:
             for name, values in content.items():
                 file[name] = values
