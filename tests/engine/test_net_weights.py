@@ -142,7 +142,7 @@ def test_a_name_in_the_place_of_a_parameter_is_refused(tmp_path):
 
 def test_hdf5_that_is_no_weights_is_refused(tmp_path, net):
     path = str(tmp_path / "a.h5")
-    for content, message in (({"data": [1.0]}, "its 'data' is an array, so these are data"),
+    for content, message in (({"data": [1.0]}, "its 'data' is an array, so this is data"),
                              ({"data/conv": [1.0]}, "'data/conv' is not a Caffe parameter"),
                              ({"data/conv/kernel": [1.0]}, "'data/conv/kernel' is not a Caffe parameter"),
                              ({"data/conv/0": [1.0], "data/conv/kernel": [1.0]}, "kernel' is not a Caffe parameter")):

@@ -227,7 +227,7 @@ class NativeReader(NativeLayer):
 def test_a_layer_of_the_engine_says_its_shapes_by_the_same_contract():
     found = shapes('layer { name: "n" type: "ShapeNetTestReader" top: "x" }')
     assert found.nodes[0].tops[0].dims == (4, 2) and found.nodes[0].layer.blobs[0].dims == (50000, 40000)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(caffe.LayerError, match="missing.npy"):
         caffe.Net.from_param(parse_net('layer { name: "n" type: "ShapeNetTestReader" top: "x" }'), caffe.TEST)
 
 
