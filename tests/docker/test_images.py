@@ -235,7 +235,7 @@ def test_the_guide_to_real_caffe_names_what_is_there():
     assert commit in text
     script = (DOCKER / "patch_caffe.py").read_text()
     assert all(option in script for option in re.findall(r"`[^`]*(--check|--list)", text))
-    said = "".join((ROOT / path).read_text() for path in ("training/findcaffe.py", "docker/check_caffe.py",
+    said = "".join((ROOT / path).read_text() for path in ("dsrg/find_caffe.py", "docker/check_caffe.py",
                                                           "dsrg/caffe_device.py"))
     for part in ("it was built for Python", "the headers of another numpy", "caffe_pb2.py was made by a protoc that",
                  "no Python layers", "lacks the layer type", "BatchNorm does not normalise by the batch",
