@@ -3,7 +3,7 @@
 import caffe
 import numpy as np
 import pytest
-from caffe.layer import NativeLayer, register
+from caffe.layer import REGISTRY, NativeLayer
 from caffe.proto import caffe_pb2
 from caffe.prototxt import parse_net, read_net
 from caffe.shape_net import ShapeNet
@@ -207,7 +207,6 @@ def test_python_layers_are_asked_without_their_files(monkeypatch, tmp_path):
     assert "missing.npy" in shapes(text % "Reader").unknown["x"]
 
 
-@register("ShapeNetTestReader")
 class NativeReader(NativeLayer):
     """A layer of the engine that says its shapes without the file that its setup reads."""
 
@@ -224,7 +223,8 @@ class NativeReader(NativeLayer):
         pass
 
 
-def test_a_layer_of_the_engine_says_its_shapes_by_the_same_contract():
+def test_a_layer_of_the_engine_says_its_shapes_by_the_same_contract(monkeypatch):
+    monkeypatch.setitem(REGISTRY, "ShapeNetTestReader", NativeReader)
     found = shapes('layer { name: "n" type: "ShapeNetTestReader" top: "x" }')
     assert found.nodes[0].tops[0].dims == (4, 2) and found.nodes[0].layer.blobs[0].dims == (50000, 40000)
     with pytest.raises(caffe.LayerError, match="missing.npy"):
