@@ -11,7 +11,8 @@ import pytest
 from caffe import gflags
 from caffe.__main__ import main
 from caffe.gradients import vector_jacobian
-from caffe.layer import REGISTRY, TorchLayer
+from caffe.layer import REGISTRY
+from caffe.torch_layer import TorchLayer
 
 from tests.conftest import ROOT
 from tests.engine.nets import CLASSIFIER, TWO_HEADS, build, input_layer, python_layer, write
