@@ -63,6 +63,9 @@ build() {  # folder, stamp
 build CRF crf.sha256
 build CRF/pydensecrf_compat pydensecrf_compat.sha256  # the name pydensecrf, found last: an installed pydensecrf hides it
 build dsrg/saliency/drfi/native segmentation.sha256
+# `import caffe` finds the engine in this environment from any folder, behind a real pycaffe
+site=$(echo .venv/lib/python3.*/site-packages)
+if [ -d "$site" ] && [ "${ENGINE:-auto}" != caffe ]; then echo "$PWD/engine" > "$site/embedded_engine.pth"; fi
 case "$set" in
   *--dev) have peer "$PEER" || { pip install --no-deps --upgrade --target .venv/peers "$PEER"; done_with peer "$PEER"; } ;;
 esac

@@ -7,6 +7,7 @@ the repository's root and `training` on the Python path, so that nets find the m
 trainings say `from training.findcaffe import caffe`.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -95,14 +96,24 @@ def folder_of_caffe(engine, caffe_root):
             raise UserError(f"CAFFE_ROOT={caffe_root}: no python/caffe in it; build pycaffe there (make pycaffe), "
                             "or unset CAFFE_ROOT for the embedded engine")
         return folder
-    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != ENGINE_FOLDER]
-    found = PathFinder.find_spec("caffe", elsewhere)
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parents[1]
+    for entry in sys.path:
+        found = PathFinder.find_spec("caffe", [entry])
+        if found is not None and found.origin is not None and not _is_engine_source(Path(found.origin)):
+            return Path(found.origin).parents[1]
     if engine == "caffe":
         raise UserError("ENGINE=caffe, but no module caffe is installed; set CAFFE_ROOT to a built Caffe, "
                         "or ENGINE=embedded")
     return ENGINE_FOLDER
+
+
+def _is_engine_source(path):
+    """Whether a module caffe, not imported yet, is the engine: this checkout's or one that pip installed."""
+    if ENGINE_FOLDER in path.resolve().parents:
+        return True
+    with contextlib.suppress(OSError):
+        return re.search(r"^EMBEDDED_ENGINE = True$", path.read_text(encoding="utf-8", errors="replace"),
+                         re.MULTILINE) is not None
+    return False
 
 
 def _put_on_path(folder, first=False):

@@ -1,6 +1,7 @@
 """Which Caffe is found, in a process of its own for each case."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -49,6 +50,14 @@ def test_caffe_root_is_preferred(real):
 
 def test_an_installed_caffe_is_preferred_even_behind_the_engine_on_the_path(real):
     assert find(path=[ROOT / "engine", real / "python"])[1] == str(real / "python/caffe/__init__.py")
+
+
+def test_an_engine_that_pip_installed_is_no_pycaffe(tmp_path, real):
+    shutil.copytree(ROOT / "engine" / "caffe", tmp_path / "site" / "caffe")
+    assert find(path=[tmp_path / "site"])[1] == str(ROOT / "engine/caffe/__init__.py")
+    assert find(path=[tmp_path / "site", real / "python"])[1] == str(real / "python/caffe/__init__.py")
+    status, _, error = find(path=[tmp_path / "site"], ENGINE="caffe")
+    assert status == 1 and "no module caffe is installed" in error
 
 
 def test_embedded_means_the_engine_whatever_is_installed(real):
