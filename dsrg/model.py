@@ -16,13 +16,13 @@ from dsrg.find_caffe import the_caffe
 from dsrg.io.photos import upright
 from dsrg.io.pictures import as_in_file, read_picture
 from dsrg.report import mask_overlay
-from dsrg.scoring.machine import machine_settings
 from dsrg.scoring.multiscale import fuse_scores, label_map
 from dsrg.scoring.photo_pipeline import check_scores, prepared
 from dsrg.scoring.recipe import Recipe
 from dsrg.scoring.run_model import RunModel, find_model
 from dsrg.scoring.score_net import ScoreNet, open_net
 from dsrg.scoring.segment_photos import require_crf
+from dsrg.scoring.settings_in_force import machine_settings
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dsrg.io.photos import find_images
 from dsrg.io.workers import available_cpus
 from dsrg.scoring.collapse import collapse_warning, count_classes
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
-from dsrg.scoring.machine import machine_settings
 from dsrg.scoring.score_net import ScoreNet, open_net
 from dsrg.scoring.segment_photos import labels_of_all, require_crf, segment_photos
+from dsrg.scoring.settings_in_force import machine_settings
 
 
 def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, labels_file=None, scores_folder=None,
