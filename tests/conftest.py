@@ -1,6 +1,7 @@
 """Fixtures for every test: where the material beside the project lies, and seeded generators."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 PATIENCE = 1000  # seconds a command run by a test may take: ends a hang on a busy machine, says nothing about speed
+
+# A shell that starts the tests in the background, or nohup, has these ignored, and every child would inherit that: the
+# tests of Ctrl-C would wait for a signal that nobody hears.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 def shared_root():
