@@ -6,7 +6,6 @@ over. Where both can, both give the same pixels.
 
 import contextlib
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def read_picture(source):
     Raises
     ------
     UserError
-        Missing, cut off, no picture, or above Pillow's limit of pixels (Image.MAX_IMAGE_PIXELS, 89 million).
+        Missing, cut off, no picture, or more pixels than dsrg.io.picture_files takes (100 megapixels unless set).
     """
     if isinstance(source, np.ndarray):
         return Picture(_checked_array(source))
@@ -78,18 +77,20 @@ def read_picture(source):
     path = Path(source)
     if not path.is_file():
         raise UserError(f"photo {path} " + ("is a folder" if path.is_dir() else "does not exist"))
+    most = most_megapixels()
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(most * 1e6)) or None      # as picture_files
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats()) as image:
-                plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and _orientation(image) == 1
-                if plain and "transparency" not in image.info:
-                    with contextlib.suppress(UserError):        # cut off, or of a kind that Pillow alone reads
-                        return Picture(_by_opencv(path))
-                return _from_pillow(image, path)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UserError(f"photo {path} has more than the {Image.MAX_IMAGE_PIXELS / 1e6:.0f} million pixels that are "
-                        "read; shrink it first") from None
+        with Image.open(path, formats=_formats()) as image:
+            if image.width * image.height > most * 1e6:
+                raise UserError(too_large(path, "photo", f"{image.width}x{image.height} = "
+                                          f"{image.width * image.height / 1e6:.0f} megapixels", most))
+            plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and _orientation(image) == 1
+            if plain and "transparency" not in image.info:
+                with contextlib.suppress(UserError):        # cut off, or of a kind that Pillow alone reads
+                    return Picture(_by_opencv(path))
+            return _from_pillow(image, path)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UserError(too_large(path, "photo", "far more", most)) from None
     except Image.UnidentifiedImageError:
         return Picture(_of_opencv_alone(path))
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -49,19 +49,34 @@ class LabelMapFolder:
         UserError
             Maps whose settings are not known.
         """
-        earlier = None
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            earlier = json.loads((self.folder / SETTINGS).read_text())["settings"]
+        earlier = self._earlier()
         there = [image_id for image_id in ids if self.path(image_id).is_file()]
-        if there and earlier is None and not overwrite:
-            raise UserError(f"{self.folder} holds label maps but no {SETTINGS} that says how they were made; "
-                            "pass --overwrite or choose another --out")
-        if there and (overwrite or earlier != self._settings):
-            self._remove(there, earlier or {})
+        redone = self._redone(there, earlier, overwrite)
+        if redone:
+            self._remove(redone, earlier or {})
         if earlier != self._settings:
             record = {"settings": self._settings, **self._about, "commit": git_commit()}
             write_text(self.folder / SETTINGS, json.dumps(record, indent=1) + "\n")
         return [image_id for image_id in ids if not self.is_done(image_id)]
+
+    def pending(self, ids, overwrite=False):
+        """What `start_or_resume` will return; nothing is changed, so that a net that cannot run costs no results."""
+        there = [image_id for image_id in ids if self.path(image_id).is_file()]
+        redone = set(self._redone(there, self._earlier(), overwrite))
+        return [image_id for image_id in ids if image_id in redone or not self.is_done(image_id)]
+
+    def _earlier(self):
+        """The settings of the maps that are there, or None."""
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            return json.loads((self.folder / SETTINGS).read_text())["settings"]
+        return None
+
+    def _redone(self, there, earlier, overwrite):
+        """Those of the ids with maps whose maps are not to stay."""
+        if there and earlier is None and not overwrite:
+            raise UserError(f"{self.folder} holds label maps but no {SETTINGS} that says how they were made; "
+                            "pass --overwrite or choose another --out")
+        return there if overwrite or earlier != self._settings else []
 
     def is_done(self, image_id):
         """Whether all files of an image are there."""

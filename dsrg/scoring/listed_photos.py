@@ -43,12 +43,12 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
                 "images": str(images), **recipe.settings(), **machine}
     folder = LabelMapFolder(out, settings, {"net": str(net_file), "weights": str(weights)},
                             lambda image_id: [file_of(scores_folder, image_id, ".npz")] if scores_folder else [])
-    todo = folder.start_or_resume(ids, overwrite)
-    if todo:
+    if todo := folder.pending(ids, overwrite):
         photos = find_images(images, todo)
-        net = open_net(caffe, net_file, weights, device, machine["precision"], allow_random=allow_random)
-        segment_photos(ScoreNet(net, recipe.output_blob), photos, folder, recipe, workers or available_cpus(), labels,
-                       scores_folder, crf_backend)
+        net = ScoreNet(open_net(caffe, net_file, weights, device, machine["precision"], allow_random=allow_random),
+                       recipe.output_blob)
+        folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
+        segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend)
     else:
         print(f"{out}: all {len(ids)} label maps are there")
     if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):

@@ -54,6 +54,8 @@ def collect(paths, out):
         if not path.exists():
             raise UserError(f"{path}: no such photo or folder")
         if path.is_file():
+            if path.resolve().parent == Path(out).resolve():
+                raise UserError(f"--out {out} would write beside {path}, which is read; choose another folder")
             found.append((Path(path.name), path))
             continue
         for file in sorted(path.rglob("*")):

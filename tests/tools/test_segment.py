@@ -195,6 +195,16 @@ def test_overwrite_redoes_all(truth):
     assert len(truth.net.forwards) == 6
 
 
+def test_a_net_that_cannot_run_costs_no_earlier_result(truth, tmp_path):
+    run()
+    whole = read_all(tmp_path / "out")
+    with pytest.raises(UserError, match="no blob 'nope'"):
+        run("--output-blob", "nope")
+    assert read_all(tmp_path / "out") == whole
+    run()
+    assert read_all(tmp_path / "out") == whole
+
+
 def test_other_weights_redo_the_maps(truth, tmp_path, capsys):
     """Maps of two models never stand side by side in one folder."""
     run()
