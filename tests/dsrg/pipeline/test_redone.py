@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from dsrg.pipeline import run_folder
 from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.stages import STAGES
 from dsrg.pipeline.stamps import Stamps
@@ -129,7 +130,8 @@ def test_a_changed_setting_redoes_what_it_is_for(toy, changes, redone):
     assert toy.run() == redone
 
 
-def test_another_engine_redoes_what_nets_compute(toy):
+def test_another_engine_redoes_what_nets_compute(toy, monkeypatch):
+    monkeypatch.setattr(run_folder, "fit_to_caffe", lambda texts, settings: texts)      # there is no Caffe to ask
     for k in (1, 2):
         write(toy.folder, "caffe/_caffe.so", f"library {k}")
         toy.set(engine="caffe", caffe=toy.folder / "caffe")
