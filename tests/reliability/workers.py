@@ -1,6 +1,7 @@
 """Processes that read damaged files, with limits on their time and memory, for a parent that outlives them."""
 
 import contextlib
+import faulthandler
 import os
 import re
 import resource
@@ -40,6 +41,7 @@ def _run_child(read, expected, inputs, outcomes):
         os.close(source)
         status = 1
         try:
+            faulthandler.disable()      # the parent says how a child ended; its stack would be taken for a crash of ours
             _limit()
             for data in inputs:
                 os.write(sink, _outcome(read, expected, data).encode()[:4000] + b"\0")
