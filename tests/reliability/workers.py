@@ -41,7 +41,7 @@ def _run_child(read, expected, inputs, outcomes):
         os.close(source)
         status = 1
         try:
-            faulthandler.disable()      # the parent says how a child ended; its stack would be taken for a crash of ours
+            faulthandler.disable()      # the parent says how a child ended; a stack would look like a crash of tests
             _limit()
             for data in inputs:
                 os.write(sink, _outcome(read, expected, data).encode()[:4000] + b"\0")
