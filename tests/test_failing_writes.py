@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import resource
 from pathlib import Path
@@ -75,27 +76,28 @@ WRITERS = {
 }
 
 
-@pytest.fixture
-def small_disk(tmp_path, monkeypatch):
-    """A folder in which no file grows beyond LIMIT bytes, as with a quota; Python ignores the signal for it."""
+@contextlib.contextmanager
+def quota():
+    """No file grows beyond LIMIT bytes, as on a small disk; Python ignores the signal for it.
+
+    That holds for the output of the tests as well where it is a file: nothing may be printed meanwhile.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # git, asked for the commit, would be killed as it refreshes its index, and leave the checkout locked
-    monkeypatch.setattr("dsrg.scoring.label_map_folder.git_commit", lambda: "none")
-
-    def limit():
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
-        return tmp_path
-
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("write, name", WRITERS.values(), ids=WRITERS)
-def test_write_beyond_the_quota_names_file_and_remedy(write, name, small_disk, capsys):
-    with capsys.disabled():
-        folder = small_disk()
-        with pytest.raises(UserError) as error:
-            write(folder)
+def test_write_beyond_the_quota_names_file_and_remedy(write, name, tmp_path, monkeypatch):
+    # git, asked for the commit, would be killed as it refreshes its index, and leave the checkout locked
+    monkeypatch.setattr("dsrg.scoring.label_map_folder.git_commit", lambda: "none")
+    folder = tmp_path
+    with pytest.raises(UserError) as error, quota():
+        write(folder)
     line = str(error.value)
     assert str(folder / name) in line and ("free space" in line or "choose another" in line) and "\n" not in line
     assert not [path for path in folder.iterdir() if path.name.startswith(f".{Path(name).stem}.")
