@@ -27,7 +27,7 @@ def parse_args(argv):
     parser.add_argument("--labels", type=Path, required=True, metavar="FILE", help="photo and its classes on each line")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="data root to make; must not exist")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in index order, first line "
-                        "background (default: the names in the labels, in alphabetical order)")
+                        "background (default: the names in the labels, in the order of their characters)")
     parser.add_argument("--val", type=float, default=0.2, metavar="SHARE",
                         help="share of the photos set apart for evaluation (default: %(default)s); every class keeps "
                         "a photo to learn from")

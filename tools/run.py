@@ -130,7 +130,8 @@ def _native_precision(device):
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise UserError(f"PRECISION=auto: the engine could not report the precision for DEVICE={device} "
-                        f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); set PRECISION")
+                        f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); choose another DEVICE, "
+                        "or set PRECISION")
     return done.stdout.split()[-1]
 
 

@@ -34,8 +34,12 @@ def one_spelling(words, given, notes):
 
 
 def names_used(words, path):
-    """Background and the names of a labels file in alphabetical order; numbers name nothing and are refused."""
-    names = sorted({word for fields in words.values() for _, word in fields} - {"background"})
+    """Background and the names of a labels file in the order of their characters (capitals first).
+
+    Numbers name nothing and are refused.
+    """
+    used = {word for fields in words.values() for _, word in fields}
+    names = sorted(word for word in used if word.strip().lower() != "background")
     numbers = [name for name in names if name.lstrip("+-").isdecimal()]
     if numbers:
         raise UserError(f"{path} labels photos with numbers ({numbers[0]}); give their names with --classes")

@@ -59,6 +59,8 @@ def class_index(text, classes):
         if 1 <= int(text) < len(classes):
             return int(text)
         raise ValueError(f"indices go from 1 to {len(classes) - 1} (0 is background)")
+    if text.strip().lower() == "background":
+        raise ValueError("background is in every photo and is no label; take it out (a photo of nothing else has none)")
     near = difflib.get_close_matches(text, classes[1:], 1)
     hint = f"did you mean '{near[0]}'?" if near else "add it there or correct the label"
     raise ValueError(f"it is none of the {len(classes) - 1} object classes of classes.txt, {hint}")

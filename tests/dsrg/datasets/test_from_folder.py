@@ -271,3 +271,11 @@ def test_escape_sequences_in_names_reach_neither_lists_nor_terminal(folder, caps
     write_labels(folder, "b cow\nc cow\na\x1b[31m cow\n")
     command()
     assert "a_[31m 1" in (folder / "data/image_labels.txt").read_text()
+
+
+@pytest.mark.parametrize("word", ["background", "Background", "BACKGROUND "])
+def test_background_is_no_label_in_any_spelling(folder, word):
+    write_photos(folder, ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    write_labels(folder, f"a.jpg,cow\nb.jpg,cow\nc.jpg,dog\nd.jpg,{word}\n")
+    with pytest.raises(UserError, match="background is in every photo and is no label; take it out"):
+        command()
