@@ -5,6 +5,7 @@ from pathlib import Path
 import caffe
 import numpy as np
 import pytest
+from caffe import device
 
 from tests.engine.nets import RUNS, TINY, write
 
@@ -41,3 +42,10 @@ def logged(monkeypatch, capsys):
     """A function that returns the messages of the log so far, without time and process."""
     monkeypatch.delenv("GLOG_minloglevel", raising=False)
     return lambda: [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines() if "] " in line]
+
+
+@pytest.fixture(autouse=True)
+def as_a_fresh_process(monkeypatch):
+    """Programs choose device and log level for the rest of their process; what tests of commands chose ends here."""
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
+    monkeypatch.setitem(device._state, "mode_chosen", False)

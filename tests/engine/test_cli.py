@@ -152,7 +152,7 @@ def test_time_of_a_net_without_loss_runs_every_backward(more, folder, monkeypatc
 
     for cls in (REGISTRY["Input"], REGISTRY["Split"], TorchLayer):
         spy(cls)
-    monkeypatch.setattr("caffe.layer.vector_jacobian", spied_gradients)
+    monkeypatch.setattr("caffe.torch_layer.vector_jacobian", spied_gradients)
     frozen = TWO_HEADS.replace('top: "ip"', 'top: "ip" param { lr_mult: 0 } param { lr_mult: 1 }')
     write(folder, frozen + more)
     main(["time", "--model", "net.prototxt", "--iterations", "1"])
