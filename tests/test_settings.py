@@ -12,6 +12,8 @@ READERS = {
     "dsrg/io/picture_files.py": "the limit of picture sizes, of all processes and of the engine",
     "dsrg/io/workers.py": "gives the processes that it starts one thread each",
     "dsrg/layer_modules.py": "what nets may import, of all processes",
+    "dsrg/pipeline/run_folder.py": "hands the environment on to the check of the user's Caffe",
+    "dsrg/pipeline/run_request.py": "hands the environment on to a process that asks the engine for its precision",
     "dsrg/pipeline/runner.py": "hands the environment on to stages, with the run's settings",
     "training/multi_gpu.py": "the numbers that launchers give to processes, and what it gives to its own",
     "training/batch_norm.py": "hands the environment on to a process of its own",

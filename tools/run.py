@@ -10,30 +10,14 @@ this; its variables (DATA_ROOT=.. WEIGHTS=.. DEVICE=..) are read here from the e
 
 import argparse
 import os
-import re
 import shlex
-import subprocess
 import sys
-from dataclasses import replace
-from pathlib import Path
 
-from dsrg.caffe_device import PRECISIONS
-from dsrg.crf_backend import CRF_BACKENDS, OWN
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.errors import run_main
 from dsrg.pipeline import runner
 from dsrg.pipeline.processes import Stopped
-from dsrg.pipeline.settings import WEIGHT_VARIABLES, Settings, UsageError, experiment_names, read_experiment
-from training.findcaffe import ENGINE_FOLDER, folder_of_caffe
-
-ROOT = Path(__file__).resolve().parents[1]
-PROTOTXTS = ROOT / "prototxts"
-ABLATIONS = PROTOTXTS / "ablations"
-#: variables that hold a path, and what must be there
-PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fromkeys(WEIGHT_VARIABLES, "file")}
-#: the others, with their defaults
-VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
-             "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
-             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": OWN}
+from dsrg.pipeline.run_request import ABLATIONS, PATHS, PROTOTXTS, VARIABLES, resolved, settings_of
+from dsrg.pipeline.settings import UsageError, experiment_names, read_experiment
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,75 +50,6 @@ def parse_args(argv, environment):
     return args
 
 
-def settings_of(args, environment):
-    """Settings of what was asked for; UsageError where a word does not fit, UserError where a path is not there."""
-    def number(name, least):
-        text = environment[name]
-        if not re.fullmatch(r"\d*", text) or (text and int(text) < least):
-            raise UsageError(f"{name}={text}: expected a whole number, {least} or more")
-        return int(text) if text else None
-
-    if args.experiment not in experiment_names(PROTOTXTS):
-        raise UsageError(f"unknown experiment '{args.experiment}'; expected one of: "
-                         f"{' '.join(experiment_names(PROTOTXTS))}")
-    known = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
-    if args.ablation and args.ablation not in known:
-        raise UsageError(f"unknown ablation '{args.ablation}'; expected one of: {' '.join(known)}")
-    for name, allowed in (("ENGINE", ("auto", "embedded", "caffe")), ("PRECISION", PRECISIONS),
-                          ("CRF_BACKEND", CRF_BACKENDS)):
-        if environment[name] not in allowed:
-            raise UsageError(f"{name}={environment[name]}: expected {', '.join(allowed[:-1])} or {allowed[-1]}")
-    numbers = {"seed": number("SEED", 0) or 0, "max_iter": number("MAX_ITER", 0) or None,
-               "batch": number("BATCH", 1), "snapshot_keep": number("SNAPSHOT_KEEP", 1)}
-    paths = {name: _existing(name, environment[name], kind) for name, kind in PATHS.items()}
-    data = paths["DATA_ROOT"]
-    if data is not None and not (data / "JPEGImages").is_dir():
-        raise UserError(f"DATA_ROOT={data} has no folder JPEGImages; expected VOC layout (see README, Data)")
-    weights = {name: paths[name] for name in WEIGHT_VARIABLES if paths[name] is not None}
-    return Settings(args.experiment, Path(environment["WORK"]).absolute(), args.ablation, data, paths["CUES"],
-                    paths["INPUT_LIST"], weights, environment["MASKS"], environment["ENGINE"], None,
-                    environment["CAFFE_ROOT"], environment["PRECISION"], environment["DEVICE"],
-                    environment["CRF_BACKEND"], **numbers)
-
-
-def _existing(name, text, kind):
-    """The absolute path that a variable names, or None."""
-    if not text:
-        return None
-    path = Path(text).absolute()
-    if not (path.is_dir() if kind == "folder" else path.is_file()):
-        raise UserError(f"{name}={text}: no such {kind}")
-    return path
-
-
-def resolved(settings):
-    """The settings with engine and precision as they will be, where they were left to the machine."""
-    folder = folder_of_caffe(settings.engine, settings.caffe_root)
-    if folder != ENGINE_FOLDER:
-        if settings.precision not in ("auto", "fp32"):
-            raise UserError(f"PRECISION={settings.precision}: pycaffe computes in fp32 only; leave it out, or set "
-                            "ENGINE=embedded")
-        return replace(settings, engine="caffe", caffe=folder / "caffe", precision="fp32")
-    settings = replace(settings, engine="embedded")
-    if settings.precision == "auto":
-        settings = replace(settings, precision=_native_precision(settings.device))
-    return settings
-
-
-def _native_precision(device):
-    """bf16 or fp32, asked of the engine in a process of its own: torch is slow to load and large to keep."""
-    code = ("from training.findcaffe import find_caffe; from dsrg.caffe_device import use_machine; import sys; "
-            "print(use_machine(find_caffe('embedded'), sys.argv[1], 'auto'))")
-    done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"PRECISION=auto: the engine could not report the precision for DEVICE={device} "
-                        f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); choose another DEVICE, "
-                        "or set PRECISION")
-    return done.stdout.split()[-1]
-
-
 def command_again(called_as, argv, environment):
     """The command that goes on, as it can be typed where this one was."""
     given = [f"{name}={shlex.quote(environment[name])}" for name in (*PATHS, *VARIABLES)
@@ -156,7 +71,7 @@ def main(argv=None):
 def _main(argv, environment):
     args = parse_args(argv, environment)
     again = command_again(args.called_as, [word for word in argv if not word.startswith("--called-as")], environment)
-    settings = settings_of(args, environment)
+    settings = settings_of(args.experiment, args.ablation, environment)
     experiment = read_experiment(PROTOTXTS / args.experiment)
     choice = runner.Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits,
                            args.adopt)
