@@ -114,7 +114,7 @@ def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder)
     assert not (other / "stamps/train-s.json").exists()
     second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=PATIENCE)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "[3/6] cues: done\n" in second.stdout
+    assert "[4/7] cues: done\n" in second.stdout
     for name in WEIGHTS:
         assert (other / name).read_bytes() == (whole_run / name).read_bytes(), f"{name} differs without the masks"
     for label in (whole_run / "labels").glob("*.png"):
