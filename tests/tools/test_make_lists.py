@@ -229,7 +229,7 @@ def test_missing_photos_are_counted_and_the_first_named(data):
     ("a 0 1\nb 1\n", r"image_labels\.txt:1: image 'a' has class 0"),
     ("a 1\nb cwo\n", r"image_labels\.txt:2: image 'b' has class cwo; it is none of the 2 object classes of "
                      r"classes\.txt, did you mean 'cow'\?"),
-    ("a 1\nb background\n", r"has class background; it is none of the 2 object classes of classes\.txt, add it there"),
+    ("a 1\nb background\n", r"has class background; background is in every photo and is no label"),
     ("a 1\nb 0\n", r"has class 0; indices go from 1 to 2"),
     ("a 1\nb 1\na 2\n", r"image_labels\.txt:3: image 'a' is listed twice"),
 ])
