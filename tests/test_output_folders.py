@@ -122,6 +122,8 @@ def test_folders_beside_each_other_and_above_are_fine(tmp_path):
     refuse_inputs_as_output(tmp_path / "data/JPEGImages2", tmp_path / "data/JPEGImages")
     refuse_inputs_as_output(tmp_path / "data/list.txt", tmp_path / "data/JPEGImages", None, tmp_path / "none")
     refuse_inputs_as_output(None, tmp_path)
+    with pytest.raises(UserError, match="would write into"):        # the same folder by another name
+        refuse_inputs_as_output(tmp_path / "data/maps/../JPEGImages/maps", tmp_path / "data/JPEGImages")
 
 
 @pytest.mark.parametrize("module", ["localization_cues.saliency", "localization_cues.drfi"])

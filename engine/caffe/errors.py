@@ -35,8 +35,8 @@ class CaffeError(Exception):
         super().__init__(readable(str(message)))
 
 
-class PrototxtError(CaffeError, ValueError):
-    """A net or solver file that cannot be used: ``file:line:col: message``.
+class _NetTextError(CaffeError, ValueError):
+    """What is wrong with the text of a net.
 
     Attributes
     ----------
@@ -49,18 +49,12 @@ class PrototxtError(CaffeError, ValueError):
         self.layer = layer
 
 
-class UpgradeError(CaffeError, ValueError):
-    """A net that cannot be upgraded to the current format; its reader adds the place.
+class PrototxtError(_NetTextError):
+    """A net or solver file that cannot be used: ``file:line:col: message``."""
 
-    Attributes
-    ----------
-    layer : str or None
-        Name of the layer the message is about, where it is about one.
-    """
 
-    def __init__(self, message, layer=None):
-        super().__init__(message)
-        self.layer = layer
+class UpgradeError(_NetTextError):
+    """A net that cannot be upgraded to the current format; its reader adds the place."""
 
 
 class LayerError(CaffeError, ValueError):

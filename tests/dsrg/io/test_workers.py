@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from dsrg.io.workers import MemoryBudget, available_memory
 
 
@@ -45,15 +47,18 @@ def test_a_claim_above_the_budget_waits_until_it_is_alone():
 
 
 def test_a_failed_step_gives_its_share_back():
-    budget = MemoryBudget(10)
-    for _ in range(3):
-        try:
-            with budget.claim(10):
+    budget, done = MemoryBudget(10), []
+
+    def steps():
+        for step in range(3):
+            with pytest.raises(KeyError), budget.claim(10):
                 raise KeyError
-        except KeyError:
-            pass
-    with budget.claim(10):
-        pass
+            done.append(step)
+
+    thread = threading.Thread(target=steps, daemon=True)    # a share that is kept would let the next step wait for ever
+    thread.start()
+    thread.join(30)
+    assert done == [0, 1, 2]
 
 
 def test_available_memory_is_some_of_the_machines():
