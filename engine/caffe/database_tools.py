@@ -19,9 +19,9 @@ from .layers.data_layer import read_source
 from .layers.datum import values_of as datum_values
 from .layers.pictures import decode_picture, read_picture
 from .lmdb_files import open_database
+from .modelfile import write_atomic
 from .net import TEST, Net
 from .proto import caffe_pb2
-from .serialization import write_atomic
 
 COMMIT = 1000  # records a transaction, and lines of progress
 

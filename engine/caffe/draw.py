@@ -5,9 +5,9 @@ Needs the package pydot, and graphviz's program dot for anything but .dot text.
 
 import os
 
+from .modelfile import write_atomic
 from .proto import caffe_pb2
 from .prototxt import layer_included
-from .serialization import write_atomic
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}

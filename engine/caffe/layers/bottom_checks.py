@@ -2,7 +2,7 @@
 
 import torch
 
-from ..serialization import load_binaryproto
+from ..blob_messages import load_binaryproto
 
 
 def legacy_shape(layer, shape, which="the bottom"):
