@@ -1,0 +1,100 @@
+"""Pictures as arrays for pycaffe's preprocessing: read, resized, cropped; (H, W, K) float32 RGB in [0, 1]."""
+
+import numpy as np
+
+
+def load_image(filename, color=True):
+    """Read a picture.
+
+    Parameters
+    ----------
+    filename : str
+    color : bool
+        True: (H, W, 3), gray pictures repeated. False: (H, W, 1), luminance (skimage's weights).
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        RGB in [0, 1]; an alpha channel is dropped.
+    """
+    import skimage  # slow to import, and only pictures need it
+    import skimage.color
+    import skimage.io
+
+    image = skimage.img_as_float(skimage.io.imread(filename))
+    if image.ndim == 3 and image.shape[2] in (2, 4):  # gray or colour, and alpha
+        image = image[:, :, :-1]
+    if image.ndim == 2:
+        image = image[:, :, np.newaxis]
+    if color and image.shape[2] == 1:
+        image = np.tile(image, (1, 1, 3))
+    elif not color and image.shape[2] == 3:
+        image = skimage.color.rgb2gray(image)[:, :, np.newaxis]
+    return image.astype(np.float32)
+
+
+def resize_image(im, new_dims, interp_order=1):
+    """Resize a picture.
+
+    Parameters
+    ----------
+    im : numpy.ndarray
+        (H, W, K).
+    new_dims : (int, int)
+        Height and width.
+    interp_order : int
+        Order of the spline; 1 is bilinear.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        (*new_dims, K). One or three channels go through skimage (which smooths before it shrinks), any other
+        number through scipy's zoom, as in pycaffe.
+    """
+    if im.shape[-1] not in (1, 3):
+        from scipy.ndimage import zoom
+
+        factors = np.asarray(new_dims, np.float64) / im.shape[:2]
+        return zoom(im, (*factors, 1), order=interp_order).astype(np.float32)
+    low, high = im.min(), im.max()
+    if high <= low:
+        return np.full((*new_dims, im.shape[-1]), low, np.float32)
+    from skimage.transform import resize
+
+    # skimage clips to the range of its input, which is cleanest in [0, 1].
+    unit = resize((im - low) / (high - low), tuple(new_dims), order=interp_order, mode="constant")
+    return (unit * (high - low) + low).astype(np.float32)
+
+
+def oversample(images, crop_dims):
+    """Ten crops of every picture: top left, top right, bottom left, bottom right, centre, then their mirrors.
+
+    Parameters
+    ----------
+    images : sequence of numpy.ndarray
+        (H, W, K), all of one size.
+    crop_dims : (int, int)
+        Height and width of a crop.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+        (10 * len(images), *crop_dims, K).
+
+    Raises
+    ------
+    ValueError
+        Crops larger than the pictures.
+    """
+    height, width, channels = np.shape(images[0])
+    crop_h, crop_w = (int(dim) for dim in crop_dims)
+    rows, cols = (0, height - crop_h), (0, width - crop_w)
+    if min(rows[1], cols[1]) < 0:
+        raise ValueError(f"crops of {crop_h}x{crop_w} do not fit into pictures of {height}x{width}")
+    corners = [(row, col) for row in rows for col in cols] + [(rows[1] // 2, cols[1] // 2)]
+    crops = np.empty((len(images), 2, 5, crop_h, crop_w, channels), np.float32)
+    for n, image in enumerate(images):
+        for k, (row, col) in enumerate(corners):
+            crops[n, 0, k] = image[row : row + crop_h, col : col + crop_w]
+    crops[:, 1] = crops[:, 0, :, :, ::-1]
+    return crops.reshape(-1, crop_h, crop_w, channels)
