@@ -1,9 +1,7 @@
-"""The pages in headless Chromium: no error in its console, filters and the enlarged picture work."""
+"""The pages in headless Chromium: an empty console, filters, the enlarged picture, keyboard, accessibility."""
 
-import os
 import re
 import shutil
-import subprocess
 
 import caffe
 import pytest
@@ -12,88 +10,104 @@ from dsrg.io.atomic_files import write_text
 from dsrg.report.comparison import groups
 from dsrg.report.comparison_page import comparison_page
 from dsrg.report.page import page
-from tests.conftest import PATIENCE
+from tests.browser import LOOKS, browser, browser_page, console, serious_findings  # noqa: F401 (fixtures)
 from tests.dsrg.report.made_run import make_run
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
+from tests.dsrg.report.test_page import GROWTH
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """{name: text} of the page of a run and of one of two runs."""
+    """{name: path} of the page of a run and of one of two runs."""
     folder = tmp_path_factory.mktemp("browser")
     runs = [make_run(folder / name) for name in ("demo", "other")]
     shutil.copy(runs[1] / "segmentations/f/z.png", runs[1] / "segmentations/f/u.png")
-    return {"page": page(runs[0], caffe.proto.caffe_pb2),
-            "comparison": comparison_page(runs, groups(runs, caffe.proto.caffe_pb2))}
+    texts = {"page": page(runs[0], caffe.proto.caffe_pb2, GROWTH),
+             "comparison": comparison_page(runs, groups(runs, caffe.proto.caffe_pb2))}
+    for name, text in texts.items():
+        write_text(folder / f"{name}.html", text)
+    return {name: folder / f"{name}.html" for name in texts}
 
 
-def browsed(text, folder, script=""):
-    """The page's document after it was loaded and `script` was run, and what the console said."""
-    path = folder / "page.html"
-    write_text(path, text.replace("</body>", f"<script>{script}</script></body>"))
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr",
-               f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE,
-                            env={**os.environ, "HOME": str(folder)})
-    assert result.returncode == 0, result.stderr
-    console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
-    return result.stdout, console
+@pytest.fixture
+def shown(browser_page, pages):  # noqa: F811
+    browser_page.goto(pages["page"].as_uri())
+    return browser_page
 
 
+@pytest.mark.parametrize("browser_page", LOOKS, indirect=True)
 @pytest.mark.parametrize("name", ["page", "comparison"])
-def test_the_console_stays_empty_and_the_script_runs(pages, tmp_path, name):
-    document, console = browsed(pages[name], tmp_path)
-    assert console == []
-    assert '<div class="controls" hidden' in pages[name] and '<div class="controls" hidden' not in document
+def test_nothing_serious_hinders_anyone_and_nothing_is_too_wide(pages, browser_page, name):  # noqa: F811
+    """In light and in dark colours and on a phone, with all details open and with a picture enlarged."""
+    browser_page.goto(pages[name].as_uri())
+    browser_page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert serious_findings(browser_page) == []
+    width, needed = browser_page.evaluate("(p => [p.clientWidth, p.scrollWidth])(document.documentElement)")
+    assert needed <= width, "wide tables scroll within themselves"
+    browser_page.locator(".strip button").first.click()
+    assert browser_page.locator("dialog").is_visible()
+    assert serious_findings(browser_page, "dialog") == []
 
 
-def test_the_console_is_read_at_all(pages, tmp_path):
-    _, console = browsed(pages["page"], tmp_path, "console.error('said'); fetch('https://example.invalid/');")
-    assert any("said" in line for line in console)
-    assert any("Content Security Policy" in line for line in console), "nothing is loaded from elsewhere"
+def test_axe_finds_what_is_wrong(browser_page):  # noqa: F811
+    browser_page.set_content('<html lang="en"><title>x</title><main><h1>x</h1><img src="data:,"><select></select>')
+    assert [line.split(":")[0] for line in serious_findings(browser_page)] == ["image-alt", "select-name"]
 
 
-def test_photos_are_filtered_by_class_and_sorted(pages, tmp_path):
-    document, console = browsed(pages["page"], tmp_path, """
-        const section = document.querySelector('[data-gallery]');
-        for (const [name, value] of [['class', 'cow'], ['order', 'worst']]) {
-          const control = section.querySelector(`[name=${name}]`);
-          control.value = value;
-          control.dispatchEvent(new Event('change'));
-        }
-        document.title = [...section.querySelectorAll('.entry:not([hidden])')].map(e => e.dataset.id).join(' ')
-          + ' / ' + section.querySelector('[role=status]').textContent;""")
-    assert console == []
-    assert re.search("<title>(.*?)</title>", document).group(1) == "y w u / 3 of 6 photos shown"
+def test_the_console_is_read_at_all(shown, console):  # noqa: F811
+    """And nothing can be loaded from elsewhere."""
+    shown.evaluate("console.error('said'); fetch('https://example.invalid/').catch(() => 0);")
+    shown.evaluate("setTimeout(() => { throw new Error('thrown'); })")
+    shown.wait_for_timeout(100)
+    assert "error: said" in console and any("Content Security Policy" in line for line in console)
+    assert any("thrown" in line for line in console)
+    console.clear()
 
 
-def test_a_picture_is_enlarged_and_arrow_keys_go_through_its_row(pages, tmp_path):
-    document, console = browsed(pages["page"], tmp_path, """
-        const row = document.querySelector('#gallery-val').closest('section').querySelector('.strip');
-        row.querySelectorAll('button')[5].click();
-        const box = document.querySelector('dialog'), said = [box.open, box.querySelector('p').textContent];
-        for (const key of ['ArrowRight', 'ArrowRight', 'ArrowLeft']) {
-          box.dispatchEvent(new KeyboardEvent('keydown', {key}));
-          said.push(box.querySelector('img').alt);
-        }
-        box.querySelector('.close').click();
-        document.title = [...said, box.open].join(' / ');""")
-    assert console == []
-    assert re.search("<title>(.*?)</title>", document).group(1) == (
-        "true / u: truth: background 83 %, cow 17 % / photo u / static seeds: background 92 %, cow 8 % / photo u / "
-        "false")
+def test_photos_are_filtered_by_class_and_sorted(shown):
+    section = shown.locator("[data-gallery]").first
+    section.get_by_role("combobox", name="Class").select_option("cow")
+    section.get_by_role("combobox", name="Order").select_option("worst first")
+    assert [e.get_attribute("data-id") for e in section.locator(".entry:visible").all()] == ["y", "w", "u"]
+    assert section.get_by_role("status").inner_text() == "3 of 6 photos shown"
 
 
-@pytest.mark.parametrize("name", ["page", "comparison"])
-def test_nothing_is_wider_than_a_phone(pages, tmp_path, name):
-    """In a frame of 390 pixels; wide tables scroll within themselves."""
-    inner = pages[name].replace("&", "&amp;").replace('"', "&quot;")
-    frame = f'<!DOCTYPE html><html><body><iframe width="390" height="800" srcdoc="{inner}"></iframe></body></html>'
-    document, _ = browsed(frame, tmp_path, """
-        addEventListener('load', () => {
-          const page = document.querySelector('iframe').contentDocument.documentElement;
-          document.title = `${page.clientWidth} ${page.scrollWidth}`; });""")
-    width, needed = map(int, re.search(r"<title>(\d+) (\d+)</title>", document).groups())
-    assert 300 < width <= 390 and needed <= width
+def test_a_picture_is_enlarged_and_arrow_keys_go_through_its_row(shown):
+    row = shown.locator("#gallery-val").locator("xpath=..").locator(".strip").first
+    row.get_by_role("button").nth(5).click()
+    box, said = shown.locator("dialog"), []
+    said.append(box.locator("p").inner_text())
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        shown.keyboard.press(key)
+        said.append(box.locator("img").get_attribute("alt"))
+    assert said == ["u: truth: background 83 %, cow 17 %", "photo u", "static seeds: background 92 %, cow 8 %",
+                    "photo u"]
+    box.get_by_role("button", name="close").click()
+    assert not box.is_visible()
+
+
+def test_the_keyboard_reaches_filters_and_pictures_and_closes_with_escape(shown):
+    """Nothing but Tab, Enter and Escape; afterwards the focus is where it was."""
+    focus = "(e => e.name || e.className || e.closest('.strip') && e.innerText || e.innerText)(document.activeElement)"
+    shown.keyboard.press("Tab")
+    seen = [shown.evaluate(focus)]
+    assert seen == ["skip"]
+    while not (seen[-1] or "").strip() == "photo" or "order" not in seen:
+        assert len(seen) < 100, seen
+        shown.keyboard.press("Tab")
+        seen.append(shown.evaluate(focus))
+    assert ["class", "order", "over"] == [name for name in seen if name in ("class", "order", "over")][:3]
+    shown.keyboard.press("Enter")
+    assert shown.locator("dialog").is_visible()
+    shown.keyboard.press("Escape")
+    assert not shown.locator("dialog").is_visible()
+    assert shown.evaluate(focus).strip() == "photo"
+
+
+def test_a_page_shows_everything_without_its_script(browser, pages):  # noqa: F811
+    context = browser.new_context(java_script_enabled=False)
+    without = context.new_page()
+    without.goto(pages["page"].as_uri())
+    assert without.locator("#gallery-val").locator("xpath=..").locator(".entry:visible").count() == 6
+    assert not without.locator(".controls").first.is_visible()
+    assert re.match("demo", without.title())
+    context.close()
