@@ -32,7 +32,7 @@ def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
         Bilinear, corner pixels aligned (as scipy's zoom of order 1), plus the mean, rounded half to even.
     """
     images = np.asarray(images)
-    (top, bottom, above), (left, right, before) = (_corners(*sizes) for sizes in zip(images.shape[2:], (height, width),
+    (top, bottom, above), (left, right, before) = (corners(*sizes) for sizes in zip(images.shape[2:], (height, width),
                                                                                      strict=True))
     top, bottom, above = top[:, None], bottom[:, None], above[:, None]
     small = np.zeros((*images.shape[:2], height, width))
@@ -44,7 +44,7 @@ def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
     return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
 
 
-def _corners(extent, wanted):
+def corners(extent, wanted):
     """Of each of `wanted` cells over `extent`, corners aligned: the cell before, the one behind, the first one's part.
 
     The arithmetic, order included, is that of scipy's zoom: to the bit, so that no half is rounded the other way.
@@ -99,9 +99,30 @@ class Refinement:
                 f"refinement: probabilities are {probabilities.shape}, images {np.shape(images)}; "
                 "expected (N, C, H, W) and (N, 3, H', W') with the same N"
             )
+        def photos():
+            return network_images_to_8bit(images, *probabilities.shape[2:], mean_bgr)
+
+        return self.with_photos(probabilities, photos, iterations, scale_factor, textbook, backend)
+
+    def with_photos(self, probabilities, photos, iterations=ITERATIONS, scale_factor=TRAINING_SCALE, textbook=False,
+                    backend=None):
+        """The same with photos that are at the size of the map already.
+
+        Parameters
+        ----------
+        probabilities : float array (N, C, H, W)
+        photos : callable
+            Gives them, uint8 (N, H, W, 3), BGR; it is called only where the probabilities are finite.
+        iterations, scale_factor, textbook, backend
+            As above.
+
+        Returns
+        -------
+        float32 array (N, C, H, W), not writeable
+        """
         if not np.isfinite(probabilities).all():
             return np.full(probabilities.shape, np.nan, dtype=np.float32)   # the loss shows it, no CRF is needed
-        images_8bit = network_images_to_8bit(images, *probabilities.shape[2:], mean_bgr)
+        images_8bit = photos()
         settings = (iterations, scale_factor, bool(textbook), backend)
         with self._lock:                # a second caller with the same input waits for the first one's result
             for known_settings, known_probabilities, known_images, refined in self._results:

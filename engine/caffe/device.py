@@ -16,6 +16,7 @@ import torch
 from .errors import DeviceError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
+PYTHON_LAYERS = ("auto", "tensors", "arrays")
 SEED_OF_MANY = 0
 
 _state = {
@@ -23,6 +24,7 @@ _state = {
     "device_id": 0,
     "mode_chosen": False,
     "precision": "fp32",
+    "python_layers": "auto",
     "seeds": np.random.SeedSequence(),
     "seeded": False,  # by set_random_seed
     "seedings": 0,  # calls of set_random_seed
@@ -114,6 +116,29 @@ def set_precision(name):
 def precision():
     """The precision in force."""
     return _state["precision"]
+
+
+def set_python_layers(face):
+    """Choose what Python layers that can do both are called with (tensor_calls.py).
+
+    Parameters
+    ----------
+    face : {'auto', 'tensors', 'arrays'}
+        auto: tensors on a GPU, numpy arrays on the CPU.
+
+    Raises
+    ------
+    ValueError
+        Another name.
+    """
+    if face not in PYTHON_LAYERS:
+        raise ValueError(f"Python layers called with {face!r}: expected one of {', '.join(PYTHON_LAYERS)}")
+    _state["python_layers"] = face
+
+
+def python_layers():
+    """What Python layers are called with: 'auto', 'tensors' or 'arrays'."""
+    return _state["python_layers"]
 
 
 def native_bf16():

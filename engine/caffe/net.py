@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from . import debug_info, device, net_weights
+from . import debug_info, device, net_weights, tensor_calls
 from .blob import BoolVec
 from .errors import OpenError
 from .graph import Graph
@@ -89,7 +89,7 @@ class Net(Graph, NetBatches):
     def _forward_layer(self, node):
         try:
             self._reshape(node)
-            node.layer.forward(node.bottoms, node.tops)
+            tensor_calls.forward(node.layer, node.bottoms, node.tops)
         except Exception as error:
             self._locate(error, node.param, "forward")
             raise
@@ -114,7 +114,7 @@ class Net(Graph, NetBatches):
                 callback(index)
             if node.needs_backward:
                 try:
-                    node.layer.backward(node.tops, BoolVec(node.bottom_needs), node.bottoms)
+                    tensor_calls.backward(node.layer, node.tops, BoolVec(node.bottom_needs), node.bottoms)
                 except Exception as error:
                     self._locate(error, node.param, "backward")
                     raise

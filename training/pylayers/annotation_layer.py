@@ -13,6 +13,7 @@ from dsrg.io.errors import UserError, note
 from dsrg.supervision.annotation import dense_annotation, mirrored
 
 from .contract import base_seed, expect_blobs, expect_shape, height_width, process_share, read_params, title
+from .tensor_face import on_device, on_host
 
 CLASS_LIST = "lists/classes.txt"    # of a run folder; names classes in messages
 CUE_FOLDERS = (".", "localization_cues", "cues")    # where a bare file name is looked for, in this order
@@ -104,16 +105,26 @@ class AnnotationLayer(caffe.Layer):
 
     def forward(self, bottom, top):
         images = bottom[1].data
-        flips = np.zeros(len(images), dtype=bool)
+        labels, cues, flips = self._next(bottom[0].data, len(images))
+        top[0].data[...] = labels
+        top[1].data[...] = cues
+        top[2].data[...] = mirrored(images, flips)
+
+    def forward_tensors(self, image_ids, images):
+        labels, cues, flips = self._next(on_host(image_ids), len(images))
+        flips = on_device(flips, images.device).bool()[:, None, None, None]
+        return on_device(labels, images.device), on_device(cues, images.device), images.flip(3).where(flips, images)
+
+    def _next(self, image_ids, count):
+        """Labels (N, 1, 1, C), cues (N, C, H, W), flipped already, and which images to flip, of the next batch."""
+        flips = np.zeros(count, dtype=bool)
         if self.params.mirror:
             rng = np.random.default_rng([self._seed, self._tick, process_share(caffe)[0]])
-            flips = rng.integers(2, size=len(images)) == 1
+            flips = rng.integers(2, size=count) == 1
         self._tick += 1
-        annotations = [self._annotation(image_id) for image_id in bottom[0].data.ravel()]
+        annotations = [self._annotation(image_id) for image_id in image_ids.ravel()]
         labels, cues = dense_annotation(annotations, self.params.classes, self.params.size)
-        top[0].data[...] = labels[:, None, None]
-        top[1].data[...] = mirrored(cues, flips)
-        top[2].data[...] = mirrored(images, flips)
+        return labels[:, None, None], mirrored(cues, flips), flips
 
     def _annotation(self, image_id):
         """(labels, cues) of one image of the batch."""
@@ -130,6 +141,9 @@ class AnnotationLayer(caffe.Layer):
         for k in range(2):
             if propagate_down[k]:
                 bottom[k].diff[...] = 0
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return None, None
 
 
 class AnnotationLayerCOCO(AnnotationLayer):

@@ -21,3 +21,6 @@ class BalancedSeedLossLayer(SeedLossLayer):
 
     def compute(self, probabilities, cues):
         return *balanced_seed_loss(probabilities, cues), None
+
+    def compute_tensors(self, losses, probabilities, cues):
+        return *losses.balanced_seed_loss(probabilities, cues), None

@@ -29,3 +29,6 @@ class ConstrainLossLayer(LossLayer):
 
     def compute(self, probabilities, log_q):
         return constrain_loss(probabilities, log_q)
+
+    def compute_tensors(self, losses, probabilities, log_q):
+        return losses.constrain_loss(probabilities, log_q)

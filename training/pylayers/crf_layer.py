@@ -10,6 +10,7 @@ from dsrg.supervision import refine
 from dsrg.supervision.refinement import ITERATIONS, TRAINING_SCALE
 
 from .contract import expect_blobs, expect_probabilities, expect_shape, read_params, three_numbers
+from .tensor_face import on_device, refined
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,10 @@ class CRFLayer(caffe.Layer):
             bottom[0].diff[...] = (1 - self._refined) * top[0].diff
         if propagate_down[1]:
             bottom[1].diff[...] = 0
+
+    def forward_tensors(self, probabilities, images):
+        self._refined = on_device(refined(refine, probabilities, images, self.params), probabilities.device)
+        return (self._refined.log(),)
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return (1 - self._refined) * top_diffs[0], None

@@ -15,6 +15,7 @@ from .contract import (
     read_params,
 )
 from .crf_layer import CRFParams
+from .tensor_face import on_device, on_host, refined
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,14 @@ class DSRGLayer(caffe.Layer):
                 bottom[index].diff[...] = 0
         if propagate_down[1]:
             bottom[1].diff[...] = top[0].diff
+
+    def forward_tensors(self, labels, probabilities, cues, images):
+        p = self.params
+        if not p.grow:
+            return (cues,)
+        array = refined(refine, probabilities, images, p)
+        grown = grow_seeds(on_host(labels)[:, 0, 0], on_host(cues), array, p.th1, p.th2)
+        return (on_device(grown, cues.device),)
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return None, top_diffs[0], None, None

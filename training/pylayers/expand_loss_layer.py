@@ -29,3 +29,6 @@ class ExpandLossLayer(LossLayer):
 
     def compute(self, probabilities, labels):
         return *expand_loss(probabilities, labels), None
+
+    def compute_tensors(self, losses, probabilities, labels):
+        return *losses.expand_loss(probabilities, labels), None

@@ -11,6 +11,7 @@ from dsrg.io.image_labels import read_image_labels
 from dsrg.io.lists import read_input_list
 
 from .contract import expect_blobs, read_params, title
+from .tensor_face import on_device, on_host
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,24 @@ class ImageLabelLayer(caffe.Layer):
         top[0].reshape(bottom[0].count, self.params.classes - 1)
 
     def forward(self, bottom, top):
-        for row, image_id in enumerate(bottom[0].data.ravel()):
+        top[0].data[...] = self._of(bottom[0].data)
+
+    def forward_tensors(self, image_ids):
+        return (on_device(self._of(on_host(image_ids)), image_ids.device),)
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return (None,)
+
+    def _of(self, image_ids):
+        """Targets (N, C - 1) of a batch."""
+        targets = np.empty((image_ids.size, self.params.classes - 1), np.float32)
+        for row, image_id in enumerate(image_ids.ravel()):
             target = self._targets.get(int(image_id))
             if target is None:
                 raise UserError(f"{title(self)}: image {int(image_id)} is not in {self.params.list} "
                                  f"({len(self._targets)} images); both data layers must read the same list")
-            top[0].data[row] = target
+            targets[row] = target
+        return targets
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import caffe
+import numpy as np
 
 from dsrg.io.errors import UserError
 
@@ -16,6 +17,7 @@ from .contract import (
     title,
 )
 from .segmentation_batches import SegmentationBatches
+from .tensor_face import on_device
 
 
 def _low_high(value):
@@ -90,14 +92,27 @@ class ImageSegDataLayer(caffe.Layer):
         top[1].reshape(p.batch_size, 1, *p.crop_size)
 
     def forward(self, bottom, top):
-        number = self._tick * self._count + self._rank      # each process takes its share
-        for row, (image, labels) in enumerate(self._told(self._batches.batch, number)):
+        for row, (image, labels) in enumerate(self._next()):
             top[0].data[row] = image
             top[1].data[row, 0] = labels
+
+    def forward_tensors(self):
+        images, labels = zip(*self._next(), strict=True)
+        device = caffe.device.current()
+        data = on_device(np.stack([image.transpose(1, 2, 0) for image in images]), device)
+        return data.permute(0, 3, 1, 2), on_device(np.stack(labels)[:, None], device)
+
+    def _next(self):
+        """The examples of the next batch."""
+        number = self._tick * self._count + self._rank      # each process takes its share
         self._tick += 1
+        return self._told(self._batches.batch, number)
 
     def backward(self, top, propagate_down, bottom):
         """Data has no gradient."""
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return ()
 
     def _told(self, call, *arguments):
         """Call, and put this layer's name in front of what is wrong with a file."""

@@ -28,3 +28,6 @@ class SeedLossLayer(LossLayer):
 
     def compute(self, probabilities, cues):
         return *seed_loss(probabilities, cues), None
+
+    def compute_tensors(self, losses, probabilities, cues):
+        return *losses.seed_loss(probabilities, cues), None

@@ -5,6 +5,7 @@ import caffe
 from dsrg.supervision import floored_softmax, floored_softmax_backward
 
 from .contract import NoParams, expect_blobs, expect_shape, read_params
+from .tensor_face import tensor_losses
 
 
 class SoftmaxLayer(caffe.Layer):
@@ -34,3 +35,10 @@ class SoftmaxLayer(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             bottom[0].diff[...] = floored_softmax_backward(top[0].data, top[0].diff)
+
+    def forward_tensors(self, scores):
+        self._probabilities = tensor_losses().floored_softmax(scores).float()
+        return (self._probabilities,)
+
+    def backward_tensors(self, top_diffs, propagate_down):
+        return (tensor_losses().floored_softmax_backward(self._probabilities, top_diffs[0]).float(),)
