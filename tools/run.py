@@ -14,9 +14,11 @@ import shlex
 import sys
 
 from dsrg.io.errors import run_main
-from dsrg.pipeline import runner
+from dsrg.pipeline.plan import plan
 from dsrg.pipeline.processes import Stopped
+from dsrg.pipeline.run_parts import Choice, parts
 from dsrg.pipeline.run_request import ABLATIONS, PATHS, PROTOTXTS, VARIABLES, resolved, settings_of
+from dsrg.pipeline.runner import execute
 from dsrg.pipeline.settings import UsageError, experiment_names, read_experiment
 
 
@@ -73,15 +75,14 @@ def _main(argv, environment):
     again = command_again(args.called_as, [word for word in argv if not word.startswith("--called-as")], environment)
     settings = settings_of(args.experiment, args.ablation, environment)
     experiment = read_experiment(PROTOTXTS / args.experiment)
-    choice = runner.Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits,
-                           args.adopt)
-    found = runner.parts(settings, experiment, ABLATIONS, choice)
-    found = runner.parts(resolved(settings), experiment, ABLATIONS, choice)
+    choice = Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits, args.adopt)
+    found = parts(settings, experiment, ABLATIONS, choice)
+    found = parts(resolved(settings), experiment, ABLATIONS, choice)
     if args.plan:
-        print("\n".join(runner.plan(found, choice)))
+        print("\n".join(plan(found, choice)))
         return 0
     try:
-        return runner.execute(found, choice, lambda line: print(line, flush=True))
+        return execute(found, choice, lambda line: print(line, flush=True))
     except Stopped as stopped:
         print(f"stopped; go on with\n  {again}", file=sys.stderr)
         return 128 + stopped.number

@@ -16,7 +16,8 @@ from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.pipeline.code_digests import ROOT, code_digest, sources_of
 from dsrg.pipeline.digests import MISSING, DigestCache, Manifests, combined
-from dsrg.pipeline.stages import CAFFE, folder
+from dsrg.pipeline.stage import CAFFE
+from dsrg.pipeline.stage_files import folder
 
 FORMAT = 2              # of the stamps; 1 were a hash alone
 CODE = "code"           # label of the manifest of sources

@@ -10,8 +10,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from dsrg.pipeline import runner
+from dsrg.pipeline.plan import plan
 from dsrg.pipeline.processes import Ended
+from dsrg.pipeline.run_parts import Choice, parts
+from dsrg.pipeline.runner import execute
 from dsrg.pipeline.settings import Settings, read_experiment
 
 TRAIN, VAL = ("a", "b", "c"), ("d", "e")
@@ -213,21 +215,20 @@ class Miniature:
         self.settings = replace(self.settings, **changes)
 
     def parts(self, *words, **choice):
-        self.choice = runner.Choice(words, **choice)
-        return runner.parts(self.settings, read_experiment(self.experiment), self.folder / "prototxts/ablations",
-                            self.choice)
+        self.choice = Choice(words, **choice)
+        return parts(self.settings, read_experiment(self.experiment), self.folder / "prototxts/ablations", self.choice)
 
     def run(self, *words, **choice):
         """Run what is not done; the names of the stages that ran, without the report."""
         self.said = []
         self.commands.commands = []
         found = self.parts(*words, **choice)
-        assert runner.execute(found, self.choice, self.said.append, self.commands) == 0
+        assert execute(found, self.choice, self.said.append, self.commands) == 0
         started = [re.match(r"\[\d+/\d+\] (\S+): (?:tools|training|localization_cues)\.", line) for line in self.said]
         return {match[1] for match in started if match} - {"report"}
 
     def plan(self, *words, **choice):
         """What a plan says, by stage."""
         found = self.parts(*words, **choice)
-        text = [re.match(r"  \[\d+/\d+\] (\S+): (.*)", line) for line in runner.plan(found, self.choice)]
+        text = [re.match(r"  \[\d+/\d+\] (\S+): (.*)", line) for line in plan(found, self.choice)]
         return {match[1]: match[2] for match in text if match}

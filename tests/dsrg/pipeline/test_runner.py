@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from dsrg.io.errors import UserError
-from dsrg.pipeline import runner
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Ended, Stopped
+from dsrg.pipeline.runner import execute
 from dsrg.pipeline.settings import UsageError
 from tests.dsrg.pipeline.miniature import Miniature, write
 from tests.dsrg.pipeline.test_redone import AFTER_LISTS, AFTER_S, EVALUATE, SEGMENT, change
@@ -340,14 +340,14 @@ def test_a_stage_that_fails_ends_the_run_with_its_status(toy):
     toy.commands.run = lambda *_: Ended(3, 1)
     toy.commands.before = fail
     found = toy.parts()
-    assert runner.execute(found, toy.choice, toy.said.append, toy.commands) == 3
+    assert execute(found, toy.choice, toy.said.append, toy.commands) == 3
     assert not (toy.run_folder / "stamps/cam.json").exists() and (toy.run_folder / "stamps/cam.begun").exists()
 
 
 def test_a_stage_that_does_not_make_what_it_should_is_not_done(toy, monkeypatch):
     monkeypatch.setattr(toy.commands, "run", lambda *_: Ended(0, 1))
     with pytest.raises(UserError, match="stage lists ended well but did not make lists"):
-        runner.execute(toy.parts("lists"), toy.choice, print, toy.commands)
+        execute(toy.parts("lists"), toy.choice, print, toy.commands)
 
 
 def test_time_and_memory_of_a_stage_count_all_its_parts(toy):
@@ -362,7 +362,7 @@ def test_time_and_memory_of_a_stage_count_all_its_parts(toy):
 
     whole, toy.commands.run = toy.commands.run, stopped
     with pytest.raises(Stopped):
-        runner.execute(found, toy.choice, toy.said.append, toy.commands)
+        execute(found, toy.choice, toy.said.append, toy.commands)
     toy.commands.wanted = 0
     begun = json.loads((toy.run_folder / "stamps/cam.begun").read_text())
     (toy.run_folder / "stamps/cam.begun").write_text(json.dumps({**begun, "seconds": 100.0, "peak_mib": 700}))
@@ -373,7 +373,7 @@ def test_time_and_memory_of_a_stage_count_all_its_parts(toy):
 
     toy.commands.run = killed
     with pytest.raises(KeyboardInterrupt):
-        runner.execute(toy.parts("cam"), toy.choice, toy.said.append, toy.commands)
+        execute(toy.parts("cam"), toy.choice, toy.said.append, toy.commands)
     toy.commands.run = whole
     toy.run("cam")
     stamp = json.loads((toy.run_folder / "stamps/cam.json").read_text())

@@ -1,0 +1,102 @@
+"""The stages that make what trainings read: the data set, its lists, the cues; and that measure classifier and cues."""
+
+from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, file, python
+from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks, photos_of_list
+from dsrg.pipeline.training_stages import cam_is_given
+
+
+def made_data(name, needs):
+    """The row that makes the data set of an experiment that has one of its own."""
+    def left_out(run):
+        if run.base is not None:
+            return "the plain run's is taken"
+        if run.settings.data_root is not None:
+            return "DATA_ROOT is given"
+        return None if run.experiment.make_data else "the experiment has none of its own"
+
+    return Stage(name, needs,
+                 command=lambda run: python(run.experiment.make_data, "--out", "made-data", "--seed",
+                                            run.settings.seed),
+                 makes=lambda run: Made(folders=("made-data",)),
+                 code=lambda run: (run.experiment.make_data,), left_out=left_out)
+
+
+def lists(name, needs):
+    """The row that makes the lists of photos and of their labels."""
+    def command(run):
+        numbers = run.settings.input_list
+        return python("tools.make_lists", "--data", "data", "--out", "lists", "--masks", "masks",
+                      *(["--numbers", numbers] if numbers else []))
+
+    def reads(run):
+        found = [Read("data/ImageSets/Segmentation", folder(run, "data/ImageSets/Segmentation")),
+                 Read("names of the photos", listing="data/JPEGImages")]
+        found += [file(f"data/{name}") for name in ("image_labels.txt", "classes.txt", "image_ids.txt")
+                  if run.exists(f"data/{name}")]
+        if not run.exists("data/image_labels.txt"):
+            found += [Read("data/Annotations", folder(run, "data/Annotations"))]
+        return found + ([Read("INPUT_LIST", (str(run.settings.input_list),))] if run.settings.input_list else [])
+
+    return Stage(name, needs, command, reads, lambda run: Made(folders=("lists",)),
+                 code=lambda run: ("tools.make_lists",))
+
+
+def classifier_quality(name, needs):
+    """The row that measures the trained classifier, before cues are made with it."""
+    def command(run):
+        return python("localization_cues.classifier_quality", *_classified(run, "lists/cam_quality.txt"), "--classes",
+                      "lists/classes.txt", "--out", "results/cam-quality.json", "--device", run.settings.device)
+
+    def reads(run):
+        return [*_classified_reads(run, "lists/cam_quality.txt"), file("lists/classes.txt")]
+
+    return Stage(name, needs, command, reads,
+                 lambda run: Made(files=("results/cam-quality.json",), also=("results/cam-quality.txt",)),
+                 code=lambda run: ("localization_cues.classifier_quality", CAFFE), group="cam", left_out=cam_is_given)
+
+
+def cues(name, needs):
+    """The row that makes the cue file."""
+    def command(run):
+        return python("localization_cues.make_cues", *_classified(run, "lists/input_list.txt"), "--out",
+                      run.experiment.cue_file, "--device", run.settings.device,
+                      *run.experiment.arguments.get("cues", ()))
+
+    def reads(run):
+        return [*_classified_reads(run, "lists/input_list.txt"), *argument_reads(run, "cues")]
+
+    def left_out(run):
+        if run.base is not None:
+            return "the plain run's are taken"
+        return "CUES is given" if run.given_cues is not None else None
+
+    return Stage(name, needs, command, reads, lambda run: Made(files=(run.experiment.cue_file,)),
+                 code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=left_out)
+
+
+def _classified(run, photos):
+    """Words of a command that runs the trained classifier on a list of photos with labels."""
+    return ["--net", "cam-deploy.prototxt", "--weights", run.model("cam"), "--list", photos, "--images",
+            "data/JPEGImages", "--labels", "lists/image_labels.txt"]
+
+
+def _classified_reads(run, photos):
+    return [file("cam-deploy.prototxt"), file(run.model("cam")), file(photos), file("lists/image_labels.txt"),
+            photos_of_list(run, photos)]
+
+
+def cue_evaluation(name, needs):
+    """The row that compares the cues with the true masks."""
+    def command(run):
+        return python("localization_cues.evaluate_cues", "--cues", run.experiment.cue_file, "--list",
+                      "lists/input_list.txt", "--masks", f"data/{run.settings.masks}", "--classes",
+                      "lists/classes.txt", "--out", "results/cues.json")
+
+    def reads(run):
+        return [file(run.experiment.cue_file), file("lists/input_list.txt"), file("lists/classes.txt"),
+                masks_of(run, "lists/train_id.txt")]
+
+    return Stage(name, needs, command, reads,
+                 lambda run: Made(files=("results/cues.json",), also=("results/cues.txt",)),
+                 code=lambda run: ("localization_cues.evaluate_cues",), group="evaluate",
+                 left_out=lambda run: no_masks(run, "lists/train_id.txt"))

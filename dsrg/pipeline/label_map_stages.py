@@ -1,0 +1,50 @@
+"""The stages that segment photos with a trained net, and that compare label maps with the true masks."""
+
+from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, device, file, python
+from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks, photos_of
+
+
+def segmentation(name, model, needs, ids, out, which, *, labels=False, **row):
+    """A row that segments the photos of a list with a trained net."""
+    def command(run):
+        words = ["--net", "deploy.prototxt", "--weights", run.model(model), "--list", ids, "--images",
+                 "data/JPEGImages", "--out", out, *device(run)]
+        words += ["--labels", "lists/image_labels.txt"] if labels else []
+        return python("tools.segment", *words, *run.experiment.arguments.get(which, ()))
+
+    def reads(run):
+        found = [file("deploy.prototxt"), file(run.model(model)), file(ids), photos_of(run, ids)]
+        found += [file("lists/image_labels.txt")] if labels else []
+        return found + argument_reads(run, which)
+
+    return Stage(name, needs, command, reads, lambda run: Made(folders=(out,)),
+                 code=lambda run: ("tools.segment", CAFFE), **row)
+
+
+def evaluation(name, predicted, needs, ids):
+    """A row that compares a folder of label maps with the true masks."""
+    def command(run):
+        return python("tools.evaluate", "--pred", predicted, "--gt", f"data/{run.settings.masks}", "--list", ids,
+                      "--classes", "lists/classes.txt", "--out", f"results/{name}.json")
+
+    def reads(run):
+        return [file(ids), file("lists/classes.txt"), Read(predicted, folder(run, predicted)), masks_of(run, ids)]
+
+    def left_out(run):
+        if not run.path(predicted).is_dir() and not set(needs[1:]) & run.coming:
+            return f"there is no {predicted}"
+        return no_masks(run, ids)
+
+    return Stage(f"evaluate-{name}", needs, command, reads,
+                 lambda run: Made(files=(f"results/{name}.json",), also=(f"results/{name}.txt",)),
+                 code=lambda run: ("tools.evaluate",), left_out=left_out, group="evaluate")
+
+
+def no_model(model, stage):
+    def left_out(run):
+        if stage in run.coming:
+            return None
+        if model not in run.trainings:
+            return f"the experiment has no {stage}"
+        return None if run.path(run.model(model)).is_file() else f"{run.model(model)} is not trained"
+    return left_out

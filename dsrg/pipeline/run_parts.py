@@ -1,0 +1,111 @@
+"""What is asked for, as runs with their stages: one run, or of an ablation the plain run and its own."""
+
+from dataclasses import dataclass, field, replace
+
+from dsrg.io.errors import UserError
+from dsrg.pipeline import run_folder
+from dsrg.pipeline.run import Run
+from dsrg.pipeline.settings import WEIGHT_VARIABLES, UsageError
+from dsrg.pipeline.stages import NOT_OF_AN_ABLATION, OF_THE_PLAIN_RUN, STAGES, selected
+from dsrg.pipeline.stamps import Stamps
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which stages are wanted.
+
+    Attributes
+    ----------
+    words : tuple of str
+        Stages or groups asked for by name; () for all of the experiment.
+    start : str
+        Begin with this stage, what comes before is not looked at.
+    force : bool
+        Run the stages that were asked for, or follow `start`, though they are done.
+    keep_edits : bool
+        Run with prototxts that were edited in the run's folder.
+    adopt : bool
+        Take the results that lie there for what they are now made from.
+    """
+
+    words: tuple = ()
+    start: str = ""
+    force: bool = False
+    keep_edits: bool = False
+    adopt: bool = False
+
+
+@dataclass
+class Part:
+    """A run and its rows: of an ablation the plain run is a part too."""
+
+    run: Run
+    texts: dict                 # the experiment's prototxts
+    rows: list
+    says: str | None = None
+    stamps: Stamps = field(init=False)
+
+    def __post_init__(self):
+        self.stamps = Stamps(self.run)
+
+
+def parts(settings, experiment, ablations, choice):
+    """The parts of what is asked for, in their order.
+
+    Raises
+    ------
+    UsageError
+        Stages, data or weights that do not fit.
+    UserError
+        An ablation that does not fit, a prototxt that was edited in the run's folder.
+    """
+    skip = experiment.skip + (NOT_OF_AN_ABLATION if settings.ablation else ())
+    try:
+        rows = selected(choice.words, skip)
+        if choice.start:
+            start = selected([choice.start])[0]
+            rows = [row for row in rows if STAGES.index(row) >= STAGES.index(start)]
+    except UserError as error:
+        raise UsageError(str(error)) from None
+    found, base = [], None
+    wholes = [(settings, rows, choice.words)]
+    if settings.ablation:
+        plain = _without_ablation(settings)
+        wholes.insert(0, (plain, selected(OF_THE_PLAIN_RUN), OF_THE_PLAIN_RUN))
+    for these, wanted, words in wholes:
+        texts, says = run_folder.prototxts_of(these, experiment, ablations)
+        folder = these.work / these.run_name()
+        run = Run(these, experiment, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base)
+        run.asked = frozenset(words)
+        base = run
+        if not run.trainings:
+            raise UserError(f"{experiment.folder} has no solver; an experiment has at least solver-s.prototxt")
+        part = Part(run, texts, wanted, says)
+        run_folder.refuse_older(run, choice.adopt)
+        _check_data(run)
+        _check_weights(part)
+        found.append(part)
+    return found
+
+
+def _without_ablation(settings):
+    return replace(settings, ablation="")
+
+
+def _check_data(run):
+    if run.base is None and run.settings.data_root is None and not run.experiment.make_data:
+        raise UsageError(f"experiment {run.experiment.name} needs DATA_ROOT, a folder in VOC layout (JPEGImages/, "
+                         "ImageSets/, ...)")
+
+
+def _check_weights(part):
+    """Weights are asked for by the trainings that start from them."""
+    run = part.run
+    for row in part.rows:
+        name = {"cam": "cam", "static": "static", "train-s": "s", "train-f": "f", "full": "full"}.get(row.name)
+        if name not in run.trainings or row.left_out(run):
+            continue
+        where = run.experiment.start_of("s" if name == "static" else name)
+        if where in WEIGHT_VARIABLES and where in run.experiment.needs and where not in run.settings.weights:
+            raise UsageError(f"experiment {run.experiment.name} needs {where}, {run.experiment.needs[where]}; stage "
+                             f"{row.name} starts from it")

@@ -1,0 +1,50 @@
+"""Files of a run as its stages read them: photos and masks of a list, all files of a folder, files among arguments."""
+
+from dsrg.io.photos import PHOTO_SUFFIXES
+from dsrg.pipeline.prototxts import listed_files
+from dsrg.pipeline.stage import Read, file
+
+
+def photos_of(run, name):
+    """The photos of a list of ids."""
+    return Read(f"photos of {name}", run.files_of_ids("data/JPEGImages", run.ids(name) or [], PHOTO_SUFFIXES))
+
+
+def masks_of(run, name):
+    """The true masks of a list of ids."""
+    return Read(f"masks of {name}", run.files_of_ids("masks", run.ids(name) or [], (".png",)))
+
+
+def photos_of_list(run, name):
+    """The photos of input_list.txt, names with their suffix."""
+    return Read(f"photos of {name}", tuple(listed_files(run.text(name) or "", "data/JPEGImages")[0]))
+
+
+def folder(run, name):
+    """All files of a folder, those of its folders too; hidden ones do not count."""
+    top = run.path(name)
+    found = []
+    for path in sorted(top.rglob("*")) if top.is_dir() else ():
+        parts = path.relative_to(top).parts
+        if path.is_file() and not any(part.startswith(".") for part in parts):
+            found.append("/".join((name, *parts)))
+    return tuple(found)
+
+
+def argument_reads(run, command):
+    """Files and folders among the arguments that the experiment gives a command: saliency maps, another net."""
+    found = []
+    for word in run.experiment.arguments.get(command, ()):
+        path = run.folder / word
+        if not word.startswith("-") and path.is_dir():
+            found.append(Read(word, folder(run, word)))
+        elif not word.startswith("-") and path.is_file():
+            found.append(file(word))
+    return found
+
+
+def no_masks(run, ids):
+    """Why the photos of a list cannot be measured, or None."""
+    known = run.ids(ids)
+    missing = run.without_mask(known) if known else 0
+    return f"{missing} photos of {ids} have no mask in DATA_ROOT/{run.settings.masks}" if missing else None

@@ -1,0 +1,72 @@
+"""The stages that train by a solver."""
+
+from dsrg.io.errors import UserError
+from dsrg.pipeline.prototxts import listed_files, net_files
+from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, device, file, python
+from dsrg.pipeline.stage_files import no_masks
+
+
+def training(name, which, needs, *, left_out=lambda run: None, reads=()):
+    """A row that trains by a solver, resumed from its newest snapshot; `which` is the training's name."""
+    def command(run):
+        start, changes = run.start(which), run.changes(which)
+        words = ["--solver", run.solver(which)]
+        words += ["--max-iter", run.settings.max_iter] if run.settings.max_iter else []
+        words += ["--weights", start[1]] if start else []
+        words += ["--resume", "--seed", run.settings.seed, *device(run), "--log", f"logs/{name}.jsonl"]
+        if changes:
+            words += ["--set", changes, "--snapshot-prefix", run.training(which).prefix]
+        return python("training.train", *words)
+
+    def inputs(run):
+        train, start = run.training(which), run.start(which)
+        found = [file(run.solver(which)), file(train.net)]
+        found += [Read(start[0], (start[1],))] if start else []
+        net = _net_files(run, which)
+        found += [file(path) for path in sorted({*net.files, *reads, *(source for source, _ in net.lists)})]
+        for source, root in net.lists:
+            photos, maps = listed_files(run.text(source) or "", root)
+            found += [Read(f"photos of {source}", tuple(photos))] if photos else []
+            found += [Read(f"label maps of {source}", tuple(maps))] if maps else []
+        return found
+
+    def code(run):
+        return ("training.train", CAFFE, *_net_files(run, which).layers)
+
+    def makes(run):
+        train = run.training(which)
+        return Made(files=(train.model, *train.kept_files()),
+                    also=(*train.snapshots(run.folder), f"logs/{name}.jsonl"))
+
+    def unkeyed(run):
+        keep = run.settings.snapshot_keep
+        return ["--go-on", "", *(["--snapshot-keep", str(keep)] if keep else [])]     # the run says how to go on
+
+    return Stage(name, needs, command, inputs, makes, code, unkeyed, left_out)
+
+
+def _net_files(run, which):
+    """What the net of a training names, as the training changes it."""
+    name = run.training(which).net
+    text = run.text(name)
+    if text is None:
+        raise UserError(f"{run.folder / name} does not exist; {run.solver(which)} names it as its net")
+    return net_files(text, name, run.exists, run.changes(which))
+
+
+def cam_is_given(run):
+    """With finished cues the classifier is trained only where stage s starts from it."""
+    if run.base is not None:
+        return "the plain run's is taken"
+    if run.given_cues is not None and run.experiment.start_of("s") != "cam":
+        return "CUES is given, and stage s does not start from the classifier"
+    return None
+
+
+def no_reference(run):
+    """Without masks there is no reference to train; asked for by name, the training says what it misses."""
+    if "full" in run.asked or "data" in run.coming:
+        return None
+    if not run.path("masks").is_dir():
+        return f"DATA_ROOT has no {run.settings.masks}"
+    return no_masks(run, "lists/train_id.txt")
