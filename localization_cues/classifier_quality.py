@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError, run_main
@@ -30,6 +29,7 @@ from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import open_net
 from localization_cues.class_scores import score_layer
 from training.device_flags import add_flags
+from training.shared_flags import add_classifier, add_mean
 
 LITTLE = 0.1  # mean average precision above chance below which cues are hardly worth training on
 
@@ -37,15 +37,10 @@ LITTLE = 0.1  # mean average precision above chance below which cues are hardly 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m localization_cues.classifier_quality", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", type=Path, required=True, help="deploy prototxt of the classifier")
-    parser.add_argument("--weights", type=Path, required=True, help="its caffemodel")
-    parser.add_argument("--list", type=Path, required=True, help='photos set apart, "<name>.jpg <number>" a line')
-    parser.add_argument("--images", type=Path, required=True, help="folder of the photos")
-    parser.add_argument("--labels", type=Path, required=True, help='image labels, "<id> <class> ..." a line')
+    add_classifier(parser)
     parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write; the table goes beside it as .txt")
-    parser.add_argument("--mean", type=float, nargs=3, default=voc.MEAN_BGR, metavar=("B", "G", "R"),
-                        help="mean pixel to subtract (default: %(default)s)")
+    add_mean(parser)
     add_flags(parser)
     return parser.parse_args(argv)
 

@@ -14,13 +14,12 @@ from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import photos_of
 from dsrg.io.versions import git_commit
-from dsrg.io.workers import available_cpus
 from dsrg.saliency.drfi.apply_to_folder import apply
-from dsrg.saliency.drfi.forest_training import TrainOptions, train
+from dsrg.saliency.drfi.forest_training import train
 from dsrg.saliency.drfi.map_quality import draw_montage, results, table
 from dsrg.saliency.drfi.model import save_model
-from dsrg.saliency.drfi.pixels import VARIANTS
-from dsrg.saliency.drfi.segmentation import LEVELS, Level
+from localization_cues.drfi_training_flags import add_training, training_options
+from training.shared_flags import add_workers, positive
 
 
 def parse_args(argv):
@@ -29,35 +28,21 @@ def parse_args(argv):
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--images", type=Path, required=True, help="folder of photos, searched with its folders")
     common.add_argument("--list", type=Path, help="ids of the photos to take, one a line (default: all)")
-    common.add_argument("--workers", type=_count, default=available_cpus(), help="processes (default: all cores)")
 
-    default = TrainOptions()
     parts = commands.add_parser("train", parents=[common], help="train a forest on photos and masks")
     parts.add_argument("--masks", type=Path, required=True, help="folder of <id>.png, 255 on the object, 0 beside it")
     parts.add_argument("--out", type=Path, required=True, help="model file to write, .npz")
-    parts.add_argument("--levels", type=_level, nargs="+", default=LEVELS, metavar="SIGMA,K,MIN",
-                       help="segmentations (default: the authors' 15)")
-    parts.add_argument("--variant", choices=VARIANTS, default=default.variant,
-                       help="of the features; 'authors' copies their C++ program (default %(default)s)")
-    parts.add_argument("--max-side", type=int, default=default.max_side, metavar="N",
-                       help="shrink longer photos to this side first, 0 never (default %(default)s)")
-    parts.add_argument("--purity", type=float, default=default.purity, metavar="P",
-                       help="learn from regions with this share on one side of the mask (default %(default)s)")
-    parts.add_argument("--balance", type=float, default=default.balance, metavar="A",
-                       help="at most so many regions of the commoner kind for one of the rarer, 0 keeps all "
-                            "(default %(default)s)")
-    parts.add_argument("--trees", type=_count, default=default.trees, help="(default %(default)s)")
-    parts.add_argument("--max-features", type=_count, default=default.max_features, metavar="N",
-                       help="features tried at a split (default %(default)s)")
-    parts.add_argument("--min-leaf", type=_count, default=default.min_leaf, metavar="N",
-                       help="least regions in a leaf (default %(default)s)")
-    parts.add_argument("--seed", type=int, default=default.seed, help="(default %(default)s)")
+    add_training(parts)
+    add_workers(parts)
+    parts.set_defaults(act=_train)
 
     parts = commands.add_parser("apply", parents=[common], help="write the map of each photo")
     parts.add_argument("--model", type=Path, required=True, help="model of `train`, or the authors' drfiModelCpp.data")
     parts.add_argument("--out", type=Path, required=True, help="folder for the maps, <id>.png, 255 = salient")
     parts.add_argument("--enhance", action="store_true",
                        help="sharpen each level before the mean, as the authors' MATLAB program does")
+    add_workers(parts)
+    parts.set_defaults(act=_apply)
 
     parts = commands.add_parser("evaluate", parents=[common], help="score maps against masks")
     parts.add_argument("--masks", type=Path, required=True, help="folder of <id>.png, 255 on the object, 0 beside it")
@@ -65,31 +50,12 @@ def parse_args(argv):
                        help="folders of maps, <id>.png, of any method")
     parts.add_argument("--out", type=Path, help="write the scores as JSON")
     parts.add_argument("--montage", type=Path, help="draw photos, masks and maps to this picture")
-    parts.add_argument("--rows", type=_count, default=8, help="photos on the montage (default %(default)s)")
+    parts.add_argument("--rows", type=positive, default=8, help="photos on the montage (default %(default)s)")
+    parts.set_defaults(act=_evaluate)
     args = parser.parse_args(argv)
     if args.command == "train" and args.out.suffix != ".npz":
         parser.error("--out ends in .npz")
-    if args.command == "train" and not 0.5 <= args.purity <= 1:
-        parser.error("--purity is a share from 0.5 to 1")
     return args
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {text}")
-    return number
-
-
-def _level(text):
-    try:
-        sigma, k, min_size = text.split(",")
-        level = Level(float(sigma), float(k), int(min_size))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected SIGMA,K,MIN such as 0.8,100,150, got '{text}'") from None
-    if level.sigma < 0 or level.k <= 0 or level.min_size < 1:
-        raise argparse.ArgumentTypeError(f"expected sigma >= 0, k > 0 and min >= 1, got '{text}'")
-    return level
 
 
 def _named(text):
@@ -103,13 +69,11 @@ def main(argv=None):
     refuse_inputs_as_output(args.out, *inputs)
     refuse_inputs_as_output(getattr(args, "montage", None), *inputs, what="--montage")
     photos = photos_of(args.images, args.list)
-    {"train": _train, "apply": _apply, "evaluate": _evaluate}[args.command](args, photos)
+    args.act(args, photos)
 
 
 def _train(args, photos):
-    names = ("variant", "max_side", "purity", "balance", "trees", "max_features", "min_leaf", "seed")
-    options = TrainOptions(levels=tuple(args.levels), **{name: getattr(args, name) for name in names})
-    model = train(photos, args.masks, options, args.workers)
+    model = train(photos, args.masks, training_options(args), args.workers)
     save_model(args.out, model)
     print(f"{args.out}: {args.trees} trees, {len(model.forest.feature)} nodes, "
           f"{args.out.stat().st_size / 2**20:.1f} MiB")

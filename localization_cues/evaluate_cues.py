@@ -27,6 +27,7 @@ from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.scoring.metrics import Result, confusion_matrix
+from training.shared_flags import add_map_size
 
 
 def parse_args(argv):
@@ -36,8 +37,7 @@ def parse_args(argv):
     parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
     parser.add_argument("--masks", type=Path, required=True, help="folder of index PNGs, <id>.png")
     parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"),
-                        help="size of the cue map (default: of the .json beside the file, else up to the last cue)")
+    add_map_size(parser, "size of the cue map (default: of the .json beside the file, else up to the last cue)")
     parser.add_argument("--out", type=Path, help="JSON file to write; the table goes beside it as .txt")
     return parser.parse_args(argv)
 

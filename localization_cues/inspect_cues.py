@@ -24,6 +24,7 @@ from dsrg.io.lists import read_input_list
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.report.cue_contents import as_text, file_format, summarise
 from dsrg.report.cue_overlay import draw_overlays
+from training.shared_flags import add_map_size, positive
 
 
 def parse_args(argv):
@@ -32,19 +33,18 @@ def parse_args(argv):
     parser.add_argument("file", type=Path, metavar="FILE", help="cue file, .pickle or .npz")
     parser.add_argument("--list", type=Path, help='photos the file should be for, "<name>.jpg <number>" a line')
     parser.add_argument("--classes", type=Path, help="class names in index order, background first")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="size of the cue map")
+    add_map_size(parser, "size of the cue map")
     parser.add_argument("--out", type=Path, metavar="JSON", help="write the summary with every image named")
     drawing = parser.add_argument_group("overlays")
     drawing.add_argument("--draw", type=Path, metavar="DIR",
                          help="write <id>.png: photo, cues and the names of its classes; needs --list and --images")
     drawing.add_argument("--images", type=Path, metavar="DIR", help="folder of the photos")
-    drawing.add_argument("--count", type=int, metavar="N", help="draw N images spread over the list (default: all)")
+    drawing.add_argument("--count", type=positive, metavar="N",
+                         help="draw N images spread over the list (default: all)")
     drawing.add_argument("--only", nargs="+", metavar="ID", help="draw these images")
     args = parser.parse_args(argv)
     if (args.draw is None) != (args.images is None) or (args.draw and not args.list):
         parser.error("overlays need --draw, --images and --list")
-    if args.count is not None and args.count < 1:
-        parser.error("--count must be positive")
     return args
 
 

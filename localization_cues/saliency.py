@@ -11,8 +11,9 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import photos_of
 from dsrg.io.progress_bar import progress
-from dsrg.io.workers import available_cpus, in_order
+from dsrg.io.workers import in_order
 from dsrg.saliency.background_detection import write_saliency
+from training.shared_flags import add_workers
 
 
 def main(argv=None):
@@ -20,7 +21,7 @@ def main(argv=None):
                                      description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=Path, required=True, help="folder of photos, searched with its folders")
     parser.add_argument("--out", type=Path, required=True, help="folder for the maps, <id>.png, 255 = salient")
-    parser.add_argument("--workers", type=int, default=available_cpus(), help="processes (default: all cores)")
+    add_workers(parser)
     args = parser.parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
     photos = photos_of(args.images)

@@ -4,9 +4,7 @@ Commands are the lines of code blocks, and code within the text, that start with
 Words that stand for the reader's own (.., N, FILE) are filled in by kind.
 """
 
-import argparse
 import importlib
-import inspect
 import os
 import re
 import shlex
@@ -17,10 +15,11 @@ import sys
 import pytest
 
 from tests.conftest import PATIENCE, ROOT
+from tests.parsers import PACKAGES, parser_of, subparsers
+from training.shared_flags import not_negative, positive
 
 DOCUMENTS = [path for path in sorted(ROOT.rglob("*.md"))
              if not {".venv", ".pytest_cache", "build", "work", "stale"} & set(path.relative_to(ROOT).parts)]
-PACKAGES = ("tools", "training", "localization_cues", "benchmarks", "docker")
 ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 OMITTED = {"..", "...", "…"}       # "and what else it needs": options are checked, the whole is not
 
@@ -68,36 +67,10 @@ ALL = [pytest.param(path, line, words, id=f"{path.relative_to(ROOT)}:{line}-{n}"
        for path in DOCUMENTS for n, (line, words) in enumerate(commands(path))]
 
 
-class Parsed(Exception):
-    """The parser of a command, before it did anything."""
-
-
-def parser_of(module, argv, monkeypatch):
-    """The ArgumentParser that a command's main builds; the parsers of subcommands are among its actions."""
-    def record(self, *arguments, **options):
-        raise Parsed(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "parse_args", record)
-        patch.setattr(argparse.ArgumentParser, "parse_known_args", record)
-        entry = getattr(module, "parse_args", None) or module.main
-        try:
-            entry(*[argv][:len(inspect.signature(entry).parameters)])
-        except Parsed as found:
-            return found.args[0]
-    raise AssertionError(f"{module.__name__} has no argparse parser")
-
-
-def subparsers(parser):
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return action.choices
-    return {}
-
-
 def filled(word, action):
     """A value for a word that stands for the reader's: a number where the option takes one."""
-    if action is not None and action.type in (int, float) and not re.fullmatch(r"-?[\d.]+", word):
+    numbers = (int, float, positive, not_negative)
+    if action is not None and action.type in numbers and not re.fullmatch(r"-?[\d.]+", word):
         return "1"
     return word
 
@@ -121,7 +94,7 @@ def check_words(parser, words):
 
 
 @pytest.mark.parametrize(("path", "line", "words"), ALL)
-def test_command_of_a_document_is_understood(path, line, words, monkeypatch, capsys):
+def test_command_of_a_document_is_understood(path, line, words, capsys):
     if words[0] == "python":
         words = words[1:]
         if words[0] == "-m":
@@ -131,7 +104,7 @@ def test_command_of_a_document_is_understood(path, line, words, monkeypatch, cap
                 (ROOT / words[1].replace(".", "/") / "__main__.py").is_file(), f"no module {words[1]}"
             name = words[1] if (ROOT / (words[1].replace(".", "/") + ".py")).is_file() else f"{words[1]}.__main__"
             module = importlib.import_module(name)
-            parser = parser_of(module, words[2:], monkeypatch)
+            parser = parser_of(module, words[2:])
             try:
                 check_words(parser, words[2:])
             except SystemExit as stop:
@@ -172,10 +145,10 @@ def test_the_documents_hold_commands():
     assert ["python", "-m", "tools.segment", "work/mine", "photo.jpg", "~/other", "--out", "predictions"] in found
 
 
-def test_checks_notice_what_is_wrong(monkeypatch):
+def test_checks_notice_what_is_wrong():
     from tools import evaluate
 
-    parser = parser_of(evaluate, [], monkeypatch)
+    parser = parser_of(evaluate)
     with pytest.raises(AssertionError, match="no option --predictions"):
         check_words(parser, ["--predictions", "a"])
     with pytest.raises(SystemExit):

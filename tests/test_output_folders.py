@@ -1,6 +1,5 @@
 """No command writes into a folder that it reads photos or masks from: each command, each such option, each disguise."""
 
-import ast
 import importlib
 
 import numpy as np
@@ -10,7 +9,8 @@ from PIL import Image
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
-from tests.conftest import ROOT
+from tests.parsers import command, commands, parser_of, subparsers
+from training.shared_flags import positive
 
 #: command: (option that names where to write, a file name below it or "", options of folders that are read, the rest)
 COMMANDS = {
@@ -102,17 +102,14 @@ def test_make_coco_does_not_write_masks_into_the_photos(folders):
 
 def test_every_command_that_reads_photos_or_masks_and_writes_is_tried_here():
     missing = []
-    for path in sorted([*(ROOT / "tools").glob("*.py"), *(ROOT / "localization_cues").glob("*.py")]):
-        options = {}
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "add_argument":
-                names = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                kinds = [ast.unparse(word.value) for word in call.keywords if word.arg == "type"]
-                options |= dict.fromkeys(names, kinds)
-        folders = {name for name in options if name in READ and options[name] not in ([], ["int"])}
-        module = f"{path.parent.name}.{path.stem}"
-        if folders and WRITTEN & set(options) and module not in {*COMMANDS, *BY_LINK}:
-            missing.append(module)
+    for name in commands():
+        if name.split(".")[0] not in ("tools", "localization_cues"):
+            continue
+        parser = parser_of(command(name))
+        paths = {word for part in (parser, *subparsers(parser).values()) for action in part._actions
+                 for word in action.option_strings if action.type not in (int, positive) and not action.choices}
+        if READ & paths and WRITTEN & paths and name not in {*COMMANDS, *BY_LINK}:
+            missing.append(name)
     assert missing == []
 
 

@@ -14,23 +14,19 @@ from pathlib import Path
 from dsrg.datasets.demo_data import make_demo_data
 from dsrg.datasets.demo_scenes import CLASSES
 from dsrg.io.errors import run_main
-from dsrg.io.workers import available_cpus
+from training.shared_flags import add_workers, not_negative, positive
 
 
 def parse_args(argv):
     parser = argparse.ArgumentParser(prog="python -m tools.make_demo_data", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder to make; replaced if this command made it")
-    parser.add_argument("--train", type=int, default=240, metavar="N", help="photos to train on (default: %(default)s)")
-    parser.add_argument("--val", type=int, default=80, metavar="N", help="photos to evaluate on (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=available_cpus(), metavar="N",
-                        help="processes (default: the number of cores)")
-    args = parser.parse_args(argv)
-    if args.train < 1 or args.val < 1 or args.seed < 0:
-        parser.error("--train and --val must be at least 1, --seed 0 or more")
-    if args.workers < 1:
-        parser.error("--workers must be at least 1")
-    return args
+    parser.add_argument("--train", type=positive, default=240, metavar="N",
+                        help="photos to train on (default: %(default)s)")
+    parser.add_argument("--val", type=positive, default=80, metavar="N",
+                        help="photos to evaluate on (default: %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of everything drawn (default: %(default)s)")
+    add_workers(parser)
+    return parser.parse_args(argv)
 
 
 def main(argv=None):

@@ -1,0 +1,57 @@
+"""Flags that several commands have in common, beside those of device_flags.py; each function adds some to a parser."""
+
+import argparse
+from pathlib import Path
+
+from dsrg.io import voc
+from dsrg.io.workers import available_cpus
+
+
+def positive(text):
+    """Type of a flag: a whole number, 1 or more."""
+    return _whole_number(text, 1)
+
+
+def not_negative(text):
+    """Type of a flag: a whole number, 0 or more."""
+    return _whole_number(text, 0)
+
+
+def _whole_number(text, least):
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, got '{text}'")
+    return number
+
+
+def add_workers(parser, what="processes (default: the number of cores)"):
+    """Add --workers N."""
+    parser.add_argument("--workers", type=positive, default=available_cpus(), metavar="N", help=what)
+
+
+def add_classifier(parser):
+    """Add --net and --weights of a trained classifier, and --list, --images and --labels of the photos it is run on."""
+    parser.add_argument("--net", type=Path, required=True, help="deploy prototxt of the classifier")
+    parser.add_argument("--weights", type=Path, required=True, help="its caffemodel")
+    parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
+    parser.add_argument("--images", type=Path, required=True, help="folder of the photos")
+    parser.add_argument("--labels", type=Path, required=True, help='image labels, "<id> <class> ..." a line')
+
+
+def add_mean(parser, default=voc.MEAN_BGR, help_text="mean pixel to subtract (default: %(default)s)"):
+    """Add --mean B G R."""
+    parser.add_argument("--mean", type=float, nargs=3, default=default, metavar=("B", "G", "R"), help=help_text)
+
+
+def add_map_size(parser, help_text):
+    """Add --size H W, the size of a map of cues."""
+    parser.add_argument("--size", type=positive, nargs=2, metavar=("H", "W"), help=help_text)
+
+
+def add_allow_random(parser):
+    """Add --allow-random LAYER."""
+    parser.add_argument("--allow-random", metavar="LAYER", action="append", default=[],
+                        help="a layer of --net with parameters that may lack weights; without it such a net is refused")
