@@ -31,6 +31,7 @@ SEED=${SEED:-0}                  # seed of fillers, order, mirroring and dropout
 MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (to try things out)
 BATCH=${BATCH:-}                 # photos an iteration instead of the experiment's (to try things out)
 SNAPSHOT_KEEP=${SNAPSHOT_KEEP:-} # keep so many of a training's newest snapshots; default: all
+TENSORBOARD=${TENSORBOARD:-0}    # 1: trainings write curves and pictures for TensorBoard (tensorboard --logdir work)
 ALLOW_MODULES=${ALLOW_MODULES:-} # Python modules with layers that nets may name besides the project's (see SECURITY.md)
 ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that nets may write to outside the run (HDF5Output)
 WORK=${WORK:-work}               # runs are made below this folder
@@ -51,7 +52,7 @@ usage() {
 for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
-  MAX_ITER BATCH SNAPSHOT_KEEP ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
+  MAX_ITER BATCH SNAPSHOT_KEEP TENSORBOARD ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
 bash setup.sh
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"

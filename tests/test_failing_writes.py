@@ -22,6 +22,7 @@ from dsrg.pipeline.locks import Lock
 from dsrg.report.comparison import draw
 from dsrg.saliency.background_detection import write_saliency
 from dsrg.scoring.label_map_folder import LabelMapFolder
+from training.caffe_log import CaffeLog
 from training.loss_log import LossLog
 from training.run_files import RunFiles
 
@@ -122,7 +123,8 @@ def test_disk_that_fails_at_the_last_moment(number, remedy, tmp_path, monkeypatc
 @pytest.mark.parametrize("write", [
     lambda folder: write_text(folder / "a.txt", "x"), lambda folder: save_cues(folder / "a.npz", CUES),
     lambda folder: LossLog(folder / "a.jsonl"), lambda folder: Lock(folder / "lock", "the run"),
-    lambda folder: save_label_png(folder / "a.png", np.zeros((2, 2), int))])
+    lambda folder: save_label_png(folder / "a.png", np.zeros((2, 2), int)),
+    lambda folder: CaffeLog(folder / "a.log", SimpleNamespace(net=None), "s")])
 def test_folder_that_cannot_be_made_is_named(write, tmp_path):
     """A file stands where the folder would be: as with a read-only folder, but true for root, too."""
     (tmp_path / "file").touch()

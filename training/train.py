@@ -12,7 +12,6 @@ rewind its own data layers.
 
 import argparse
 import contextlib
-import math
 import os
 import random
 import shlex
@@ -31,12 +30,15 @@ from dsrg.netinspect.class_counts import refuse_other_classes
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import die_with_parent
 from training import batch_norm, multi_gpu
+from training.caffe_log import CaffeLog
 from training.device_flags import add_flags
 from training.findcaffe import ENGINES, find_caffe
 from training.initial_weights import copy_weights
 from training.loss_log import LossLog, Progress
+from training.loss_watch import LossWatch, NotFinite
 from training.multi_gpu import is_root
 from training.run_files import resolve
+from training.tensorboard_log import TensorboardLog
 
 
 def parse_args(argv):
@@ -55,6 +57,9 @@ def parse_args(argv):
     parser.add_argument("--go-on", metavar="COMMAND", help="what a stopped run says to go on with (default: its own "
                         "command; '' for nothing, where a pipeline says it)")
     parser.add_argument("--log", metavar="FILE", help="write the losses of every iteration there, as JSON lines")
+    parser.add_argument("--caffe-log", metavar="FILE", help="write lines there as Caffe logs them, for parse_log.py "
+                        "and the like")
+    parser.add_argument("--tensorboard", metavar="DIR", help="write scalars and pictures there for TensorBoard")
     parser.add_argument("--engine", choices=ENGINES, default=os.environ.get("ENGINE", "auto"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
     parser.add_argument("--crf-backend", choices=CRF_BACKENDS, default=os.environ.get("CRF_BACKEND") or OWN,
@@ -128,12 +133,22 @@ def _train(caffe, caffe_pb2, run, args, precision):
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
             _tell(line)
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
-    log = LossLog(args.log, solver.iter) if args.log and is_root() else None
-    try:
-        return _steps(solver, run, log, args, caffe_pb2)
-    finally:
-        if log is not None:
-            log.close()
+    with contextlib.ExitStack() as opened:
+        logs = [opened.enter_context(contextlib.closing(log)) for log in _logs(solver, run, args, caffe_pb2)]
+        return _steps(solver, run, logs, args, caffe_pb2)
+
+
+def _logs(solver, run, args, caffe_pb2):
+    """Open the logs that are asked for, one after another; of several processes one keeps them."""
+    if not is_root():
+        return
+    net = parse_prototxt(run.net_text, caffe_pb2.NetParameter(), args.solver)
+    if args.log:
+        yield LossLog(args.log, solver.iter)
+    if args.caffe_log:
+        yield CaffeLog(args.caffe_log, solver, net.name, solver.iter, run.solver.display, run.solver.average_loss)
+    if args.tensorboard:
+        yield TensorboardLog(args.tensorboard, solver, net, solver.iter, run.solver.max_iter)
 
 
 def _snapshot_to_resume(run, caffe_pb2, resume):
@@ -161,12 +176,13 @@ def _restore(solver, run, path):
     print(f"resumed from {path}", file=sys.stderr)
 
 
-def _steps(solver, run, log, args, caffe_pb2):
+def _steps(solver, run, logs, args, caffe_pb2):
     """Step to max_iter and take the last snapshot; the exit status."""
     end = run.solver.max_iter
     watch = LossWatch(solver)
+    timed = next((log for log in logs if isinstance(log, LossLog)), None)
     progress = Progress(os.path.basename(run.prefix), solver.iter, end, run.solver.average_loss, run.solver.display,
-                        silent=not is_root(), earlier=log.earlier if log else 0.0)
+                        silent=not is_root(), earlier=timed.earlier if timed else 0.0)
     with contextlib.closing(progress), StopSignal() as stop:
         while solver.iter < end and not stop.wanted:
             # DeepLab-v2's Caffe does not expose the learning rate
@@ -177,8 +193,9 @@ def _steps(solver, run, log, args, caffe_pb2):
                 progress.close()
                 raise UserError(_not_finite(run, iteration, rate, watch)) from None
             progress.step(solver.iter, rate, watch.losses)
-            if log is not None:
-                log.write(iteration, rate, watch.losses, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            for log in logs:
+                log.write(iteration, rate, watch.losses, seconds)
             if args.snapshot_keep and is_root() and run.solver.snapshot and not solver.iter % run.solver.snapshot:
                 run.keep_newest(args.snapshot_keep, caffe_pb2)
         progress.close()
@@ -191,7 +208,7 @@ def _steps(solver, run, log, args, caffe_pb2):
         hint = f"; go on with\n  {again}" if again else ""
         _tell(f"stopped after iteration {solver.iter}, snapshot written{hint}")
         return 128 + stop.wanted
-    _tell(f"trained: {run.finished()}" + (f" in {tqdm.format_interval(log.elapsed())}" if log else ""))
+    _tell(f"trained: {run.finished()}" + (f" in {tqdm.format_interval(timed.elapsed())}" if timed else ""))
     return 0
 
 
@@ -201,42 +218,6 @@ def _tell(text):
         print(text, file=sys.stderr)
 
 
-class NotFinite(Exception):
-    """A loss is NaN or infinite."""
-
-
-class LossWatch:
-    """Does iterations one by one and reads their losses.
-
-    Where Caffe has solver callbacks (1.0 and the engine), the losses are checked before the weights change.
-
-    Attributes
-    ----------
-    losses : dict
-        Loss name -> value of the last iteration (of its last batch, where iter_size is above 1).
-    in_time : bool
-        Whether a loss that is not finite is noticed before it reaches the weights.
-    """
-
-    def __init__(self, solver):
-        self._solver, self._names, self.losses = solver, loss_names(solver.net), {}
-        self.in_time = hasattr(solver, "add_callback")
-        if self.in_time:
-            solver.add_callback(lambda: None, self._check)
-
-    def step(self):
-        """One iteration; NotFinite when a loss is NaN or infinite."""
-        self._solver.step(1)
-        if not self.in_time:
-            self._check()
-
-    def _check(self):
-        blobs = self._solver.net.blobs
-        self.losses = {name: float(np.ravel(blobs[name].data)[0]) for name in self._names}
-        if not all(math.isfinite(value) for value in self.losses.values()):
-            raise NotFinite
-
-
 def _not_finite(run, iteration, rate, watch):
     shown = ", ".join(f"{name} {value}" for name, value in watch.losses.items())
     weights = "the weights were left as they were" if watch.in_time else "the weights in memory are spoilt"
@@ -244,13 +225,6 @@ def _not_finite(run, iteration, rate, watch):
     at = "" if rate is None else f" at lr {rate:g}"
     return (f"iteration {iteration}: {shown}{at}; {weights} and {kept}. "
             "Lower base_lr, or set clip_gradients in the solver, and run again")
-
-
-def loss_names(net):
-    """Output blobs that count into the loss, or whose name begins with "loss", in the net's order."""
-    weights = net.blob_loss_weights
-    return [name for name in net.blobs if name in net.outputs and net.blobs[name].count == 1
-            and (weights[name] or name.startswith("loss"))]
 
 
 class StopSignal:

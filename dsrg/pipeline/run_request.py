@@ -1,5 +1,6 @@
 """What a run is asked for: settings from the experiment's name, run.sh's variables and the machine at hand."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -21,7 +22,8 @@ PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fro
 #: the others, with their defaults
 VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
              "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
-             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": OWN}
+             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": OWN,
+             "TENSORBOARD": ""}
 
 
 def settings_of(experiment, ablation, variables):
@@ -54,9 +56,14 @@ def settings_of(experiment, ablation, variables):
     if ablation and ablation not in known:
         raise UsageError(f"unknown ablation '{ablation}'; expected one of: {' '.join(known)}")
     for name, allowed in (("ENGINE", ("auto", "embedded", "caffe")), ("PRECISION", PRECISIONS),
-                          ("CRF_BACKEND", CRF_BACKENDS)):
+                          ("CRF_BACKEND", CRF_BACKENDS), ("TENSORBOARD", ("", "0", "1"))):
         if variables[name] not in allowed:
-            raise UsageError(f"{name}={variables[name]}: expected {', '.join(allowed[:-1])} or {allowed[-1]}")
+            raise UsageError(f"{name}={variables[name]}: expected {', '.join(filter(None, allowed[:-1]))} or "
+                             f"{allowed[-1]}")
+    tensorboard = variables["TENSORBOARD"] == "1"
+    if tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise UserError("TENSORBOARD=1: the package tensorboard is not installed; pip install -r requirements.txt, or "
+                        "run without")
     numbers = {"seed": number("SEED", 0) or 0, "max_iter": number("MAX_ITER", 0) or None,
                "batch": number("BATCH", 1), "snapshot_keep": number("SNAPSHOT_KEEP", 1)}
     paths = {name: _existing(name, variables[name], kind) for name, kind in PATHS.items()}
@@ -67,7 +74,7 @@ def settings_of(experiment, ablation, variables):
     return Settings(experiment, Path(variables["WORK"]).absolute(), ablation, data, paths["CUES"],
                     paths["INPUT_LIST"], weights, variables["MASKS"], variables["ENGINE"], None,
                     variables["CAFFE_ROOT"], variables["PRECISION"], variables["DEVICE"],
-                    variables["CRF_BACKEND"], **numbers)
+                    variables["CRF_BACKEND"], tensorboard=tensorboard, **numbers)
 
 
 def _existing(name, text, kind):

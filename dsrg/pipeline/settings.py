@@ -44,6 +44,8 @@ class Settings:
     precision, device, crf_backend : str
     seed : int
     max_iter, batch, snapshot_keep : int or None
+    tensorboard : bool
+        Whether trainings write event files for TensorBoard.
     """
 
     experiment: str
@@ -64,6 +66,7 @@ class Settings:
     max_iter: int | None = None
     batch: int | None = None
     snapshot_keep: int | None = None
+    tensorboard: bool = False
 
     def run_name(self, ablation=None):
         """Name of the run's folder below `work`."""

@@ -36,11 +36,14 @@ def training(name, which, needs, *, left_out=lambda run: None, reads=()):
     def makes(run):
         train = run.training(which)
         return Made(files=(train.model, *train.kept_files()),
-                    also=(*train.snapshots(run.folder), f"logs/{name}.jsonl"))
+                    also=(*train.snapshots(run.folder), f"logs/{name}.jsonl", f"logs/{name}.log",
+                          f"logs/tensorboard/{name}"))
 
     def unkeyed(run):
         keep = run.settings.snapshot_keep
-        return ["--go-on", "", *(["--snapshot-keep", str(keep)] if keep else [])]     # the run says how to go on
+        words = ["--go-on", "", "--caffe-log", f"logs/{name}.log"]      # the run says how to go on
+        words += ["--snapshot-keep", str(keep)] if keep else []
+        return words + (["--tensorboard", f"logs/tensorboard/{name}"] if run.settings.tensorboard else [])
 
     return Stage(name, needs, command, inputs, makes, code, unkeyed, left_out)
 

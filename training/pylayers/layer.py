@@ -86,6 +86,11 @@ class ImageSegDataLayer(caffe.Layer):
         """Go on with batch number `forwards`: a resumed run reads what an unbroken one would."""
         self._tick = forwards
 
+    @property
+    def waited(self):
+        """Seconds that forwards have waited for photos that were not read yet."""
+        return self._batches.waited
+
     def reshape(self, bottom, top):
         p = self.params
         top[0].reshape(p.batch_size, 3, *p.crop_size)

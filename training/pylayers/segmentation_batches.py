@@ -6,6 +6,7 @@ of a batch and L the length of the list.
 """
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -104,12 +105,18 @@ class SegmentationBatches:
         Base of all choices.
     stride : int
         Distance to the batch that will be asked for next (the number of processes sharing the stream).
+
+    Attributes
+    ----------
+    waited : float
+        Seconds that `batch` has waited for photos that were not read yet.
     """
 
     def __init__(self, params, seed, stride=1):
         self._params, self._seed, self._stride = params, seed, stride
         self._pairs = read_pairs(params.source, params.root_folder)
         self._order = lru_cache(maxsize=2)(self._order_of)
+        self.waited = 0.0
         self._start_reading()
 
     def _start_reading(self):
@@ -130,7 +137,10 @@ class SegmentationBatches:
             for future in self._ahead[stale]:
                 future.cancel()
         self._ahead = {tick + self._stride: self._start(tick + self._stride)}
-        return [future.result() for future in futures]
+        started = time.monotonic()
+        examples = [future.result() for future in futures]
+        self.waited += time.monotonic() - started
+        return examples
 
     def _start(self, tick):
         size = self._params.batch_size

@@ -6,6 +6,7 @@ r, r + n, r + 2n, ... of the common order.
 """
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,7 +49,13 @@ class Order:
 
 
 class DataLayer(NativeLayer):
-    """A layer without bottoms that reads batches ahead. Subclasses define ``jobs`` and ``deliver``."""
+    """A layer without bottoms that reads batches ahead. Subclasses define ``jobs`` and ``deliver``.
+
+    Attributes
+    ----------
+    waited : float
+        Seconds that its forwards have waited for a batch that was not read yet.
+    """
 
     bottoms = (0, 0)
     reads_data = True
@@ -56,6 +63,7 @@ class DataLayer(NativeLayer):
     def __init__(self, layer_param):
         super().__init__(layer_param)
         self._pending = {}
+        self.waited = 0.0
         forks.reset_in_child(self)
 
     def jobs(self, tick):
@@ -77,7 +85,10 @@ class DataLayer(NativeLayer):
         for tick in range(self.tick, self.tick + 1 + AHEAD):
             if tick not in self._pending:
                 self._pending[tick] = [_threads.submit(job) for job in self.jobs(tick)]
-        self.deliver([f.result() for f in self._pending.pop(self.tick)], top)
+        started = time.monotonic()
+        items = [f.result() for f in self._pending.pop(self.tick)]
+        self.waited += time.monotonic() - started
+        self.deliver(items, top)
 
     def seek(self, forwards):
         super().seek(forwards)
