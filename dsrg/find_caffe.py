@@ -18,7 +18,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from dsrg import layer_modules
-from dsrg.io.errors import UserError, add_user_errors
+from dsrg.io.errors import UserError, add_user_errors, note
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE_FOLDER = ROOT / "engine"
@@ -75,7 +75,7 @@ def is_embedded(caffe):
 @functools.cache
 def _announce(caffe):
     """Say which Caffe it is, once a process, however often it is asked for."""
-    print(f"caffe: {name_of(caffe)} from {Path(caffe.__file__).parent}", file=sys.stderr)
+    note(f"caffe: {name_of(caffe)} from {Path(caffe.__file__).parent}")
 
 
 def name_of(caffe):

@@ -14,10 +14,10 @@ from PIL import Image
 from dsrg.crf_backend import OWN
 from dsrg.find_caffe import the_caffe
 from dsrg.io.photos import upright
-from dsrg.io.pictures import as_in_file, read_picture
+from dsrg.io.pictures import Picture, as_in_file, read_picture
 from dsrg.report import mask_overlay
 from dsrg.scoring.multiscale import fuse_scores, label_map
-from dsrg.scoring.photo_pipeline import check_scores, prepared
+from dsrg.scoring.photo_pipeline import Photo, check_scores, prepared
 from dsrg.scoring.recipe import Recipe
 from dsrg.scoring.run_model import RunModel, find_model
 from dsrg.scoring.score_net import ScoreNet, open_net
@@ -56,16 +56,38 @@ class Segmentation:
         shares = mask_overlay.share_of_classes(self.labels, len(self.class_names))
         return dict(zip(self.class_names, shares.tolist(), strict=True))
 
+    def upright_labels(self) -> np.ndarray:
+        """The labels in the rows and columns of the upright photo."""
+        return np.ascontiguousarray(upright(self.labels, self.orientation))
+
     def overlay(self, legend: bool = True) -> np.ndarray:
         """The classes' colours over the upright photo, uint8 RGB.
 
         With the legend, at a size to look at (480 to 1600 pixels) and with names and shares below; without, at the
         photo's own size.
         """
-        image, labels = (np.ascontiguousarray(upright(array, self.orientation)) for array in (self.image, self.labels))
+        image, labels = np.ascontiguousarray(upright(self.image, self.orientation)), self.upright_labels()
         if not legend:
             return mask_overlay.overlay(image, labels)
         return mask_overlay.overlay_with_legend(image, labels, self.class_names)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A photo with its scores, for the label maps with and without the CRF.
+
+    Attributes
+    ----------
+    picture : dsrg.io.pictures.Picture
+    photo : dsrg.scoring.photo_pipeline.Photo
+        As it was scored.
+    scores : ndarray of float32, shape (h, w, C)
+        As of Segmentation.
+    """
+
+    picture: Picture
+    photo: Photo
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -91,12 +113,12 @@ class Model:
     files: RunModel
     machine: dict
 
-    def segment(self, image: str | PathLike | Image.Image | np.ndarray) -> Segmentation:
+    def segment(self, image: str | PathLike | bytes | Image.Image | np.ndarray) -> Segmentation:
         """Segment one photo.
 
         Parameters
         ----------
-        image : path, PIL image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
+        image : path, bytes of a file, PIL image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
             Files and PIL images are turned upright as EXIF says before they are scored.
 
         Raises
@@ -104,15 +126,24 @@ class Model:
         UserError
             No picture, one that is cut off or too large, or scores that are not finite.
         """
-        picture = read_picture(image)
+        return self.label(self.score(image))
+
+    def score(self, image: str | PathLike | bytes | Image.Image | np.ndarray) -> Scored:
+        """Score one photo, for `label`: the part of `segment` that takes the net."""
+        picture = image if isinstance(image, Picture) else read_picture(image)
         photo, inputs = prepared(np.ascontiguousarray(picture.rgb[:, :, ::-1]), self.recipe)
         maps = [self.net.scores(values, self.recipe.flip) for values in inputs]
-        check_scores("image" if isinstance(image, np.ndarray | Image.Image) else str(image), maps)
-        scores = fuse_scores(maps, *photo.image_bgr.shape[:2])
-        labels = label_map(scores, photo.image_bgr if self.recipe.crf else None, crf_scale=self.recipe.crf_scale,
-                           crf_backend=self.machine["crf_backend"], size=photo.size)
+        check_scores(str(image) if isinstance(image, str | PathLike) else "image", maps)
+        return Scored(picture, photo, fuse_scores(maps, *photo.image_bgr.shape[:2]))
+
+    def label(self, scored: Scored, crf: bool | None = None) -> Segmentation:
+        """The label map of what `score` gave; `crf` says whether the dense CRF decides, by default as the recipe."""
+        crf = self.recipe.crf if crf is None else crf
+        labels = label_map(scored.scores, scored.photo.image_bgr if crf else None, crf_scale=self.recipe.crf_scale,
+                           crf_backend=self.machine["crf_backend"], size=scored.photo.size)
+        picture = scored.picture
         labels, rgb = (np.ascontiguousarray(as_in_file(array, picture.orientation)) for array in (labels, picture.rgb))
-        return Segmentation(labels, scores, self.class_names, rgb, picture.orientation)
+        return Segmentation(labels, scored.scores, self.class_names, rgb, picture.orientation)
 
 
 def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", precision: str | None = None,
@@ -124,7 +155,7 @@ def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", pre
     run : path
         Folder of a run, such as work/demo, that has come to the stages label or segment.
     stage : str, optional
-        f or s; by default f where it was segmented, else s.
+        f, s, static or full (the fully supervised reference); by default f where it was segmented, else s.
     device : str
         cpu, or the number of a GPU.
     precision : str, optional

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Say how well the classifier of the cues knows its classes, on train photos that were set apart; no mask is read.
 
     python -m localization_cues.classifier_quality --net cam-deploy.prototxt --weights models/cam_iter_480.caffemodel \\
@@ -8,9 +9,7 @@ Average precision of each class: 100 % where every photo that shows it scores ab
 the share of photos that show it. A class that the classifier does not know has cues on the wrong things.
 """
 
-import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +17,8 @@ import numpy as np
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
 from dsrg.io.photos import load_image_bgr
@@ -35,8 +35,7 @@ LITTLE = 0.1  # mean average precision above chance below which cues are hardly 
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.classifier_quality", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("localization_cues.classifier_quality", __doc__, json=True)
     add_classifier(parser)
     parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write; the table goes beside it as .txt")
@@ -64,14 +63,16 @@ def main(argv=None):
     rankings = rank_classes(scores, targets, classes)
     mean, chance = mean_average_precision(rankings)
     text = table(rankings, mean, chance, len(photos), args.list)
-    print(text, end="")
+    if not args.json:
+        print(text, end="")
     if mean is not None and mean - chance < LITTLE:
-        print("warning: the classifier hardly knows its classes, so its cues will lie on the wrong things; train it "
-              "longer (max_iter of solver-cam.prototxt), start it from ImageNet's weights (WEIGHTS), or give it more "
-              "photos", file=sys.stderr)
+        warn("the classifier hardly knows its classes, so its cues will lie on the wrong things; train it longer "
+             "(max_iter of solver-cam.prototxt), start it from ImageNet's weights (WEIGHTS), or give it more photos")
     record = {"mean_average_precision": mean, "mean_chance": chance, "images": len(photos),
               "classes": [asdict(one) for one in rankings], "net": str(args.net), "weights": str(args.weights),
               "list": str(args.list), "commit": git_commit()}
+    if args.json:
+        print_json(record)
     write_text(args.out.with_suffix(".txt"), text)
     write_text(args.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
 

@@ -1,21 +1,21 @@
+# PYTHON_ARGCOMPLETE_OK
 """Turn a cue file into one of the other kind.
 
-    python -m localization_cues.convert_cues localization_cues-sal.pickle cues.npz   many photos, little RAM
-    python -m localization_cues.convert_cues cues.npz localization_cues.pickle       for the original's layers
+    python -m localization_cues.convert_cues localization_cues-sal.pickle cues.npz  # many photos, little RAM
+    python -m localization_cues.convert_cues cues.npz localization_cues.pickle      # for the original's layers
 
 A pickle is read whole for it, once: about 12 KiB an image with a quarter of 41x41 cells marked.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.cuefile.format import load_cues, save_cues
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import note, run_main
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.convert_cues",
-                                     description=__doc__.split("\n\n")[0])
+    parser = command_parser("localization_cues.convert_cues", __doc__)
     parser.add_argument("source", type=Path, help="cue file to read")
     parser.add_argument("target", type=Path, help="cue file to write, .pickle, .pkl or .npz")
     return parser.parse_args(argv)

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Commands of DRFI saliency: train on photos and masks, apply to photos, evaluate maps.
 
     python -m localization_cues.drfi train --images DIR --masks DIR --out model.npz
@@ -10,6 +11,7 @@ import json
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import add_json_flag, command_parser, print_json
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import photos_of
@@ -23,7 +25,7 @@ from training.shared_flags import add_workers, positive
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.drfi", description=__doc__.split("\n")[0])
+    parser = command_parser("localization_cues.drfi", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--images", type=Path, required=True, help="folder of photos, searched with its folders")
@@ -51,6 +53,7 @@ def parse_args(argv):
     parts.add_argument("--out", type=Path, help="write the scores as JSON")
     parts.add_argument("--montage", type=Path, help="draw photos, masks and maps to this picture")
     parts.add_argument("--rows", type=positive, default=8, help="photos on the montage (default %(default)s)")
+    add_json_flag(parts)
     parts.set_defaults(act=_evaluate)
     args = parser.parse_args(argv)
     if args.command == "train" and args.out.suffix != ".npz":
@@ -88,9 +91,13 @@ def _evaluate(args, photos):
     if len(folders) < len(args.maps):
         raise UserError("two of --maps have the same name; give them as NAME=DIR")
     scores = results(photos, args.masks, folders)
-    print("\n".join(table(scores)))
+    record = {"scores": scores, "commit": git_commit()}
+    if args.json:
+        print_json(record)
+    else:
+        print("\n".join(table(scores)))
     if args.out:
-        write_text(args.out, json.dumps({"scores": scores, "commit": git_commit()}, indent=1) + "\n")
+        write_text(args.out, json.dumps(record, indent=1) + "\n")
     if args.montage:
         draw_montage(args.montage, photos, args.masks, folders, args.rows)
 

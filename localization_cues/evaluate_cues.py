@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Hold a cue file against masks: precision, recall, coverage and IoU of each class, at the cue size.
 
     python -m localization_cues.evaluate_cues --cues cues/localization_cues.pickle --list lists/input_list.txt \\
@@ -7,7 +8,6 @@ A mask is read at the pixels the cells stand for (corner cells on corner pixels)
 miss of its class and nobody's false alarm; void (255) does not count. Writes JSON and, beside it, the table.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
+from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.label_png import load_label_png
@@ -31,8 +32,7 @@ from training.shared_flags import add_map_size
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.evaluate_cues",
-                                     description=__doc__.split("\n")[0])
+    parser = command_parser("localization_cues.evaluate_cues", __doc__, json=True)
     parser.add_argument("--cues", type=Path, required=True, help="cue file, .pickle or .npz")
     parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
     parser.add_argument("--masks", type=Path, required=True, help="folder of index PNGs, <id>.png")
@@ -57,16 +57,18 @@ def main(argv=None):
     result, cells = evaluate(cues, names, args.masks, size, len(classes))
     coverage = cells / (len(names) * size[0] * size[1])
     table = result.table(classes) + coverage_table(coverage, classes)
-    print(table, end="")
+    report = result.as_dict(classes)
+    for row, share in zip(report["classes"], coverage, strict=True):
+        row["coverage"] = float(share)
+    record = {"cues": str(args.cues), "size": list(size), "commit": git_commit(),
+              "coverage_foreground": float(coverage[1:].sum()), "coverage_background": float(coverage[0]), **report}
+    if args.json:
+        print_json(record)
+    else:
+        print(table, end="")
     if args.out:
-        report = result.as_dict(classes)
-        for row, share in zip(report["classes"], coverage, strict=True):
-            row["coverage"] = float(share)
-        about = {"cues": str(args.cues), "size": list(size), "commit": git_commit(),
-                 "coverage_foreground": float(coverage[1:].sum()), "coverage_background": float(coverage[0])}
         write_text(args.out.with_suffix(".txt"), table)
-        write_text(args.out.with_suffix(".json"),
-                   json.dumps({**about, **report}, indent=1, allow_nan=False) + "\n")
+        write_text(args.out.with_suffix(".json"), json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 def evaluate(cues, names, mask_dir, size, num_classes):

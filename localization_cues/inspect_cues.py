@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Summarise a cue file, compare it with a list of photos, and draw its cues over them.
 
     python -m localization_cues.inspect_cues cues/localization_cues.pickle
@@ -8,7 +9,6 @@ Any cue file: the original's pickles of Python 2 or 3 (nothing in one is run) an
 of the .json beside the file, or ends with the last row and column that carry a cue.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from dsrg.cuefile.format import load_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.image_ids import id_of
 from dsrg.io.lists import read_input_list
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -28,8 +29,7 @@ from training.shared_flags import add_map_size, positive
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.inspect_cues",
-                                     description=__doc__.split("\n")[0])
+    parser = command_parser("localization_cues.inspect_cues", __doc__, json=True)
     parser.add_argument("file", type=Path, metavar="FILE", help="cue file, .pickle or .npz")
     parser.add_argument("--list", type=Path, help='photos the file should be for, "<name>.jpg <number>" a line')
     parser.add_argument("--classes", type=Path, help="class names in index order, background first")
@@ -60,11 +60,16 @@ def main(argv=None):
         raise UserError(f"{args.file} holds no image; make it again with python -m localization_cues.make_cues")
     size = tuple(args.size or size_of_map(args.file, cues))
     report = {"file": str(args.file), "format": file_format(args.file), **summarise(cues, size, names)}
-    print("\n".join(as_text(report, classes)))
+    if args.json:
+        print_json(report)
+    else:
+        print("\n".join(as_text(report, classes)))
     if args.out:
         write_text(args.out, json.dumps(report, indent=1) + "\n")
     if args.draw:
-        draw_overlays(cues, size, chosen(names, cues, args), classes, args.images, args.draw)
+        drawn = chosen(names, cues, args)
+        draw_overlays(cues, size, drawn, classes, args.images, args.draw)
+        note(f"{args.draw}: {len(drawn)} overlays")
 
 
 def chosen(names, cues, args):

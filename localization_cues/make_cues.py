@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make the cue file from photos, image-level labels and a trained classifier.
 
     python -m localization_cues.make_cues --net cam-deploy.prototxt --weights models/cam_iter_300.caffemodel \\
@@ -8,7 +9,6 @@ No mask is read. Beside the cue file a .json of the same name records the settin
 in which a class fell back to its largest cell, stayed empty, or lost every cell to others.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dsrg.cuefile.format import PICKLE_SUFFIXES
 from dsrg.cuefile.writer import CueWriter
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
@@ -33,8 +34,7 @@ from training.shared_flags import add_classifier, add_workers
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.make_cues",
-                                     description=__doc__.split("\n")[0])
+    parser = command_parser("localization_cues.make_cues", __doc__)
     files = parser.add_argument_group("files")
     add_classifier(files)
     files.add_argument("--out", type=Path, required=True, help="cue file to write, .pickle or .npz")

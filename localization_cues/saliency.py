@@ -1,11 +1,12 @@
+# PYTHON_ARGCOMPLETE_OK
 """Saliency maps of a folder of photos, without any training (robust background detection).
 
     python -m localization_cues.saliency --images DIR --out DIR      # 8-bit PNGs, all cores
 """
 
-import argparse
 from pathlib import Path
 
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.image_ids import file_of
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -17,8 +18,7 @@ from training.shared_flags import add_workers
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m localization_cues.saliency",
-                                     description=__doc__.split("\n")[0])
+    parser = command_parser("localization_cues.saliency", __doc__)
     parser.add_argument("--images", type=Path, required=True, help="folder of photos, searched with its folders")
     parser.add_argument("--out", type=Path, required=True, help="folder for the maps, <id>.png, 255 = salient")
     add_workers(parser)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsrg.io import terminal
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 PATIENCE = 1000  # seconds a command run by a test may take: ends a hang on a busy machine, says nothing about speed
@@ -37,6 +39,16 @@ def shared():
 def rng():
     """A seeded numpy generator, the same in every run."""
     return np.random.default_rng(20180618)
+
+
+@pytest.fixture(autouse=True)
+def loud_again():
+    """--quiet of a command holds for the rest of its process; each test ends without."""
+    level = os.environ.get("GLOG_minloglevel")
+    yield
+    terminal.be_quiet(False)
+    if level is None:
+        os.environ.pop("GLOG_minloglevel", None)
 
 
 @pytest.fixture(autouse=True)

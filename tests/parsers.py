@@ -43,7 +43,7 @@ def commands():
     paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path, text in texts.items()
-            if 'if __name__ == "__main__"' in text and "ArgumentParser" in text]
+            if 'if __name__ == "__main__"' in text and ("ArgumentParser" in text or "command_parser(" in text)]
 
 
 def command(name):

@@ -9,7 +9,9 @@ ROOT = Path(__file__).parent.parent
 #: file of the library or of trainings -> why it looks at the environment
 READERS = {
     "dsrg/find_caffe.py": "ENGINE and CAFFE_ROOT, for `from training.findcaffe import caffe`, which takes no arguments",
+    "dsrg/io/command_line.py": "QUIET, which a run hands on to its stages, and a shell that asks for completions",
     "dsrg/io/picture_files.py": "the limit of picture sizes, of all processes and of the engine",
+    "dsrg/io/terminal.py": "NO_COLOR and TERM, which tell what the terminal takes",
     "dsrg/io/workers.py": "gives the processes that it starts one thread each",
     "dsrg/layer_modules.py": "what nets may import, of all processes",
     "dsrg/pipeline/run_folder.py": "hands the environment on to the check of the user's Caffe",

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Applies an ablation, prototxts/ablations/NAME.yaml, to the prototxts of a run's folder.
 
     python -m tools.ablate prototxts/ablations/static.yaml work/demo-static
@@ -6,17 +7,17 @@ How such a file is written stands in dsrg/pipeline/prototxt_edits.py. `run.sh --
 of its own.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import ablated
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.ablate", description=__doc__.split("\n\n")[0])
+    parser = command_parser("tools.ablate", __doc__)
     parser.add_argument("ablation", type=Path, help="the ablation's file, prototxts/ablations/NAME.yaml")
     parser.add_argument("folder", type=Path, help="folder of the run whose prototxts change")
     return parser.parse_args(argv)

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Compares runs: one table of mean IoU, time and the settings that differ, and a drawing of it.
 
     python -m tools.compare work/demo work/demo-seed1 work/demo-static work/demo-static-seed1
@@ -9,18 +10,18 @@ without theirs). Writes --out NAME.md and NAME.png where asked, and with --html 
 losses on one axis and the photos that the runs segment most differently.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main
 from dsrg.io.versions import git_commit
-from dsrg.report.comparison import draw, groups, table
+from dsrg.report.comparison import as_records, draw, groups, table
 from dsrg.report.comparison_page import comparison_page
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__.split("\n\n")[0])
+    parser = command_parser("tools.compare", __doc__, json=True)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are compared with the first")
     parser.add_argument("--out", type=Path, metavar="NAME", help="write NAME.md and NAME.png too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and photos too")
@@ -34,7 +35,10 @@ def main(argv=None):
     found = groups(args.runs, caffe.proto.caffe_pb2)
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})
     lines = [*table(found), "", f"Evaluated at commit {', '.join(commits) or 'none'}; compared at {git_commit()}."]
-    print("\n".join(lines))
+    if args.json:
+        print_json({"runs": as_records(found), "evaluated_at": commits, "commit": git_commit()})
+    else:
+        print("\n".join(lines))
     if args.out:
         write_text(args.out.with_name(args.out.name + ".md"), "\n".join(lines) + "\n")
         draw(found, args.out.with_name(args.out.name + ".png"))

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Hold label maps against the ground truth: IoU, precision and recall of each class, and their means.
 
     python -m tools.evaluate --pred segmentations/val --gt data/SegmentationClass --list lists/val_id.txt \\
@@ -7,16 +8,15 @@ Both folders hold index PNGs, `<id>.png`. Ground truth 255 does not count; a pre
 Writes the JSON file and, beside it, the printed table as .txt.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_ids
@@ -29,7 +29,7 @@ from dsrg.scoring.metrics import Result, confusion_matrix
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.evaluate", __doc__, json=True)
     parser.add_argument("--pred", type=Path, required=True, help="folder of label maps to judge, <id>.png")
     parser.add_argument("--gt", type=Path, required=True, help="folder of ground truth, <id>.png")
     parser.add_argument("--list", type=Path, required=True, help="image ids, one a line")
@@ -46,14 +46,17 @@ def main(argv=None):
     ids = read_ids(args.list)
     result = evaluate(args.pred, args.gt, ids, len(classes))
     table = result.table(classes)
-    print(table, end="")
+    about = {"pred": str(args.pred), "gt": str(args.gt), "list": str(args.list), "commit": git_commit()}
+    record = {**about, **result.as_dict(classes)}
+    if args.json:
+        print_json(record)
+    else:
+        print(table, end="")
     if warning := collapse_warning(result.pred_pixels, len(ids), args.pred, classes):
-        print(warning, file=sys.stderr)
+        warn(warning)
     if args.out:
-        about = {"pred": str(args.pred), "gt": str(args.gt), "list": str(args.list), "commit": git_commit()}
         write_text(args.out.with_suffix(".txt"), table)
-        text = json.dumps({**about, **result.as_dict(classes)}, indent=1, allow_nan=False)
-        write_text(args.out.with_suffix(".json"), text + "\n")
+        write_text(args.out.with_suffix(".json"), json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 def evaluate(pred_dir, gt_dir, ids, num_classes):

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Turn colour-coded masks into index PNGs with palette, as evaluation and training read them.
 
     python -m tools.index_masks --masks SegmentationClassRGB --out data/SegmentationClass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from dsrg.datasets.colour_masks import index_mask, masks_below, read_colours
 from dsrg.io import voc
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.faults import Faults
 from dsrg.io.image_ids import by_id, file_of
@@ -23,7 +25,7 @@ from dsrg.io.workers import in_threads
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.index_masks", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.index_masks", __doc__)
     parser.add_argument("--masks", type=Path, required=True, help="folder of PNG masks, searched with its folders")
     parser.add_argument("--out", type=Path, required=True, help="folder for the index PNGs")
     parser.add_argument("--colours", type=Path, metavar="FILE",

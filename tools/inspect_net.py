@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Show and check a net without running it: layers, shapes, parameters, multiply-adds, memory.
 
     python -m tools.inspect_net prototxts/voc12-vgg16/train-s.prototxt
@@ -15,16 +16,17 @@ import argparse
 import os
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from dsrg import layer_modules
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.errors import UserError, note, run_main
 from training.findcaffe import find_caffe
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.inspect_net", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("tools.inspect_net", __doc__, json=True)
     parser.add_argument("net", type=Path, metavar="PROTOTXT")
     parser.add_argument("--weights", type=Path, metavar="FILE",
                         help=".caffemodel or .h5 whose shapes are checked against the net's")
@@ -53,14 +55,14 @@ def _shape(text):
 def main(argv=None):
     args = parse_args(argv)
     _find_engine()
-    from dsrg.netinspect.checks import State
-    from dsrg.netinspect.cost import rows, table
+    from dsrg.netinspect.checks import State, check_inputs
+    from dsrg.netinspect.cost import as_record, rows, table
     from dsrg.netinspect.prototxt_source import Source
 
     source = Source(args.net)
     if args.diff:
-        return _diff(source, Source(args.diff))
-    findings, state = list(source.findings), None
+        return _diff(source, Source(args.diff), args.json)
+    findings, state, record = list(source.findings), None, {}
     if source.net is not None:
         states = {phase: State(source, phase, args.level, args.stage, dict(args.input)) for phase in ("train", "test")}
         findings += [finding for each in states.values() for finding in each.findings]
@@ -70,12 +72,18 @@ def main(argv=None):
         if args.weights:
             from dsrg.netinspect.weight_shapes import compare
             findings += compare(state, args.weights)
-        print("\n".join(table(rows(state))))
+        if args.json:
+            record = as_record(rows(state))
+        else:
+            print("\n".join(table(rows(state))))
         if args.draw:
             from dsrg.netinspect.net_drawing import draw
             draw(state, args.draw)
-    sys.stdout.flush()
+            note(f"{args.draw}: {len(state.shapes.nodes)} layers drawn")
     findings = sorted(set(findings))
+    if args.json:
+        print_json({"net": str(args.net), **record, "findings": [asdict(finding) for finding in findings]})
+    sys.stdout.flush()
     for finding in findings:
         print(f"{args.net}:{finding.line}: {finding.severity}: {' '.join(finding.text.split())}", file=sys.stderr)
     fatal = {"error", "warning"} if args.strict else {"error"}
@@ -93,23 +101,16 @@ def default_phase(source):
     return "train" if any(is_loss(layer) for layer in source.net.layer) else "test"
 
 
-def check_inputs(states, inputs):
-    """Refuse an --input that no layer without bottoms, and no layer of unknown shape, makes."""
-    states = [state for state in states if state.shapes is not None]
-    sources = {name for state in states for layer, _ in state.layers if not layer.bottom for name in layer.top}
-    for name in inputs:
-        if not any(name in state.shapes.inputs_used for state in states):
-            raise UserError(f"--input {name}: no Input or data layer makes such a blob; it can be given for "
-                            f"{', '.join(sorted(sources)) or 'none'}")
-
-
-def _diff(old, new):
+def _diff(old, new, as_json):
     from dsrg.netinspect.net_differences import differences
     for source in (old, new):
         if source.findings:
             first = source.findings[0]
             raise UserError(f"{source.path}:{first.line}: {first.text}")
     lines = differences(old.net, new.net)
+    if as_json:
+        print_json({"net": str(old.path), "other": str(new.path), "differences": lines})
+        return 0
     print("\n".join(lines) if lines else f"{old.path} and {new.path} hold the same layers")
     return 0
 

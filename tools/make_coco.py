@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make a data root in VOC layout from COCO's photos and instance annotations.
 
     python -m tools.make_coco --train annotations/instances_train2014.json --train-photos train2014 \\
@@ -10,15 +11,15 @@ region would swallow what stands before it. Crowd regions are ignored (255), as 
 object lies on them; they count as image-level labels. A run that was cut off goes on.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.datasets.from_coco import SETS, make_data_root
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_coco", description=__doc__.split("\n\n")[0])
+    parser = command_parser("tools.make_coco", __doc__)
     for name in SETS:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="JSON", help=f"instances of the {name} set")
         parser.add_argument(f"--{name}-photos", type=Path, required=True, metavar="DIR", help="folder of its photos")

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make a data root in VOC layout from a folder of photos and a text file of their labels.
 
     python -m tools.make_dataset --photos ~/photos --labels ~/labels.txt --out my-data
@@ -12,16 +13,16 @@ Writes JPEGImages/ (links to the photos, or copies), ImageSets/Segmentation/{tra
 classes.txt, and SegmentationClass/ with --masks.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.datasets.folder_summary import summary
 from dsrg.datasets.from_folder import FolderOptions, make_data_root
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import note, run_main
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_dataset", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_dataset", __doc__)
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos, searched with its "
                         "folders")
     parser.add_argument("--labels", type=Path, required=True, metavar="FILE", help="photo and its classes on each line")

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make the data set of the experiment demo, in the layout of VOC.
 
     python -m tools.make_demo_data --out work/demo-data --seed 0
@@ -8,17 +9,17 @@ same seed makes the same bytes, with any number of processes. The folder appears
 beside and renamed.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.datasets.demo_data import make_demo_data
 from dsrg.datasets.demo_scenes import CLASSES
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from training.shared_flags import add_workers, not_negative, positive
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_demo_data", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_demo_data", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to make; replaced if this command made it")
     parser.add_argument("--train", type=positive, default=240, metavar="N",
                         help="photos to train on (default: %(default)s)")

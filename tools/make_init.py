@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make the initial weights of a net from a classifier trained on ImageNet, of Caffe or PyTorch.
 
     python -m tools.make_init --net prototxts/voc12-vgg16/train-s.prototxt --from VGG_ILSVRC_16_layers.caffemodel \\
@@ -10,7 +11,6 @@ from normalised RGB to the net's BGR minus the mean. VGG16's fc6 and fc7 are red
 filters and taps, and go into every branch (fc6_1, fc6_2, ..). Nothing in a file is run.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from dsrg.initweights.architectures import ARCHITECTURES, ResNet, recognise
 from dsrg.initweights.fit import fit
 from dsrg.initweights.target_net import read_target
 from dsrg.initweights.weight_files import read_store
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from training.findcaffe import find_caffe
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_init", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_init", __doc__)
     parser.add_argument("--net", type=Path, required=True, metavar="PROTOTXT", help="net to initialise; its data layer "
                         "says the mean (a deploy net: 104 117 123)")
     parser.add_argument("--from", dest="source", type=Path, required=True, metavar="FILE",

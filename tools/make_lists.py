@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Write the lists that the nets and the other commands read, from a data root in VOC layout.
 
     python -m tools.make_lists --data data --out lists
@@ -13,15 +14,15 @@ train set, unless --numbers, or the data root's image_ids.txt, gives each its ow
 COCO's.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.datasets.voc_lists import TRAIN_SETS, make_lists
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_lists", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_lists", __doc__)
     parser.add_argument("--data", type=Path, default=Path("data"),
                         help="data root in VOC layout (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("lists"),

@@ -1,20 +1,21 @@
+# PYTHON_ARGCOMPLETE_OK
 """Write the prototxts of an experiment from the numbers in its settings.yaml (`nets`).
 
-    python -m tools.make_nets prototxts/mine             writes those that differ
-    python -m tools.make_nets prototxts/mine --check     says which differ, writes nothing
+    python -m tools.make_nets prototxts/mine           # writes those that differ
+    python -m tools.make_nets prototxts/mine --check   # says which differ, writes nothing
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline.settings import read_experiment
 from training.findcaffe import find_caffe
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_nets", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_nets", __doc__)
     parser.add_argument("folder", type=Path, help="of the experiment")
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where a file differs")
     args = parser.parse_args(argv)

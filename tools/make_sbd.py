@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Masks and training list of VOC with SBD: SegmentationClassAug and trainaug.txt, for a VOC 2012 data root.
 
     python -m tools.make_sbd --sbd benchmark_RELEASE/dataset --data ~/VOCdevkit/VOC2012
@@ -8,13 +9,13 @@ and VOC's train, without VOC's val. Evaluation alone needs the masks (MASKS=Segm
 list decides which photos are trained on. A run that was cut off goes on.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png, save_label_png
@@ -28,7 +29,7 @@ OUT = "SegmentationClassAug"
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_sbd", description=__doc__.split("\n\n")[0])
+    parser = command_parser("tools.make_sbd", __doc__)
     parser.add_argument("--sbd", type=Path, required=True,
                         help="SBD's folder dataset, with cls/, train.txt and val.txt")
     parser.add_argument("--data", type=Path, required=True, help="data root: the folder VOC2012")

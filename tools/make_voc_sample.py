@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make a small data set in the layout of VOC 2012, 20 classes, to try the full-size networks on.
 
     python -m tools.make_voc_sample --out work/voc-sample --photos 40 --weights work/random.caffemodel
@@ -8,13 +9,13 @@ adds (SegmentationClassAug: gray index PNGs of all photos, without borders where
 for the real world: it is for tests and benchmarks of the code.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from dsrg.datasets.voc_sample import draw_sample, write_sample
 from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.progress_bar import progress
 
@@ -22,7 +23,7 @@ DEPLOY = Path(__file__).resolve().parents[1] / "prototxts" / "voc12-vgg16" / "de
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.make_voc_sample", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.make_voc_sample", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to make; it must not exist or be empty")
     parser.add_argument("--photos", type=int, default=40, metavar="N",
                         help="number of photos: half train, three quarters trainaug, a quarter val "

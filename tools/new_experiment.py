@@ -1,7 +1,8 @@
+# PYTHON_ARGCOMPLETE_OK
 """Make an experiment for your own data: a folder below prototxts/ with nets for its classes, from one that is there.
 
-    python -m tools.new_experiment flowers --from demo --data my-data                 learns from nothing
-    python -m tools.new_experiment flowers --from msrc15-squeezenet --data my-data    needs SqueezeNet's weights
+    python -m tools.new_experiment flowers --from demo --data my-data               # learns from nothing
+    python -m tools.new_experiment flowers --from msrc15-squeezenet --data my-data  # needs SqueezeNet's weights
     python -m tools.new_experiment flowers --from voc12-vgg16 --classes 4 --batch 4 --iterations cam=500 s=500
 
 Copies settings.yaml with other numbers in it, and makes the prototxts from those: to change more, edit settings.yaml
@@ -17,6 +18,7 @@ from dsrg.experiments.description import TRAININGS
 from dsrg.experiments.from_template import Wanted, crf_scale_of_photos, new_settings
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline.settings import experiment_names, read_experiment
 from tools import make_nets
@@ -25,7 +27,7 @@ EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.new_experiment", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.new_experiment", __doc__)
     parser.add_argument("name", help="of the new folder: letters, digits, - and _")
     parser.add_argument("--from", dest="template", required=True, metavar="EXPERIMENT", help="the experiment to copy")
     parser.add_argument("--data", type=Path, metavar="DATA_ROOT", help="count its classes, and measure its photos for "

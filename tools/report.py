@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Puts what a run measured into one table, and its pictures into one sheet.
 
     python -m tools.report work/demo                                   one run
@@ -8,12 +9,12 @@ is after any stage; results/report.md and report.json, the table, which is print
 with photo, cues, pseudo-label, segmentation and ground truth of a few photos.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 from dsrg.crf_backend import use_crf_backend
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.montage import draw_montage
@@ -24,7 +25,7 @@ from dsrg.report.seed_growth import seed_growth
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.report", description=__doc__.split("\n")[0])
+    parser = command_parser("tools.report", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs (same experiment, different seeds)")
     parser.add_argument("--photos", type=int, default=6, help="photos on the sheet; 0 leaves it out (default 6)")
     parser.add_argument("--no-growth", action="store_true",

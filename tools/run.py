@@ -1,8 +1,9 @@
+# PYTHON_ARGCOMPLETE_OK
 """Runs the pipeline of an experiment: from photos with image-level labels to a trained, evaluated network.
 
-    python -m tools.run demo --plan                       what would run, and why
-    python -m tools.run demo --stages cues,train-s        only these stages (what they read must be there)
-    python -m tools.run demo --ablation static            stage s with the changes of prototxts/ablations/static.yaml
+    python -m tools.run demo --plan                     # what would run, and why
+    python -m tools.run demo --stages cues,train-s      # only these stages (what they read must be there)
+    python -m tools.run demo --ablation static          # stage s with the changes of prototxts/ablations/static.yaml
 
 A stage that is done is passed over; a run that was stopped goes on where it stopped. `bash run.sh` sets up and calls
 this; its variables (DATA_ROOT=.. WEIGHTS=.. DEVICE=..) are read here from the environment, and nowhere further in.
@@ -12,8 +13,11 @@ import argparse
 import os
 import shlex
 import sys
+from functools import partial
 
-from dsrg.io.errors import run_main
+from dsrg.io.command_line import CommandParser, command_parser
+from dsrg.io.errors import run_main, tell_error
+from dsrg.io.terminal import is_quiet
 from dsrg.pipeline.plan import plan
 from dsrg.pipeline.processes import Stopped
 from dsrg.pipeline.run_parts import Choice, parts
@@ -22,7 +26,7 @@ from dsrg.pipeline.runner import execute
 from dsrg.pipeline.settings import UsageError, experiment_names, read_experiment
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(CommandParser):
     """Says in one line what does not fit."""
 
     def error(self, message):
@@ -30,8 +34,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_args(argv, environment):
-    parser = Parser(prog="python -m tools.run", description=__doc__, allow_abbrev=False,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_parser("tools.run", __doc__, parser_class=Parser, allow_abbrev=False)
     parser.add_argument("experiment", nargs="*", help=f"one of {' '.join(experiment_names(PROTOTXTS))}")
     parser.add_argument("--stages", "--only", default=environment["STAGES"], metavar="A,B",
                         help="only these stages, or groups of them such as segment")
@@ -46,6 +49,8 @@ def parse_args(argv, environment):
                         "what they would be made from now: after a change that does not matter")
     parser.add_argument("--called-as", default="python -m tools.run", help=argparse.SUPPRESS)
     args = parser.parse_intermixed_args(argv)
+    if is_quiet():
+        os.environ["QUIET"] = "1"       # for the commands of the stages
     if len(args.experiment) > 1:
         raise UsageError(f"one experiment at a time, got '{args.experiment[0]}' and '{args.experiment[1]}'")
     args.experiment = args.experiment[0] if args.experiment else environment["EXPERIMENT"]
@@ -66,7 +71,7 @@ def main(argv=None):
     try:
         return _main(argv, environment)
     except UsageError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        tell_error(str(error))
         return 2
 
 
@@ -82,7 +87,7 @@ def _main(argv, environment):
         print("\n".join(plan(found, choice)))
         return 0
     try:
-        return execute(found, choice, lambda line: print(line, flush=True))
+        return execute(found, choice, (lambda line: None) if is_quiet() else partial(print, flush=True))
     except Stopped as stopped:
         print(f"stopped; go on with\n  {again}", file=sys.stderr)
         return 128 + stopped.number

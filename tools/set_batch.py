@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Sets how many photos an iteration takes in every training net of a run's folder.
 
     python -m tools.set_batch 2 work/voc12-vgg16
@@ -6,17 +7,17 @@ For trying an experiment out on a small machine (BATCH=2 bash run.sh ...): rates
 original batch, so results are others.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import with_batch
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m tools.set_batch", description=__doc__.split("\n\n")[0])
+    parser = command_parser("tools.set_batch", __doc__)
     parser.add_argument("batch", type=int, help="photos an iteration")
     parser.add_argument("folder", type=Path, help="folder of the run whose prototxts change")
     args = parser.parse_args(argv)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.progress_bar import PlainLines
+from dsrg.io.terminal import is_quiet, shows_bars
 
 
 class Progress:
@@ -32,16 +32,16 @@ class Progress:
     earlier : float
         Seconds that the iterations before `start` took.
 
-    A bar where stderr is a terminal, plain lines elsewhere.
+    A bar where stderr is a terminal, plain lines elsewhere, nothing with --quiet.
     """
 
     def __init__(self, name, start, end, average_loss=1, display=0, silent=False, earlier=0.0):
         self._end, self._display, self._window = end, display, max(1, average_loss)
         self._recent = {}           # loss name -> its last values
         self._bar = self._lines = None
-        if silent:
+        if silent or is_quiet():
             return
-        if sys.stderr.isatty():
+        if shows_bars():
             self._bar = tqdm(total=end, initial=start, desc=name, unit="it", dynamic_ncols=True)
         else:
             self._lines = PlainLines(name, end, start, earlier)

@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from google.protobuf import text_format
 
 from dsrg import layer_modules
 from dsrg.io.atomic_files import write_text
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, note
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.prototxt_text import read_prototxt
 from training.snapshot_check import fault
@@ -116,7 +115,7 @@ class RunFiles:
             wrong = fault(path, caffe_pb2, self.solver.type or "SGD")
             if wrong is None:
                 return iteration, path
-            print(f"note: snapshot of iteration {iteration} is left out: {wrong}", file=sys.stderr)
+            note(f"note: snapshot of iteration {iteration} is left out: {wrong}")
         return None
 
 

@@ -1,4 +1,7 @@
-"""Train a net: `python -m training.train --solver solver-s.prototxt --weights init.caffemodel --resume`.
+# PYTHON_ARGCOMPLETE_OK
+"""Train a net.
+
+    python -m training.train --solver solver-s.prototxt --weights init.caffemodel --resume
 
 Runs a Caffe solver to its max_iter on whatever Caffe `training.findcaffe` finds, and ends with
 <snapshot_prefix>_iter_<max_iter>.caffemodel. Beside the snapshots it writes the solver and net it ran with, all
@@ -10,7 +13,6 @@ embedded engine rewinds its data and dropout, our Python layers are told where t
 rewind its own data layers.
 """
 
-import argparse
 import contextlib
 import os
 import random
@@ -24,7 +26,8 @@ from tqdm import tqdm
 
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
 from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.command_line import command_parser
+from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.prototxt_text import parse_prototxt
 from dsrg.netinspect.class_counts import refuse_other_classes
 from dsrg.pipeline.locks import Lock
@@ -42,7 +45,7 @@ from training.tensorboard_log import TensorboardLog
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.split("\n\n")[0])
+    parser = command_parser("training.train", __doc__)
     parser.add_argument("--solver", required=True, help="solver prototxt; its paths are relative to the current folder")
     parser.add_argument("--weights", default="", help="initial weights, copied by layer name; several with commas")
     parser.add_argument("--resume", action="store_true", help="go on from the newest snapshot, if there is one")
@@ -105,7 +108,7 @@ def _already_done(run):
     if other is not None:
         raise UserError(f"{weights} exists, but was made with other settings than asked for now (see {other}); "
                         "remove it to train again, or change snapshot_prefix")
-    print(f"nothing to do: {weights} exists", file=sys.stderr)
+    note(f"nothing to do: {weights} exists")
     return True
 
 
@@ -124,7 +127,7 @@ def _train(caffe, caffe_pb2, run, args, precision):
     random.seed(seed)
     state = _snapshot_to_resume(run, caffe_pb2, args.resume)
     if state is not None and run.differs():
-        print(f"note: {run.differs()} differs from what the snapshot was made with", file=sys.stderr)
+        note(f"note: {run.differs()} differs from what the snapshot was made with")
     run.write(precision)                                # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
     if state is not None:
@@ -173,7 +176,7 @@ def _restore(solver, run, path):
     for layer in solver.net.layers:
         if hasattr(layer, "seek"):
             layer.seek(solver.iter * run.solver.iter_size)
-    print(f"resumed from {path}", file=sys.stderr)
+    note(f"resumed from {path}")
 
 
 def _steps(solver, run, logs, args, caffe_pb2):
@@ -215,7 +218,7 @@ def _steps(solver, run, logs, args, caffe_pb2):
 def _tell(text):
     """Print a line for the user; of several processes only one does."""
     if is_root():
-        print(text, file=sys.stderr)
+        note(text)
 
 
 def _not_finite(run, iteration, rate, watch):

@@ -1,11 +1,21 @@
 """Which layers a weights file holds parameters of, and of what shapes: read by Caffe's messages alone."""
 
+import re
+
 import h5py
 from google.protobuf.message import DecodeError
 
 from dsrg.io.errors import UserError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+#: what a file is -> its first bytes
+KINDS = {
+    "a picture": (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF"),
+    "a zip archive or PyTorch's weights": b"PK\x03\x04",
+    "a pickle": (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+    "compressed": (b"\x1f\x8b", b"BZh", b"\xfd7zXZ"),
+    "a web page": (b"<!DOCTYPE", b"<!doctype", b"<html"),
+}
 
 
 def parameter_shapes(path, caffe_pb2):
@@ -40,12 +50,25 @@ def parameter_shapes(path, caffe_pb2):
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist") from None
     except (DecodeError, OSError) as error:
+        if kind := kind_of_file(path):
+            raise UserError(f"weights {path} are {kind}; give a .caffemodel or .caffemodel.h5") from None
         raise UserError(f"weights {path} are damaged or not a .caffemodel ({error}); download them again") from None
     layers = [(layer.name, layer.blobs) for layer in message.layer]
     for old in message.layers:          # files of 2013 and 2014
         inner = old.layer if old.HasField("layer") else old
         layers.append((inner.name, inner.blobs))
     return {name: [_shape(blob) for blob in blobs] for name, blobs in layers if len(blobs)}
+
+
+def kind_of_file(path):
+    """What a file is that people mix up with weights, by its first bytes; None for any other."""
+    with open(path, "rb") as file:
+        head = file.read(256)
+    for kind, starts in KINDS.items():
+        if head.startswith(starts):
+            return kind
+    text = head.isascii() and re.search(rb"^\s*(name|layers?|input|net|base_lr|train_net)\s*[:{]", head, re.MULTILINE)
+    return "a prototxt" if text else None
 
 
 def fits(stored, shape):

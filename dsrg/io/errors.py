@@ -11,6 +11,8 @@ import sys
 import tempfile
 import traceback
 
+from dsrg.io.terminal import is_quiet, styled
+
 #: characters of an error line; the rest is cut, so that a damaged file cannot fill the terminal
 LONGEST_LINE = 2000
 TRACEBACK_FLAG = "--traceback"
@@ -132,8 +134,19 @@ def printable(text):
 
 
 def note(text):
-    """Print a line on stderr for something the user should know and that stops nothing."""
-    print(_one_line(text), file=sys.stderr, flush=True)
+    """Print a line on stderr for something the user may want to know and that stops nothing; --quiet leaves it out."""
+    if not is_quiet():
+        print(_one_line(text), file=sys.stderr, flush=True)
+
+
+def warn(text):
+    """Print a line `warning: ...` on stderr for something that is likely to be wrong and stops nothing."""
+    print(styled("warning:", "warning"), _one_line(text.removeprefix("warning: ")), file=sys.stderr, flush=True)
+
+
+def tell_error(text):
+    """Print a line `error: ...` on stderr; what goes on, or ends with a status of its own, says it so."""
+    print(styled("error:", "error"), _one_line(text), file=sys.stderr, flush=True)
 
 
 def _one_line(text):
@@ -142,5 +155,5 @@ def _one_line(text):
 
 
 def _complain(text):
-    print("error: " + _one_line(text), file=sys.stderr)
+    tell_error(text)
     return 1

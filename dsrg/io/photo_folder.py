@@ -36,7 +36,30 @@ def photo_names(folder):
     list of str
         Paths from the folder, with slashes, sorted; at least one.
     Counter
-        Suffix in lower case -> number of files that are not photos; hidden ones (macOS's `._a.jpg`) count as "hidden".
+        As of `files_below`.
+    """
+    names, others = files_below(folder, is_photo)
+    if not names:
+        there = f"; it holds {kinds_text(others)}" if others else ""
+        raise UserError(f"no photo in {folder} ({SUFFIXES_TEXT}){there}")
+    return names, others
+
+
+def files_below(folder, wanted):
+    """Files below a folder whose name fits, and what else there is; hidden files and folders are not looked at.
+
+    Parameters
+    ----------
+    folder : path
+    wanted : callable
+        Whether a name fits.
+
+    Returns
+    -------
+    list of str
+        Paths from the folder, with slashes, sorted.
+    Counter
+        Suffix in lower case -> number of other files; hidden ones (macOS's `._a.jpg`) count as "hidden".
     """
     names, others = [], Counter()
     for place, folders, files in os.walk(folder, followlinks=True):
@@ -45,13 +68,10 @@ def photo_names(folder):
         for name in files:
             if name.startswith("."):
                 others["hidden"] += 1
-            elif is_photo(name):
+            elif wanted(name):
                 names.append(str(below / name))
             else:
                 others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
-    if not names:
-        there = f"; it holds {kinds_text(others)}" if others else ""
-        raise UserError(f"no photo in {folder} ({SUFFIXES_TEXT}){there}")
     return sorted(names), others
 
 

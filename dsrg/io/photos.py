@@ -110,7 +110,11 @@ def load_image_bgr(path):
         Missing, no regular file, not a picture, too many pixels, or cut off before its end (OpenCV alone would fill
         the rest with gray).
     """
-    data = read_picture(path, "photo")
+    return decode_photo(read_picture(path, "photo"), path)
+
+
+def decode_photo(data, path):
+    """As load_image_bgr, of the bytes of a file whose size was checked; `path` is what errors call it."""
     if not _has_end_marker(data):
         _refuse_truncated(data, path)
     image_bgr = decode_bgr(data)

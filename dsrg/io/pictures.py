@@ -5,15 +5,16 @@ over. Where both can, both give the same pixels.
 """
 
 import contextlib
+import io
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dsrg.io.errors import UserError
-from dsrg.io.photos import decode_bgr, load_image_bgr, upright
+from dsrg.io.photos import decode_bgr, decode_photo, upright
 from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, most_megapixels, too_large
 from dsrg.io.regular_files import read_file
 
@@ -51,7 +52,7 @@ def suffixes():
     return known | OPENCV_SUFFIXES
 
 
-def read_picture(source):
+def read_picture(source, name="picture"):
     """Read a picture.
 
     Transparent pixels become white, as on paper; gray is repeated; CMYK, palettes and 16 bits are brought to RGB of
@@ -59,7 +60,9 @@ def read_picture(source):
 
     Parameters
     ----------
-    source : path, PIL.Image.Image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
+    source : path, bytes of a file, PIL.Image.Image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
+    name : str, optional
+        What errors call a picture that is given by its bytes.
 
     Returns
     -------
@@ -74,25 +77,31 @@ def read_picture(source):
         return Picture(_checked_array(source))
     if isinstance(source, Image.Image):
         return _from_pillow(source, "image")
-    path = Path(source)
-    if not path.is_file():
-        raise UserError(f"photo {path} " + ("is a folder" if path.is_dir() else "does not exist"))
+    if isinstance(source, bytes):
+        return _from_file(source, name)
+    if not isinstance(source, str | os.PathLike):
+        raise UserError(f"image is {type(source).__name__}; expected a path, the bytes of a file, a PIL image, or an "
+                        "array of uint8, (H, W, 3) RGB or (H, W)")
+    return _from_file(read_file(source, "photo", MOST_BYTES), source)
+
+
+def _from_file(data, path):
     most = most_megapixels()
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(most * 1e6)) or None      # as picture_files
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             if image.width * image.height > most * 1e6:
                 raise UserError(too_large(path, "photo", f"{image.width}x{image.height} = "
                                           f"{image.width * image.height / 1e6:.0f} megapixels", most))
             plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and _orientation(image) == 1
             if plain and "transparency" not in image.info:
                 with contextlib.suppress(UserError):        # cut off, or of a kind that Pillow alone reads
-                    return Picture(_by_opencv(path))
+                    return Picture(np.ascontiguousarray(decode_photo(data, path)[:, :, ::-1]))
             return _from_pillow(image, path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(too_large(path, "photo", "far more", most)) from None
     except Image.UnidentifiedImageError:
-        return Picture(_of_opencv_alone(path))
+        return Picture(_of_opencv_alone(data, path))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UserError(f"photo {path} cannot be read ({error}); copy or download it again") from None
 
@@ -109,13 +118,8 @@ def _checked_array(array):
     return np.repeat(array[:, :, None], 3, axis=2) if array.ndim == 2 else array
 
 
-def _by_opencv(path):
-    return np.ascontiguousarray(load_image_bgr(path)[:, :, ::-1])
-
-
-def _of_opencv_alone(path):
+def _of_opencv_alone(data, path):
     """A picture of OPENCV_SUFFIXES, (H, W, 3) RGB; of the compressed kind, Radiance's, the header is checked first."""
-    data = read_file(path, "photo", MOST_BYTES)
     size = re.search(rb"[-+]Y (\d+) [-+]X (\d+)\n", data[:4096])
     if size and int(size[1]) * int(size[2]) > most_megapixels() * 1e6:
         raise UserError(too_large(path, "photo", f"{int(size[2])}x{int(size[1])} pixels", most_megapixels()))

@@ -6,12 +6,14 @@ import time
 
 from tqdm import tqdm
 
+from dsrg.io.terminal import is_quiet, shows_bars
+
 SECONDS_BETWEEN_LINES = 10  # while steps are done
 LONGEST_SILENCE = 30        # while one step takes longer: a log that stands still looks like a hang
 
 
 def progress(iterable, desc, total=None):
-    """Yield the items of `iterable` under a progress bar, or plain lines where stderr is not a terminal.
+    """Yield the items of `iterable` under a progress bar; plain lines where stderr is no terminal, none with --quiet.
 
     Parameters
     ----------
@@ -22,7 +24,7 @@ def progress(iterable, desc, total=None):
     """
     if total is None and hasattr(iterable, "__len__"):
         total = len(iterable)
-    if sys.stderr.isatty():
+    if shows_bars():
         yield from tqdm(iterable, desc=desc, total=total, dynamic_ncols=True)
         return
     lines = PlainLines(desc, total)
@@ -88,6 +90,8 @@ class PlainLines:
 
     def _print(self):
         self._printed, self._told = time.monotonic(), self._done
+        if is_quiet():
+            return
         print(self.line(self._printed - self._started), file=sys.stderr, flush=True)
 
     def line(self, seconds):

@@ -9,6 +9,7 @@ from caffe.proto import caffe_pb2
 from caffe.prototxt import PrototxtError
 from caffe.shape_net import ShapeNet
 
+from dsrg.io.errors import UserError
 from dsrg.netinspect.prototxt_source import Finding
 
 PHASES = {"train": caffe_pb2.TRAIN, "test": caffe_pb2.TEST}
@@ -107,3 +108,13 @@ def is_loss(layer):
 def _line(block, field, k):
     lines = block.lines.get(field, ())
     return lines[k] if k < len(lines) else block.line
+
+
+def check_inputs(states, inputs):
+    """Refuse an --input that no layer without bottoms, and no layer of unknown shape, makes."""
+    states = [state for state in states if state.shapes is not None]
+    sources = {name for state in states for layer, _ in state.layers if not layer.bottom for name in layer.top}
+    for name in inputs:
+        if not any(name in state.shapes.inputs_used for state in states):
+            raise UserError(f"--input {name}: no Input or data layer makes such a blob; it can be given for "
+                            f"{', '.join(sorted(sources)) or 'none'}")

@@ -1,6 +1,6 @@
 """What a layer costs: parameters, multiply-adds, memory."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 
 BYTES = 4  # of a float32
@@ -68,6 +68,13 @@ def readable(count, unit=""):
         value /= step
     text = f"{value:.0f}" if not name or value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
     return f"{text} {name}{unit}".rstrip()
+
+
+def as_record(rows):
+    """What `table` says, for scripts: a dict a layer, and the sums."""
+    layers = [{**asdict(row), "tops": {name: list(shape) for name, shape in row.tops}} for row in rows]
+    sums = {name: sum(row[name] for row in layers) for name in ("params", "multiply_adds", "bytes")}
+    return {"layers": layers, **sums}
 
 
 def table(rows):

@@ -161,6 +161,14 @@ def table(found):
     return lines
 
 
+def as_records(found):
+    """What `groups` returns, for scripts: a dict a group; mIoU, a share, of each seed by stage (None: not run)."""
+    columns, lines = rows(found)
+    return [{"name": line["name"], "seeds": line["seeds"], "minutes": line["minutes"], "differs": line["differs"],
+             "miou": {column: [run["miou"].get(column) for run in found[line["name"]]["runs"]] for column in columns}}
+            for line in lines]
+
+
 def draw(found, path):
     """Write a PNG: for each row a bar of stage s (or the last column measured), with its seeds as points."""
     import matplotlib

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, note
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import save_label_png
 from dsrg.io.versions import git_commit
@@ -89,7 +89,7 @@ class LabelMapFolder:
     def _remove(self, ids, earlier):
         changed = [f"{key}: {_shown(earlier.get(key))} before, {_shown(value)} now" if key in READABLE else key
                    for key, value in self._settings.items() if earlier.get(key) != value] if earlier else []
-        print(f"{self.folder}: redoing {len(ids)} label maps ({', '.join(changed) or 'as asked'})")
+        note(f"{self.folder}: redoing {len(ids)} label maps ({', '.join(changed) or 'as asked'})")
         for image_id in ids:
             for path in reversed(self._files(image_id)):
                 path.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """The photos of a list, segmented by a net and weights that are named one by one: what the stages of a run do."""
 
-import sys
-
+from dsrg.io.errors import note, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -50,6 +49,6 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
         folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
         segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend)
     else:
-        print(f"{out}: all {len(ids)} label maps are there")
+        note(f"{out}: all {len(ids)} label maps are there")
     if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):
-        print(warning, file=sys.stderr)
+        warn(warning)

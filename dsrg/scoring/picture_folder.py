@@ -1,20 +1,24 @@
 """Pictures of any kind segmented into a folder to look at: index PNGs, overlays, shares of the classes."""
 
+import contextlib
 import csv
+import difflib
 import io
 import json
-import sys
+import os
 from collections import Counter
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from dsrg.io.atomic_files import atomic_write, write_text
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, note, tell_error, warn
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.photo_folder import files_below, kinds_text
 from dsrg.io.pictures import as_in_file, read_picture, suffixes
 from dsrg.io.workers import available_cpus, in_threads
 from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
@@ -26,8 +30,27 @@ JPEG_QUALITY = 92
 SHOWN = 10  # pictures whose shares are printed, too
 
 
-def collect(paths, out):
+@dataclass(frozen=True)
+class Collected:
     """Pictures of a command line.
+
+    Attributes
+    ----------
+    pictures : dict of str to Path
+        Picture of each id: the path within its folder without suffix, with it where two would have the same.
+    others : Counter of str to int
+        Files of the folders that are not pictures, by suffix; hidden ones (macOS's `._a.jpg`) as "hidden".
+    missing : list of Path
+        Named, but not there.
+    """
+
+    pictures: dict
+    others: Counter
+    missing: list
+
+
+def collect(paths, out):
+    """Find the pictures of a command line.
 
     Parameters
     ----------
@@ -38,37 +61,40 @@ def collect(paths, out):
 
     Returns
     -------
-    dict of str to Path
-        Picture of each id: the path within its folder without suffix, with it where two would have the same.
-    Counter of str to int
-        Files of the folders that are not pictures, by suffix.
+    Collected
 
     Raises
     ------
     UserError
-        A path that does not exist, nothing found, two pictures of one name, or results that would overwrite photos.
+        Nothing found, two pictures of one name, or results that would overwrite photos.
     """
     refuse_inputs_as_output(out, *(path for path in paths if path.is_dir()))
-    wanted, found, skipped = suffixes(), [], Counter()
+    wanted, found, others, missing = suffixes(), [], Counter(), []
     for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such photo or folder")
-        if path.is_file():
-            if path.resolve().parent == Path(out).resolve():
-                raise UserError(f"--out {out} would write beside {path}, which is read; choose another folder")
+        if path.is_dir():
+            names, here = files_below(path, lambda name: PurePosixPath(name).suffix.lower() in wanted)
+            found += [(Path(name), path / name) for name in names]
+            others += here
+        elif not path.exists():
+            missing.append(path)
+        elif path.resolve().parent == Path(out).resolve():
+            raise UserError(f"--out {out} would write beside {path}, which is read; choose another folder")
+        else:
             found.append((Path(path.name), path))
-            continue
-        for file in sorted(path.rglob("*")):
-            if not file.is_file():
-                continue
-            if file.suffix.lower() in wanted:
-                found.append((file.relative_to(path), file))
-            else:
-                skipped[file.suffix.lower() or "no suffix"] += 1
     if not found:
-        others = ", ".join(f"{count} {suffix}" for suffix, count in skipped.most_common(8)) or "nothing"
-        raise UserError(f"no picture in {', '.join(map(str, paths))} ({others} there)")
-    return _named(found, out), skipped
+        if missing:
+            raise UserError(_no_such(missing[0]) + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""))
+        there = kinds_text(others) or "nothing"
+        raise UserError(f"no picture in {', '.join(map(str, paths))} ({there} there)")
+    return Collected(_named(found, out), others, missing)
+
+
+def _no_such(path):
+    """What to say of a path that is not there, with the name that comes nearest."""
+    near = []
+    with contextlib.suppress(OSError):
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
+    return f"{path}: no such photo or folder" + (f"; did you mean {path.parent / near[0]}?" if near else "")
 
 
 def _named(found, out):
@@ -173,32 +199,41 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None):
 
     Returns
     -------
+    list of dict
+        As of PictureFolder.write_shares.
     int
-        Exit status: 1 where a picture could not be read; the others are done all the same.
+        Pictures that are not there or could not be read; the others are done all the same.
     """
     if model.recipe.crf:
         require_crf()
-    pictures, skipped = collect(paths, out)
-    if skipped:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in skipped.most_common())
-        print(f"note: left out, no pictures by their suffix: {kinds}", file=sys.stderr)
-    files = model.files
-    print(f"{files.weights}: {len(pictures)} photos to {out}")
+    found = collect(paths, out)
+    if found.others:
+        note(f"note: left out, no pictures by their suffix: {kinds_text(found.others)}")
+    files, pictures = model.files, found.pictures
     settings = {"net": digest(files.net), "weights": digest(files.weights), **model.recipe.settings(), **model.machine}
     about = {"net": str(files.net), "weights": str(files.weights)}
     folder = PictureFolder(out, settings, about, pictures, model.class_names)
     todo = {image_id: pictures[image_id] for image_id in folder.start_or_resume(list(pictures), overwrite)}
+    there = f", {len(pictures) - len(todo)} of them done before" if len(todo) < len(pictures) else ""
+    note(f"{files.weights}: {len(pictures)} photos to {out}{there}")
     refused = {}
     if todo:
         segment_photos(model.net, todo, folder, model.recipe, workers or available_cpus(),
                        crf_backend=model.machine["crf_backend"], load=folder.load, on_unreadable=refused.__setitem__)
     done = [image_id for image_id in pictures if image_id not in refused]
     records, counts = folder.write_shares(done)
+    if warning := collapse_warning(counts, len(done), out, model.class_names):
+        warn(warning)
+    errors = [*map(str, refused.values()), *map(_no_such, found.missing)]
+    for error in errors:
+        tell_error(error)
+    return records, len(errors)
+
+
+def shares_text(records):
+    """Lines for people of the records of a few pictures; of many none: shares.csv has them."""
+    lines = []
     for record in records if len(records) <= SHOWN else ():
         shares = sorted(((share, name) for name, share in record["shares"].items() if share), reverse=True)
-        print(f"{record['photo']}: " + ", ".join(f"{name} {share:.1%}" for share, name in shares))
-    if warning := collapse_warning(counts, len(done), out, model.class_names):
-        print(warning, file=sys.stderr)
-    for error in refused.values():
-        print(f"error: {error}", file=sys.stderr)
-    return 1 if refused else 0
+        lines.append(f"{record['photo']}: " + ", ".join(f"{name} {share:.1%}" for share, name in shares))
+    return lines

@@ -1,6 +1,6 @@
 """How photos become label maps: everything but net, weights and machine, as one value that is stored with the maps."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from dsrg.io import voc
 from dsrg.scoring.multiscale import CRF_SCALE, MAX_SIDE
@@ -48,6 +48,14 @@ class Recipe:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**values, crf=bool(settings["crf"]), crf_scale=settings["crf"] or CRF_SCALE,
                    max_side=settings.get("max_side", MAX_SIDE))
+
+    def changed(self, **values):
+        """The recipe with other values; None leaves one as it is. `sizes` and `scales` take each other's place."""
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+                 if value is not None}
+        if {"sizes", "scales"} & set(given):
+            given = {"sizes": None, "scales": None, **given}
+        return replace(self, **given)
 
     def settings(self):
         """The part of settings.json that the recipe makes; of a CRF that is not used no width counts."""

@@ -14,7 +14,10 @@ from dsrg.scoring.label_map_folder import SETTINGS
 from dsrg.scoring.recipe import Recipe
 
 #: stage -> folders with the settings it was segmented with, in the order of preference
-STAGES = {"f": ("segmentations/f",), "s": ("segmentations/s", "labels")}
+STAGES = {"f": ("segmentations/f",), "s": ("segmentations/s", "labels"), "static": ("segmentations/static",),
+          "full": ("segmentations/full",)}
+BY_ITSELF = ("f", "s")  # stages that are taken where none is named, in this order: the method's own
+TITLES = {"static": "static seeds", "s": "stage s", "f": "stage f", "full": "fully supervised"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def find_model(run, stage=None):
     run : path
         Folder of a run, such as work/demo.
     stage : str, optional
-        f or s; by default f where it was segmented, else s.
+        One of STAGES; by default f where it was segmented, else s.
 
     Raises
     ------
@@ -55,15 +58,30 @@ def find_model(run, stage=None):
     """
     run = Path(run)
     if not run.is_dir():
-        raise UserError(f"{run}: no such folder; give the folder of a run, such as work/demo")
-    for folder in [folder for name in ([stage] if stage else STAGES) for folder in STAGES[name]]:
-        path = run / folder / SETTINGS
-        if path.is_file():
+        what = "is a file, not the folder of a run" if run.exists() else "no such folder"
+        raise UserError(f"{run}: {what}; give the folder of a run, such as work/demo")
+    if stage not in (None, *STAGES):
+        raise UserError(f"stage '{stage}': expected one of {', '.join(STAGES)}")
+    for name in [stage] if stage else BY_ITSELF:
+        if path := _settings_of(run, name):
             return _model(run, path)
+    if not stage and not any((run / name).is_dir() for name in ("segmentations", "labels", "models", "stamps")):
+        raise UserError(f"{run}: no run of this pipeline (it has neither models/ nor segmentations/); give the folder "
+                        "of a run, such as work/demo")
     wanted = f"stage {stage}" if stage else "any stage"
     raise UserError(f"{run}: no {SETTINGS} of {wanted} in segmentations/ or labels/, so its sizes and widths are not "
                     "known; run its stage 'segment' first, or name net, weights and sizes one by one "
                     "(python -m tools.segment --help)")
+
+
+def segmented_stages(run):
+    """Stages of a run that `find_model` finds, in the order in which they are looked at: static, s, f, full."""
+    return [stage for stage in TITLES if _settings_of(Path(run), stage)]
+
+
+def _settings_of(run, stage):
+    paths = (run / folder / SETTINGS for folder in STAGES[stage])
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _model(run, path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from dsrg.caffe_device import use_machine
 from dsrg.io.errors import UserError
+from dsrg.io.prototxt_text import parse_prototxt
 from dsrg.scoring.loaded_weights import require_weights
 
 
@@ -103,6 +104,7 @@ def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=
     for what, path in (("net", net_file), ("weights", weights)):
         if not path.is_file():
             raise UserError(f"{what} {path} does not exist; real Caffe would exit here without a message")
+    refuse_other_prototxts(net_file, caffe.proto.caffe_pb2)
     try:
         use_machine(caffe, device, precision)
         net = _opened(caffe, net_file, backward)
@@ -111,6 +113,24 @@ def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise UserError(f"cannot open {net_file} with {weights}: {error}") from error
     return net
+
+
+def refuse_other_prototxts(net_file, caffe_pb2):
+    """UserError for a solver or a net for training where a deploy net is asked for: said before its data is missed."""
+    text = Path(net_file).read_text(encoding="utf-8", errors="replace")
+    try:
+        net = parse_prototxt(text, caffe_pb2.NetParameter(), net_file, lenient=True)
+    except UserError:
+        return          # what is wrong with it is said by whoever opens it
+    deploy = "give a deploy net, such as deploy.prototxt of the same folder"
+    if not net.layer and not net.layers and re.search(r"^\s*(base_lr|max_iter|net|train_net)\s*:", text, re.MULTILINE):
+        raise UserError(f"{net_file} is a solver, not a net; {deploy}")
+    if net.input or any(layer.type == "Input" for layer in net.layer):
+        return
+    first = next((layer for layer in net.layer if not layer.bottom), None)
+    if first is not None:
+        raise UserError(f"{net_file} is a net for training: its layer '{first.name}' ({first.type}) reads data, and it "
+                        f"has no input for a photo; {deploy}")
 
 
 def _opened(caffe, net_file, backward):

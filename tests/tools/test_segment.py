@@ -185,7 +185,7 @@ def test_resumed_run_skips_finished_maps_and_writes_the_rest_alike(truth, tmp_pa
     assert len(truth.net.forwards) == 2
     assert read_all(tmp_path / "out") == whole
     run()
-    assert "all 3 label maps are there" in capsys.readouterr().out
+    assert "all 3 label maps are there" in capsys.readouterr().err
 
 
 def test_overwrite_redoes_all(truth):
@@ -211,7 +211,7 @@ def test_other_weights_redo_the_maps(truth, tmp_path, capsys):
     (tmp_path / "a.caffemodel").write_text("better weights")
     truth.net.forwards.clear()
     run()
-    assert "redoing 3 label maps (weights)" in capsys.readouterr().out
+    assert "redoing 3 label maps (weights)" in capsys.readouterr().err
     assert len(truth.net.forwards) == 6
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert settings["settings"]["sizes"] == [32, 48] and settings["settings"]["crf"] is False
@@ -278,7 +278,7 @@ def test_backend_of_the_crf_is_handed_on_and_another_one_redoes_the_maps(truth, 
     used.clear()
     run("--crf-backend", "pydensecrf", crf="--crf")
     assert chosen == ["own", "pydensecrf"] and used == ["pydensecrf"] * 3
-    assert "redoing 3 label maps (crf_backend: own before, pydensecrf now)" in capsys.readouterr().out
+    assert "redoing 3 label maps (crf_backend: own before, pydensecrf now)" in capsys.readouterr().err
 
 
 def test_nets_that_are_no_deploy_nets_are_refused():
@@ -329,4 +329,4 @@ def test_a_collapsed_model_is_said_when_its_maps_are_made_and_when_they_are_ther
     assert "out: every pixel of all 4 label maps is class 0, the model has collapsed" in capsys.readouterr().err
     run()
     shown = capsys.readouterr()
-    assert "all 4 label maps are there" in shown.out and "collapsed" in shown.err
+    assert "all 4 label maps are there" in shown.err and "collapsed" in shown.err

@@ -85,7 +85,7 @@ def test_the_commands_maps_are_the_runs_own(run, capsys):
     same = ("net", "weights", "sizes", "scales", "flip", "crf", "mean", "output_blob", "max_side", "precision",
             "engine", "device", "crf_backend")
     assert {name: settings[name] for name in same} == {name: theirs[name] for name in same}
-    assert "models/f_iter_30.caffemodel: 5 photos to out" in capsys.readouterr().out
+    assert "models/f_iter_30.caffemodel: 5 photos to out\n" in capsys.readouterr().err
 
 
 def test_load_gives_the_same_from_paths_pil_images_and_arrays(run):
@@ -175,13 +175,15 @@ def test_a_stopped_command_goes_on_and_a_new_photo_of_an_old_name_is_redone(run,
     os.remove("out/1.png")
     os.remove("out/overlays/2.jpg")
     cv2.imwrite(str(run / "data/JPEGImages/3.jpg"), scene(4)[:, :, ::-1])
+    capsys.readouterr()
     kept = {k: os.stat(f"out/{k}.png").st_mtime_ns for k in (0, 2, 3, 4)}
     main("work/mine/data/JPEGImages")
+    assert "5 photos to out, 2 of them done before\n" in capsys.readouterr().err
     assert {k for k, when in kept.items() if os.stat(f"out/{k}.png").st_mtime_ns != when} == {2, 3}
     assert (run.parents[1] / "out/1.png").read_bytes() == (run / "segmentations/f/1.png").read_bytes()
     capsys.readouterr()
     main("work/mine/data/JPEGImages", "--no-crf")
-    assert "redoing 5 label maps (crf" in capsys.readouterr().out
+    assert "redoing 5 label maps (crf" in capsys.readouterr().err
 
 
 def test_what_cannot_be_done_is_said_in_a_line(run):
@@ -189,8 +191,13 @@ def test_what_cannot_be_done_is_said_in_a_line(run):
     Image.fromarray(scene(0)).save("a.png")
     (run.parents[1] / "b").mkdir()
     Image.fromarray(scene(0)).save("b/a.png")
+    with pytest.raises(UserError, match=r"b: no run of this pipeline \(it has neither models/ nor segmentations/\)"):
+        load("b")
+    with pytest.raises(UserError, match="a.png: is a file, not the folder of a run"):
+        load("a.png")
     for arguments, message in (
             (["nothing.jpg"], "nothing.jpg: no such photo or folder"),
+            (["b.png", "c.png"], r"b\.png: no such photo or folder; did you mean a\.png\? \(and 1 more\)"),
             (["empty"], r"no picture in empty \(nothing there\)"),
             (["a.png", "b/a.png"], "a.png and b/a.png have the same name")):
         with pytest.raises(UserError, match=message):
@@ -206,13 +213,84 @@ def test_what_cannot_be_done_is_said_in_a_line(run):
         load("work/mine")
 
 
+def test_a_misspelt_photo_stops_no_other(run, capsys):
+    """Among a thousand it would cost the whole night; it is told at the end, with what was meant, and by the status."""
+    photos = [f"work/mine/data/JPEGImages/{name}.jpg" for name in ("0", "l", "2")]
+    Image.fromarray(scene(1)).save("work/mine/data/JPEGImages/11.jpg")
+    assert main(*photos) == 1
+    shown = capsys.readouterr()
+    assert shown.err.splitlines()[-1].startswith("error: work/mine/data/JPEGImages/l.jpg: no such photo or folder; did")
+    assert sorted(name for name in os.listdir("out") if name.endswith(".png")) == ["0.png", "2.png"]
+    assert main(*photos[::2]) == 0
+
+
+def test_hidden_files_and_folders_are_no_photos(run, capsys):
+    """macOS leaves `._a.jpg` beside every photo on a USB stick, and `.trash/` holds what somebody threw away."""
+    os.makedirs("stick/.trash")
+    for name in ("stick/a.png", "stick/._a.png", "stick/.trash/b.png"):
+        Image.fromarray(scene(0)).save(name)
+    assert main("stick") == 0
+    assert "note: left out, no pictures by their suffix: 1 hidden\n" in capsys.readouterr().err
+    assert sorted(os.listdir("out/overlays")) == ["a.jpg"]
+
+
+def test_json_is_what_shares_json_holds(run, capsys):
+    assert main("work/mine/data/JPEGImages", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((run.parents[1] / "out/shares.json").read_text())
+    assert main("work/mine/data/JPEGImages", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_no_picture_at_all_is_said(run):
+    model = load("work/mine")
+    for value in (3, None, [1, 2]):
+        with pytest.raises(UserError, match=rf"^image is {type(value).__name__}; expected a path, the bytes of a file"):
+            model.segment(value)
+    data = (run / "data/JPEGImages/1.jpg").read_bytes()
+    np.testing.assert_array_equal(model.segment(data).labels, load_label_png(run / "segmentations/f/1.png"))
+    with pytest.raises(UserError, match="photo picture .* not a readable picture"):
+        model.segment(b"<html>")
+
+
+def test_with_and_without_the_crf_from_one_pass(run):
+    model = load("work/mine")
+    scored = model.score(run / "data/JPEGImages/2.jpg")
+    plain = replace(model, recipe=model.recipe.changed(crf=False))
+    for crf, expected in ((False, plain), (True, model), (None, model)):
+        np.testing.assert_array_equal(model.label(scored, crf).labels,
+                                      expected.segment(run / "data/JPEGImages/2.jpg").labels)
+
+
+def one_by_one(*arguments):
+    return segment.main(["--list", "work/mine/lists/val_id.txt", "--images", "work/mine/data/JPEGImages", "--out", "o",
+                         *arguments])
+
+
+def test_files_that_were_mixed_up_are_named(run):
+    """Each as the stranger gave it: a training net, a solver, a photo for the weights."""
+    weights = "work/mine/models/f_iter_30.caffemodel"
+    folder = ROOT / "prototxts/demo"
+    for net, message in (("train-s.prototxt", r"train-s\.prototxt is a net for training: its layer '.*' \(.*\) reads"),
+                         ("solver-s.prototxt", r"solver-s\.prototxt is a solver, not a net; give a deploy net")):
+        with pytest.raises(UserError, match=message):
+            one_by_one("--net", str(folder / net), "--weights", weights)
+    for name, kind in (("work/mine/data/JPEGImages/0.jpg", "a picture"), ("work/mine/deploy.prototxt", "a prototxt")):
+        with pytest.raises(UserError, match=f"weights {name} are {kind}; give a .caffemodel"):
+            one_by_one("--net", "work/mine/deploy.prototxt", "--weights", name)
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["work/mine", "--out", "o"], "no photos: python -m tools.segment work/mine photo.jpg folder/ --out out/"),
     (["work/mine", "a.jpg", "--out", "o", "--weights", "w"], "leave out --weights, or the run"),
     (["--out", "o", "--net", "n"], "give a run and photos, or --weights, --list, --images too"),
     (["--out", "o", "--net", "n", "--weights", "w", "--list", "l", "--images", "i", "--stage", "s"],
-     "--stage is a run's"),
+     "--stage and --json go with a run"),
     (["work/mine", "a.jpg", "--out", "o", "--max-side", "-1"], "--max-side 0 or more"),
+    (["work/mine", "a.jpg"], "the following arguments are required: --out"),
+    (["work/mine/data/JPEGImages/0.jpg", "--out", "o"],
+     "0.jpg is a file; the folder of a run stands before the photos: python -m tools.segment work/demo"),
+    (["work/mine", "--web", "--out", "o"], "--web takes a run and no photos, --out or --json"),
+    (["work/mine", "a.jpg", "--out", "o", "--port", "1"], "--port is a number below 65536, and goes with --web"),
 ])
 def test_arguments_that_do_not_go_together(run, arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -279,4 +357,4 @@ def test_maps_of_another_arithmetic_are_redone(run, monkeypatch, capsys):
     for native, told in ((True, ""), (False, "redoing 5 label maps (precision: bf16 before, fp32 now)")):
         monkeypatch.setattr(caffe, "native_bf16", lambda native=native: native)
         main("work/mine/data/JPEGImages", "--precision", "auto")
-        assert told in capsys.readouterr().out
+        assert told in capsys.readouterr().err

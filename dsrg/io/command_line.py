@@ -1,0 +1,99 @@
+"""The parser of a command: help with examples, flags that every command has, completion in the shell.
+
+Results go to stdout, notes and progress to stderr; with --json, where a command has it, stdout is one JSON value. A
+command ends with a status of `EXIT_STATUS`. The variable QUIET asks for --quiet: of the stages of a run, whose commands
+are those that their stamps know.
+"""
+
+import argparse
+import json
+import os
+
+from dsrg.io.errors import TRACEBACK_FLAG
+from dsrg.io.terminal import be_quiet
+
+#: exit status -> what it says, of all commands (tools/README.md has the table)
+EXIT_STATUS = {
+    0: "done",
+    1: "an error, said in a line on stderr; or what was asked about is not so, or a photo of many could not be read",
+    2: "arguments that are unknown or do not go together",
+    130: "Ctrl-C (128 and the number of the signal, so 143 after SIGTERM and 129 after SIGHUP)",
+}
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser with the flags of every command, --quiet and --traceback, which a shell can ask for completions."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        if self.add_help:
+            self.add_argument("--quiet", action=_Quiet, help="print results, warnings and errors alone: no notes, no "
+                              "progress")
+            self.add_argument(TRACEBACK_FLAG, action=_Seen, help="print the traceback of an error, too")
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse's; answers a shell that asks for completions."""
+        self._complete()
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args=None, namespace=None):
+        """As argparse's; answers a shell that asks for completions."""
+        self._complete()
+        return super().parse_intermixed_args(args, namespace)
+
+    def _complete(self):
+        if "_ARGCOMPLETE" in os.environ:
+            import argcomplete  # not loaded by a command that runs
+
+            argcomplete.autocomplete(self)
+
+
+class _Seen(argparse.Action):
+    """A flag without a value that is acted on elsewhere: `run_main` reads --traceback before all others."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        pass
+
+
+class _Quiet(_Seen):
+    def __call__(self, parser, namespace, values, option_string=None):
+        be_quiet()
+        os.environ.setdefault("GLOG_minloglevel", "1")      # Caffe's own notes, of the engine and of pycaffe
+
+
+def command_parser(name, doc, json=False, parser_class=CommandParser, **options):
+    """The parser of a command.
+
+    Parameters
+    ----------
+    name : str
+        Its module, such as "tools.segment".
+    doc : str
+        The module's docstring: the first paragraph says what the command does; the others, with examples, stand below
+        the options in its help.
+    json : bool
+        Whether there is a flag --json.
+    parser_class : CommandParser or a subclass
+    **options
+        argparse's.
+    """
+    be_quiet(bool(os.environ.get("QUIET")))
+    description, _, rest = doc.strip().partition("\n\n")
+    parser = parser_class(prog=f"python -m {name}", description=description, epilog=rest.rstrip() or None,
+                          formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+    if json:
+        add_json_flag(parser)
+    return parser
+
+
+def add_json_flag(parser):
+    """Add --json, as of `command_parser`, to one of several subcommands."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, for scripts")
+
+
+def print_json(value):
+    """Print a value as JSON on stdout; numbers that JSON has no word for are refused with ValueError."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
