@@ -37,6 +37,7 @@ def _full_name(module, name):
         ("dsrg/supervision", {"dsrg.supervision", "dsrg.io"} | CRF),
         ("dsrg/saliency", {"dsrg.saliency", "dsrg.io"}),
         ("dsrg/datasets", {"dsrg.datasets", "dsrg.io"}),
+        ("dsrg/datacheck", {"dsrg.datacheck", "dsrg.datasets", "dsrg.cuefile", "dsrg.io"}),
         ("dsrg", {"dsrg"} | CAFFE | CRF),
         ("training", {"training", "pylayers", "dsrg"} | CAFFE | CRF),
         ("localization_cues", {"localization_cues", "training", "dsrg"} | CAFFE),

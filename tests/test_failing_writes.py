@@ -42,8 +42,8 @@ def digests(folder):
     (folder / "photo.jpg").touch()
     os.utime(folder / "photo.jpg", (0, 0))
     cache = DigestCache(folder / "digests.json")
-    cache._kept = {str(folder / "photo.jpg"): [0, 0, 0, 0, 0, "f" * 64]}
-    cache._changed = True
+    cache._cache._kept = {str(folder / "photo.jpg"): [0, 0, 0, 0, 0, "f" * 64]}
+    cache._cache._changed = True
     cache.save()
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
         ("--scores", "", ["--images"], ["--net", "n", "--weights", "w", "--list", "ids.txt", "--out", "o"])],
     "tools.evaluate": [
         ("--out", "result.json", ["--gt", "--pred"], ["--list", "ids.txt", "--classes", "classes.txt"])],
+    "tools.check_data": [("--out", "check", ["--masks"], ["data"])],
     "tools.index_masks": [("--out", "", ["--masks"], [])],
     "tools.make_dataset": [("--out", "new", ["--photos", "--masks"], ["--labels", "labels.txt"])],
     "tools.make_lists": [("--out", "", ["--masks"], ["--data", "data"])],

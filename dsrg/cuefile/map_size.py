@@ -11,8 +11,14 @@ def size_of_map(path, cues):
     the last row and column that carry a cue.
     """
     least = cues.least_size()
+    height, width = size_of_json(path) or least
+    return (height, width) if height >= least[0] and width >= least[1] else least
+
+
+def size_of_json(path):
+    """Height and width that the .json beside a cue file gives, or None."""
     try:
         height, width = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["cue_size"]
     except (OSError, ValueError, KeyError, TypeError):
-        return least
-    return (height, width) if height >= least[0] and width >= least[1] else least
+        return None
+    return height, width

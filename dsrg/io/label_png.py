@@ -10,6 +10,10 @@ from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, open_picture
 from dsrg.io.regular_files import read_file
 
 
+class NotIndices(UserError):
+    """A picture of colours, or of a depth that holds no class indices."""
+
+
 def save_label_png(path, labels, palette=None, orientation=1):
     """Write a label map as an index PNG with palette (mode P), whole or not at all.
 
@@ -58,14 +62,14 @@ def load_label_png(path):
     data = read_file(path, "label map", MOST_BYTES)
     with open_picture(data, path, "label map") as image:
         if image.format != "PNG":
-            raise UserError(f"label map {path} is a {image.format} file; expected a PNG of class indices")
+            raise NotIndices(f"label map {path} is a {image.format} file; expected a PNG of class indices")
         bits = _png_bit_depth(data)
         if image.mode in ("RGB", "RGBA", "LA", "PA"):
-            raise UserError(f"label map {path} is colour-coded ({image.mode}); expected class indices "
-                            "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
+            raise NotIndices(f"label map {path} is colour-coded ({image.mode}); expected class indices "
+                             "(mode P or 8-bit gray): convert the folder with python -m tools.index_masks")
         if image.mode != "P" and not (image.mode == "L" and bits == 8):
-            raise UserError(f"label map {path} has mode {image.mode} with {bits} bits a pixel; expected class "
-                            "indices in mode P or 8-bit gray: convert the folder with python -m tools.index_masks")
+            raise NotIndices(f"label map {path} has mode {image.mode} with {bits} bits a pixel; expected class "
+                             "indices in mode P or 8-bit gray: convert the folder with python -m tools.index_masks")
         try:
             return np.array(image, np.uint8)
         except (OSError, SyntaxError, ValueError, MemoryError) as error:

@@ -19,6 +19,10 @@ PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".t
 SUFFIXES_TEXT = "jpg, png, webp, tif, bmp and the like"
 
 
+class CutOff(UserError):
+    """A photo that ends before its last pixel."""
+
+
 def is_photo(name):
     """Whether a file's name ends as a photo's does; upper and lower case are the same."""
     return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES
@@ -45,15 +49,9 @@ def find_images(folder, ids):
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"photo folder {folder} does not exist")
-    parts = {part: _photos_by_stem(folder / part) for part in {_split(image_id)[0] for image_id in ids}}
-    found, missing = {}, []
-    for image_id in ids:
-        part, stem = _split(image_id)
-        name = parts[part].get(stem)
-        if name is None:
-            missing.append(image_id)
-        else:
-            found[image_id] = folder / part / name
+    files = files_of_ids(folder, ids)
+    found = {image_id: paths[0] for image_id, paths in files.items() if paths}
+    missing = [image_id for image_id, paths in files.items() if not paths]
     if missing:
         raise UserError(f"{len(missing)} of {len(ids)} ids have no photo in {folder}, the first is '{missing[0]}' "
                         f"(looked for {SUFFIXES_TEXT}); add the photos or take the ids out of the list")
@@ -74,20 +72,31 @@ def find_image(folder, image_id):
                     "add it or take the id out of the list")
 
 
-def _split(image_id):
-    part, _, stem = image_id.rpartition("/")
-    return part, stem
+def files_of_ids(folder, ids):
+    """All photo files of each id, the preferred one first; [] where there is none.
+
+    Each folder is listed once. What is not there, or may not be listed, holds no photo.
+    """
+    folder, parts, found = Path(folder), {}, {}
+    for image_id in ids:
+        part, _, stem = image_id.rpartition("/")
+        if part not in parts:
+            parts[part] = _photos_by_stem(folder / part)
+        found[image_id] = [folder / part / name for name in parts[part].get(stem, ())]
+    return found
 
 
 def _photos_by_stem(folder):
-    """Name without suffix -> file name, of the photos right in a folder."""
+    """Name without suffix -> file names, the preferred first, of the photos right in a folder."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if is_photo(entry.name)]
     except OSError:
         return {}
-    names.sort(key=_preference, reverse=True)
-    return {PurePosixPath(name).stem: name for name in names}
+    found = {}
+    for name in sorted(names, key=_preference):
+        found.setdefault(PurePosixPath(name).stem, []).append(name)
+    return found
 
 
 def _preference(name):
@@ -223,4 +232,4 @@ def _refuse_truncated(data, path):
         with open_picture(data, path, "photo") as image:
             image.load()
     except (OSError, SyntaxError, ValueError):
-        raise UserError(f"photo {path} is cut off before its end; copy or download it again") from None
+        raise CutOff(f"photo {path} is cut off before its end; copy or download it again") from None

@@ -24,6 +24,10 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "GIF")
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
+class TooLarge(UserError):
+    """A picture of more pixels than the limit."""
+
+
 def read_picture(path, what):
     """The bytes of a picture file whose header names a size within the limit.
 
@@ -51,15 +55,15 @@ def open_picture(data, path, what):
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UserError(too_large(path, what, "far more", most)) from None
+        raise TooLarge(too_large(path, what, "far too many pixels", most)) from None
     except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError,
             MemoryError, AttributeError, ZeroDivisionError, RuntimeError) as error:  # as damaged headers raise them
         reason = "" if isinstance(error, Image.UnidentifiedImageError) else f": {error}"
         raise UserError(f"{what} {path} is not a readable picture ({len(data)} bytes{reason}); replace the file or "
                         "take it out of the list") from None
     if image.width * image.height > most * 1e6:
-        raise UserError(too_large(path, what, f"{image.width}x{image.height} = "
-                                  f"{image.width * image.height / 1e6:.0f} megapixels", most))
+        raise TooLarge(too_large(path, what, f"{image.width}x{image.height} = "
+                                 f"{image.width * image.height / 1e6:.0f} megapixels", most))
     return image
 
 

@@ -99,7 +99,7 @@ def _from_file(data, path):
                     return Picture(np.ascontiguousarray(decode_photo(data, path)[:, :, ::-1]))
             return _from_pillow(image, path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UserError(too_large(path, "photo", "far more", most)) from None
+        raise UserError(too_large(path, "photo", "far too many pixels", most)) from None
     except Image.UnidentifiedImageError:
         return Picture(_of_opencv_alone(data, path))
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -10,6 +10,10 @@ KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, 
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 
 
+class Unreadable(UserError):
+    """A file that is there and cannot be read: by its permissions, or since it is no regular file."""
+
+
 def read_file(path, what, most_bytes=None):
     """The bytes of a regular file.
 
@@ -38,7 +42,7 @@ def read_file(path, what, most_bytes=None):
         try:
             return file.read()
         except OSError as error:
-            raise UserError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+            raise Unreadable(f"{what} {path} cannot be read: {error.strerror or error}") from None
 
 
 def open_regular(path, what):
@@ -50,10 +54,10 @@ def open_regular(path, what):
     except FileNotFoundError:
         raise UserError(f"{what} {path} does not exist") from None
     except OSError as error:
-        raise UserError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+        raise Unreadable(f"{what} {path} cannot be read: {error.strerror or error}") from None
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     kind = next((name for test, name in KINDS if test(mode)), "no regular file")
-    raise UserError(f"{what} {Path(path)} is {kind}; expected a file")
+    raise Unreadable(f"{what} {Path(path)} is {kind}; expected a file")

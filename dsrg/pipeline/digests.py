@@ -1,69 +1,52 @@
 """SHA-256 of files by content, kept with what the file system knows of them, so that a second look is cheap."""
 
 import hashlib
-import json
 import os
 import time
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.file_cache import FileCache
 
 MISSING = "-"       # digest of a file that is not there
-#: A file that changed so shortly before it was read may change again within the same tick of the file system's clock
-#: (two seconds on the coarsest): its digest is not kept.
-SETTLED_NS = 2_000_000_000
 
 
 class DigestCache:
-    """Digests of files.
+    """Digests of files, read again where the file system says that they may have changed (FileCache).
 
-    A digest is kept under the file's path with its size, time of change of content and of inode, inode and device;
-    where one of them differs the file is read again. Touching or copying a file therefore costs a read and changes no
-    digest; a file put back with its old times has another time of change of its inode.
+    Touching or copying a file costs a read and changes no digest.
 
     Parameters
     ----------
     path : str or Path
-        Where the cache is kept between runs; a file that is not a cache counts as an empty one.
+        Where the cache is kept between runs.
     """
 
     def __init__(self, path):
-        self._path, self._changed = Path(path), False
+        self._cache = FileCache(path)
         self.files_read = 0
-        try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = {}
-        self._kept = kept if isinstance(kept, dict) else {}
 
     def digest(self, path):
         """SHA-256 in hexadecimal digits, or MISSING where there is no file."""
         path = str(path)
         try:
-            stat = os.stat(path)
+            status = os.stat(path)
         except OSError:
             return MISSING
-        known = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
-        entry = self._kept.get(path)
-        if isinstance(entry, list) and entry[:-1] == known:
-            return entry[-1]
         if os.path.isdir(path):
             return MISSING
-        now = time.time_ns()
+        if known := self._cache.find(path, status):
+            return known
+        read_at = time.time_ns()
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         self.files_read += 1
-        if now - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
-            self._kept[path] = [*known, found]
-            self._changed = True
+        self._cache.keep(path, status, found, read_at)
         return found
 
     def save(self):
         """Write the cache beside itself and rename; files that are gone are forgotten."""
-        if self._changed:
-            kept = {path: entry for path, entry in self._kept.items() if os.path.exists(path)}
-            write_text(self._path, json.dumps(kept))
-            self._changed = False
+        self._cache.save()
 
 
 def combined(pairs):
