@@ -32,6 +32,7 @@ MAX_ITER=${MAX_ITER:-}           # end every training after so many iterations (
 BATCH=${BATCH:-}                 # photos an iteration instead of the experiment's (to try things out)
 SNAPSHOT_KEEP=${SNAPSHOT_KEEP:-} # keep so many of a training's newest snapshots; default: all
 TENSORBOARD=${TENSORBOARD:-0}    # 1: trainings write curves and pictures for TensorBoard (tensorboard --logdir work)
+SKIP_BAD=${SKIP_BAD:-0}          # 1 leaves photos with faults out of the run, instead of stopping at them (--skip-bad)
 ALLOW_MODULES=${ALLOW_MODULES:-} # Python modules with layers that nets may name besides the project's (see SECURITY.md)
 ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that nets may write to outside the run (HDF5Output)
 WORK=${WORK:-work}               # runs are made below this folder
@@ -44,7 +45,7 @@ usage() {
   # the head of this file, as far as it is comment, then the settings
   sed -n '2,/^set -/p' run.sh | sed -n 's/^# \{0,1\}//p'
   echo; echo "Experiments: $(for f in prototxts/*/settings.yaml; do basename "$(dirname "$f")"; done | paste -sd' ')"
-  echo "Stages: data lists cam cues static train-s label train-f full segment evaluate report"
+  echo "Stages: data check lists cam cues static train-s label train-f full segment evaluate report"
   echo "Ablations: $(for f in prototxts/ablations/*.yaml; do basename "$f" .yaml; done | paste -sd' ')"
   echo "Settings (environment):"
   sed -n 's/^\([A-Z_]*\)=\${[A-Z_]*:-\([^}]*\)} *# \(.*\)/  \1 (\2): \3/p' run.sh
@@ -52,7 +53,7 @@ usage() {
 for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
-  MAX_ITER BATCH SNAPSHOT_KEEP TENSORBOARD ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
+  MAX_ITER BATCH SNAPSHOT_KEEP SKIP_BAD TENSORBOARD ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
 bash setup.sh
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"

@@ -75,7 +75,7 @@ def test_second_call_does_nothing_again(whole_run, folder):
     before = {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")}
     result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
     assert result.returncode == 0, result.stderr
-    assert "[9/21] train-f: done\n" in result.stdout and "[20/21] evaluate-full: done\n" in result.stdout
+    assert "[10/22] train-f: done\n" in result.stdout and "[21/22] evaluate-full: done\n" in result.stdout
     assert {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")} == before
     assert not (whole_run / "stale").exists()
 

@@ -56,8 +56,8 @@ def places_of(target):
         if folder.is_dir():
             digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
             return places_of_data_root(folder), CACHES.expanduser() / f"pictures-{digest}.json"
-    raise UserError(f"{target}: no such data root or run; give a folder with JPEGImages/ and ImageSets/, or the name of "
-                    f"an experiment that was run ({', '.join(experiment_names(ROOT / 'prototxts'))})")
+    raise UserError(f"{target}: no such data root or run; give a folder with JPEGImages/ and ImageSets/, or the name "
+                    f"of an experiment that was run ({', '.join(experiment_names(ROOT / 'prototxts'))})")
 
 
 def main(argv=None):

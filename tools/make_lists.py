@@ -41,12 +41,15 @@ def parse_args(argv):
     parser.add_argument("--masks", type=Path, metavar="DIR",
                         help="folder of true masks that train_full.txt names (default: SegmentationClass of the "
                         "data root)")
+    parser.add_argument("--leave-out", type=Path, metavar="FILE", help="photos that no list is to name, '<id> <why>' a "
+                        "line (left_out.txt of tools.check_data); the others keep their numbers")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
-    print(make_lists(args.data, args.out, args.train_set, args.val_set, args.labels, args.numbers, args.masks))
+    print(make_lists(args.data, args.out, args.train_set, args.val_set, args.labels, args.numbers, args.masks,
+                     args.leave_out))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from dsrg.io.versions import git_commit
 from dsrg.report.montage import draw_montage
 from dsrg.report.page import page
 from dsrg.report.run_contents import open_cues, read_data_set
-from dsrg.report.run_results import cost, read_run, remarks, table
+from dsrg.report.run_results import cost, left_out_lines, read_run, remarks, table
 from dsrg.report.seed_growth import seed_growth
 
 
@@ -39,7 +39,7 @@ def main(argv=None):
     runs = [read_run(folder) for folder in args.runs]
     first, lines = args.runs[0], table(runs)
     if len(lines) == 2:
-        print(nothing_measured(first))
+        print("\n".join([nothing_measured(first), *left_out_lines(first)]))
     else:
         write_table(runs, lines, first / "results")
     write_page(first, growth=not args.no_growth, device=args.device)

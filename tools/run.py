@@ -44,6 +44,8 @@ def parse_args(argv, environment):
     parser.add_argument("--plan", action="store_true", help="say what would run and why, and run nothing")
     parser.add_argument("--force", action="store_true", help="run these stages though they are done; earlier results "
                         "are moved to stale/")
+    parser.add_argument("--skip-bad", action="store_true", help="leave photos with faults out of the run, instead of "
+                        "stopping at them (SKIP_BAD=1)")
     parser.add_argument("--keep-edits", action="store_true", help="run with prototxts edited in the run's folder")
     parser.add_argument("--adopt", action="store_true", help="run nothing, and take the results that are there for "
                         "what they would be made from now: after a change that does not matter")
@@ -53,6 +55,7 @@ def parse_args(argv, environment):
         os.environ["QUIET"] = "1"       # for the commands of the stages
     if len(args.experiment) > 1:
         raise UsageError(f"one experiment at a time, got '{args.experiment[0]}' and '{args.experiment[1]}'")
+    args.skip_bad = args.skip_bad or environment["SKIP_BAD"] == "1"
     args.experiment = args.experiment[0] if args.experiment else environment["EXPERIMENT"]
     return args
 
@@ -78,7 +81,7 @@ def main(argv=None):
 def _main(argv, environment):
     args = parse_args(argv, environment)
     again = command_again(args.called_as, [word for word in argv if not word.startswith("--called-as")], environment)
-    settings = settings_of(args.experiment, args.ablation, environment)
+    settings = settings_of(args.experiment, args.ablation, environment, args.skip_bad)
     experiment = read_experiment(PROTOTXTS / args.experiment)
     choice = Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits, args.adopt)
     found = parts(settings, experiment, ABLATIONS, choice)

@@ -135,6 +135,10 @@ class Checked:
         faults, warnings = self.found.count(FAULT), self.found.count(WARNING)
         lines.append(f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}" if faults or warnings
                      else "nothing is wrong with it")
+        if self.stops:
+            photos = len(self.found.left_out(True)) if not self.found.stopping(True) else 0
+            lines.append("a run stops here" + (f"; --skip-bad (SKIP_BAD=1) leaves {counted(photos, 'photo')} out of it"
+                                               if photos else "") + "; --from lists goes on with all as it is")
         if self.left_out:
             lines.append(f"left out of the run: {counted(len(self.left_out), 'photo')} (--skip-bad)")
         return lines

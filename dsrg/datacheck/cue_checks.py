@@ -71,8 +71,8 @@ def _check_ranges(cues, count, size, id_of_number, found):
         bad = np.flatnonzero(values >= limit)
         for number in np.unique(owners[bad]).tolist():
             worst = int(values[bad][owners[bad] == number].max())
-            found.add("cue-out-of-range", f"image {number}{_named(id_of_number, number)} has {name} {worst}, expected 0 "
-                      f"to {limit - 1}", id_of_number.get(number))
+            found.add("cue-out-of-range", f"image {number}{_named(id_of_number, number)} has {name} {worst}, expected "
+                      f"0 to {limit - 1}", id_of_number.get(number))
 
 
 def _check_entries(path, cues, content, numbers, id_of_number, found):

@@ -1,4 +1,4 @@
-"""A data root checked: its lists and labels, the photos and masks that they name, and all of these against each other."""
+"""A data root checked: lists and labels, the photos and masks that they name, and all of these against each other."""
 
 from collections import Counter
 from dataclasses import dataclass, field

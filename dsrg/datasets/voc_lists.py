@@ -3,15 +3,17 @@
 import os
 from pathlib import Path, PurePosixPath
 
+from dsrg.datasets.left_out import read_left_out, write_left_out
 from dsrg.datasets.set_apart import set_apart
 from dsrg.datasets.voc_annotations import labels_from_annotations
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note
 from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.image_labels import read_image_labels
-from dsrg.io.lists import read_ids, read_input_list
+from dsrg.io.lists import read_ids, read_input_list, read_lines
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photos import find_images
 
@@ -21,7 +23,7 @@ TRAIN_SETS = ("trainaug", "train_aug", "train")
 MAX_NUMBER = 1 << 24
 
 
-def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", numbers=None, masks=None):
+def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", numbers=None, masks=None, leave_out=None):
     """Write the lists of a data root.
 
     Parameters
@@ -36,6 +38,8 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
         "<photo> <number>" lines; by default image_ids.txt of the data root, else photos count from 0.
     masks : Path, optional
         Folder of masks that train_full.txt names; by default SegmentationClass of the data root.
+    leave_out : Path, optional
+        Photos that no list is to name (dsrg.datasets.left_out); the others keep their numbers.
 
     Returns
     -------
@@ -46,13 +50,14 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     masks = masks or data / "SegmentationClass"
     refuse_inputs_as_output(out, data / "JPEGImages", masks)
     train_set = train_set or first_train_set(data)
-    train, val = (read_ids(data / SETS / f"{name}.txt") for name in (train_set, val_set))
+    bad = read_left_out(leave_out) if leave_out else {}
+    train, val = _ids(data, train_set, bad), _ids(data, val_set, bad, may_miss=val_set == "val")
     files = find_images(data / "JPEGImages", [*train, *val])
     photos = {image_id: path.relative_to(data / "JPEGImages").as_posix() for image_id, path in files.items()}
     source, classes = label_source(data, labels_from)
-    labels = collect_labels(data, source, classes, train, val)
+    labels = collect_labels(data, source, classes, train, val, bad)
     numbers = numbers or (data / "image_ids.txt" if (data / "image_ids.txt").is_file() else None)
-    number_of = photo_numbers(numbers, train, photos) if numbers else {i: number for number, i in enumerate(train)}
+    number_of = photo_numbers(numbers, train, photos) if numbers else _positions(data / SETS / f"{train_set}.txt")
     write_lists(out, data, train, val, photos, number_of, masks)
     apart = set_apart({i: labels[i] for i in train} if labels else {})
     for name, ids in (("cam_train.txt", [i for i in train if i not in apart]),
@@ -62,10 +67,31 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     if labels:
         lines = (" ".join([image_id, *map(str, labels[image_id])]) for image_id in labels)
         write_text(out / "image_labels.txt", "".join(f"{line}\n" for line in lines))
+    if bad:
+        write_left_out(out / "left_out.txt", bad)
+        note(f"note: {counted(len(bad), 'photo')} left out of the lists as {leave_out} says")
     if shared := len(set(train) & set(val)):
-        note(f"note: {shared} images are both in {train_set}.txt and in {val_set}.txt: the result on val will flatter")
+        note(f"note: {counted(shared, 'image is', 'images are')} "
+             f"both in {train_set}.txt and in {val_set}.txt: the result on val will flatter")
     return (f"{out}: {len(train)} train images ({train_set}.txt), {len(val)} val images ({val_set}.txt), "
             f"{len(classes)} classes, labels from {source}")
+
+
+def _ids(data, name, bad, may_miss=False):
+    """Ids of a list of the data root but for those left out; [] for a list of val photos that is not there."""
+    path = data / SETS / f"{name}.txt"
+    if may_miss and not path.is_file():
+        note(f"note: {path} does not exist: no photo is segmented or measured at the end")
+        return []
+    ids = read_ids(path, bad)
+    if not ids:
+        raise UserError(f"{path}: every photo of it is left out for its faults; mend some")
+    return ids
+
+
+def _positions(path):
+    """Id -> place in a list, also counting photos that are left out: the numbers of a cue file stay theirs."""
+    return {image_id: n for n, image_id in enumerate(dict.fromkeys(line for _, line in read_lines(path, "image list")))}
 
 
 def check_data_root(data):
@@ -114,7 +140,7 @@ def label_source(data, wanted):
     return source, read_classes(data / "classes.txt")
 
 
-def collect_labels(data, source, classes, train, val):
+def collect_labels(data, source, classes, train, val, bad=()):
     """Labels of the train images, each of which must have some, and of the val images where known."""
     if source == "nowhere":
         return {}
@@ -122,7 +148,7 @@ def collect_labels(data, source, classes, train, val):
         wanted = train + [i for i in val if file_of(data / source, i, ".xml").is_file()]
         labels = labels_from_annotations(data / source, dict.fromkeys(wanted), classes)
     else:
-        given = read_image_labels(data / source, classes=classes)
+        given = read_image_labels(data / source, classes=classes, without=bad)
         labels = {i: given[i] for i in [*train, *val] if i in given}
     without = [i for i in train if not labels.get(i)]
     if without:

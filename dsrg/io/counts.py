@@ -1,20 +1,22 @@
-"""Numbers with the word they count: '1 photo', '2 photos'."""
+"""Numbers of things in messages: "1 photo", "2 photos"."""
 
 
-def counted(number, one, many=None):
-    """A number and what it counts.
+def counted(number, noun, plural=None):
+    """A number with its noun.
 
     Parameters
     ----------
     number : int
-    one : str
-        What stands behind 1.
-    many : str, optional
-        What stands behind other numbers; `one` with an s by default.
+    noun : str
+        For one of them.
+    plural : str, optional
+        For any other number; `noun` with an s by default.
 
-    Examples
-    --------
-    >>> counted(1, "photo"), counted(0, "photo"), counted(2, "class", "classes")
-    ('1 photo', '0 photos', '2 classes')
+    Returns
+    -------
+    str
+
+    >>> counted(1, "photo"), counted(12, "photo"), counted(0, "class", "classes")
+    ('1 photo', '12 photos', '0 classes')
     """
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -7,7 +7,7 @@ from dsrg.io.image_ids import fault_of
 from dsrg.io.lists import read_lines
 
 
-def read_image_labels(path, num_classes=None, classes=None):
+def read_image_labels(path, num_classes=None, classes=None, without=()):
     """Read image_labels.txt: `<id> <class> <class> ...`, class indices from 1 up.
 
     Parameters
@@ -16,6 +16,8 @@ def read_image_labels(path, num_classes=None, classes=None):
         Classes with background; a larger index is refused.
     classes : sequence of str, optional
         Names in index order, background first, instead of `num_classes`: labels may then be names as well.
+    without : container of str
+        Ids whose lines are passed over, whatever is wrong with them.
 
     Returns
     -------
@@ -31,6 +33,8 @@ def read_image_labels(path, num_classes=None, classes=None):
     for number, line in read_lines(path, "image labels"):
         name, *fields = line.split()
         where = f"{path}:{number}: image '{name}'"
+        if name in without:
+            continue
         if name in labels:
             faults.add("images listed twice", f"{where} is listed twice; put its classes on one line")
             continue

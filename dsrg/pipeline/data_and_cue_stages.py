@@ -1,7 +1,17 @@
 """The stages that make what trainings read: the data set, its lists, the cues; and that measure classifier and cues."""
 
+import os
+
+from dsrg.datasets.left_out import LEFT_OUT
 from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, file, python
-from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks, photos_of_list
+from dsrg.pipeline.stage_files import (
+    argument_reads,
+    folder,
+    masks_of,
+    no_masks,
+    photos_and_masks_of_data,
+    photos_of_list,
+)
 from dsrg.pipeline.training_stages import cam_is_given
 
 
@@ -21,23 +31,53 @@ def made_data(name, needs):
                  code=lambda run: (run.experiment.make_data,), left_out=left_out)
 
 
+def data_check(name, needs):
+    """The row that reads the whole data set before anything is made of it, and stops at faults."""
+    def command(run):
+        words = ["data", "--masks", "masks", "--out", "check", "--cache", "stamps/pictures.cache"]
+        if run.settings.cues is not None:
+            cells = run.experiment.nets.cells if run.experiment.nets else None
+            words += ["--cues", run.experiment.cue_file, *(["--cue-size", cells, cells] if cells else [])]
+        words += ["--numbers", run.settings.input_list] if run.settings.input_list else []
+        return python("tools.check_data", *words, *(["--skip-bad"] if run.settings.skip_bad else []))
+
+    def reads(run):
+        cues = [file(run.experiment.cue_file)] if run.settings.cues is not None else []
+        return [*_lists_of_data(run), *photos_and_masks_of_data(run), *cues]
+
+    return Stage(name, needs, command, reads, lambda run: Made(folders=("check",)),
+                 code=lambda run: ("tools.check_data",),
+                 left_out=lambda run: "the plain run's is taken" if run.base is not None else None)
+
+
+def _lists_of_data(run):
+    """The lists and labels of the data root, the names of its photos, and the numbers given with cues."""
+    found = [Read("data/ImageSets/Segmentation", folder(run, "data/ImageSets/Segmentation")),
+             Read("names of the photos", listing="data/JPEGImages")]
+    found += [file(f"data/{name}") for name in ("image_labels.txt", "classes.txt", "image_ids.txt")
+              if run.exists(f"data/{name}")]
+    if not run.exists("data/image_labels.txt"):
+        found += [Read("data/Annotations", folder(run, "data/Annotations"))]
+    return found + ([Read("INPUT_LIST", (str(run.settings.input_list),))] if run.settings.input_list else [])
+
+
 def lists(name, needs):
     """The row that makes the lists of photos and of their labels."""
+    def left_out(run):
+        """The photos that the check leaves out, in the plain run's folder of an ablation."""
+        return os.path.relpath(run.base.folder / LEFT_OUT, run.folder) if run.base is not None else LEFT_OUT
+
     def command(run):
         numbers = run.settings.input_list
         return python("tools.make_lists", "--data", "data", "--out", "lists", "--masks", "masks",
-                      *(["--numbers", numbers] if numbers else []))
+                      *(["--numbers", numbers] if numbers else []),
+                      *(["--leave-out", left_out(run)] if run.settings.skip_bad else []))
 
     def reads(run):
-        found = [Read("data/ImageSets/Segmentation", folder(run, "data/ImageSets/Segmentation")),
-                 Read("names of the photos", listing="data/JPEGImages")]
-        found += [file(f"data/{name}") for name in ("image_labels.txt", "classes.txt", "image_ids.txt")
-                  if run.exists(f"data/{name}")]
-        if not run.exists("data/image_labels.txt"):
-            found += [Read("data/Annotations", folder(run, "data/Annotations"))]
-        return found + ([Read("INPUT_LIST", (str(run.settings.input_list),))] if run.settings.input_list else [])
+        return _lists_of_data(run) + ([file(left_out(run))] if run.settings.skip_bad else [])
 
     return Stage(name, needs, command, reads, lambda run: Made(folders=("lists",)),
+                 also_needs=lambda run: ("check",) if run.settings.skip_bad and run.base is None else (),
                  code=lambda run: ("tools.make_lists",))
 
 

@@ -4,7 +4,8 @@ from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, device, file, python
 from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks, photos_of
 
 
-def segmentation(name, model, needs, ids, out, which, *, labels=False, **row):
+def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
+                 left_out=lambda run: None):
     """A row that segments the photos of a list with a trained net."""
     def command(run):
         words = ["--net", "deploy.prototxt", "--weights", run.model(model), "--list", ids, "--images",
@@ -17,8 +18,11 @@ def segmentation(name, model, needs, ids, out, which, *, labels=False, **row):
         found += [file("lists/image_labels.txt")] if labels else []
         return found + argument_reads(run, which)
 
+    def nothing(run):
+        return f"{ids} names no photo" if run.ids(ids) == [] else left_out(run)
+
     return Stage(name, needs, command, reads, lambda run: Made(folders=(out,)),
-                 code=lambda run: ("tools.segment", CAFFE), **row)
+                 code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group)
 
 
 def evaluation(name, predicted, needs, ids):

@@ -27,7 +27,7 @@ def _verdict(part, row, force, coming):
     run.coming.add(row.name)
     if row.always:
         return "runs each time"
-    follows = [name for name in row.needs if name in coming]
+    follows = [name for name in (*row.needs, *row.also_needs(run)) if name in coming]
     try:
         state = part.stamps.state(row, forced=force)
     except UserError as error:

@@ -22,11 +22,11 @@ PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fro
 #: the others, with their defaults
 VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
              "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
-             "ABLATION": "", "SNAPSHOT_KEEP": "", "CRF_BACKEND": OWN,
+             "ABLATION": "", "SNAPSHOT_KEEP": "", "SKIP_BAD": "", "CRF_BACKEND": OWN,
              "TENSORBOARD": ""}
 
 
-def settings_of(experiment, ablation, variables):
+def settings_of(experiment, ablation, variables, skip_bad=False):
     """Settings of what was asked for.
 
     Parameters
@@ -35,6 +35,8 @@ def settings_of(experiment, ablation, variables):
         Names of a folder of prototxts/ and of a file of prototxts/ablations/ ("" for none).
     variables : dict of str to str
         Every name of PATHS and VARIABLES; "" where a variable is not set.
+    skip_bad : bool
+        Whether photos with faults are left out.
 
     Raises
     ------
@@ -56,7 +58,8 @@ def settings_of(experiment, ablation, variables):
     if ablation and ablation not in known:
         raise UsageError(f"unknown ablation '{ablation}'; expected one of: {' '.join(known)}")
     for name, allowed in (("ENGINE", ("auto", "embedded", "caffe")), ("PRECISION", PRECISIONS),
-                          ("CRF_BACKEND", CRF_BACKENDS), ("TENSORBOARD", ("", "0", "1"))):
+                          ("CRF_BACKEND", CRF_BACKENDS), ("TENSORBOARD", ("", "0", "1")),
+                          ("SKIP_BAD", ("", "0", "1"))):
         if variables[name] not in allowed:
             raise UsageError(f"{name}={variables[name]}: expected {', '.join(filter(None, allowed[:-1]))} or "
                              f"{allowed[-1]}")
@@ -74,7 +77,7 @@ def settings_of(experiment, ablation, variables):
     return Settings(experiment, Path(variables["WORK"]).absolute(), ablation, data, paths["CUES"],
                     paths["INPUT_LIST"], weights, variables["MASKS"], variables["ENGINE"], None,
                     variables["CAFFE_ROOT"], variables["PRECISION"], variables["DEVICE"],
-                    variables["CRF_BACKEND"], tensorboard=tensorboard, **numbers)
+                    variables["CRF_BACKEND"], tensorboard=tensorboard, skip_bad=skip_bad, **numbers)
 
 
 def _existing(name, text, kind):

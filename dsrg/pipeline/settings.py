@@ -46,6 +46,8 @@ class Settings:
     max_iter, batch, snapshot_keep : int or None
     tensorboard : bool
         Whether trainings write event files for TensorBoard.
+    skip_bad : bool
+        Whether photos with faults are left out of the run, instead of stopping it.
     """
 
     experiment: str
@@ -67,6 +69,7 @@ class Settings:
     batch: int | None = None
     snapshot_keep: int | None = None
     tensorboard: bool = False
+    skip_bad: bool = False
 
     def run_name(self, ablation=None):
         """Name of the run's folder below `work`."""

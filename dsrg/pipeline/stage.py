@@ -65,6 +65,8 @@ class Stage:
         Why there is nothing to do, or None.
     always : bool
         It is run each time, and has no stamp.
+    also_needs : callable
+        Further stages that make what it reads, as the settings of a run ask for.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Stage:
     left_out: Callable = lambda run: None
     group: str = field(default="")
     always: bool = False
+    also_needs: Callable = lambda run: ()
 
     def __post_init__(self):
         object.__setattr__(self, "group", self.group or self.name)

@@ -1,5 +1,7 @@
 """Files of a run as its stages read them: photos and masks of a list, all files of a folder, files among arguments."""
 
+from dsrg.datasets.voc_lists import SETS, TRAIN_SETS
+from dsrg.io.image_ids import fault_of
 from dsrg.io.photos import PHOTO_SUFFIXES
 from dsrg.pipeline.prototxts import listed_files
 from dsrg.pipeline.stage import Read, file
@@ -18,6 +20,19 @@ def masks_of(run, name):
 def photos_of_list(run, name):
     """The photos of input_list.txt, names with their suffix."""
     return Read(f"photos of {name}", tuple(listed_files(run.text(name) or "", "data/JPEGImages")[0]))
+
+
+def photos_and_masks_of_data(run):
+    """The photos and masks that the lists of the data root name, whatever else is wrong with these lists."""
+    ids = {}
+    for name in (next((n for n in TRAIN_SETS if run.exists(f"data/{SETS}/{n}.txt")), "train"), "val"):
+        try:
+            words = run.path(f"data/{SETS}/{name}.txt").read_bytes().decode("utf-8-sig", "replace").split()
+        except OSError:
+            continue
+        ids |= dict.fromkeys(word for word in words if fault_of(word) is None)
+    return [Read("photos of the data set", run.files_of_ids("data/JPEGImages", ids, PHOTO_SUFFIXES)),
+            Read("masks of the data set", run.files_of_ids("masks", ids, (".png",)))]
 
 
 def folder(run, name):
@@ -47,4 +62,5 @@ def no_masks(run, ids):
     """Why the photos of a list cannot be measured, or None."""
     known = run.ids(ids)
     missing = run.without_mask(known) if known else 0
-    return f"{missing} photos of {ids} have no mask in DATA_ROOT/{run.settings.masks}" if missing else None
+    which = f"1 photo of {ids} has" if missing == 1 else f"{missing} photos of {ids} have"
+    return f"{which} no mask in DATA_ROOT/{run.settings.masks}" if missing else None

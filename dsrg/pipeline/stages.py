@@ -1,6 +1,6 @@
 """The stages of the pipeline: a table, one row a stage.
 
-    lists -> cam -> cues -> static, train-s -> label -> train-f, full -> segment -> evaluate -> report
+    check -> lists -> cam -> cues -> static, train-s -> label -> train-f, full -> segment -> evaluate -> report
 
 A row says what the stage reads, what it makes, by which command, and which stages it follows. Commands run in the
 folder of the run; all that a stage's result depends on is read or is a word of its command: stamps.py makes a stamp of
@@ -8,7 +8,14 @@ it. A new stage is a row here, and a command.
 """
 
 from dsrg.io.errors import UserError
-from dsrg.pipeline.data_and_cue_stages import classifier_quality, cue_evaluation, cues, lists, made_data
+from dsrg.pipeline.data_and_cue_stages import (
+    classifier_quality,
+    cue_evaluation,
+    cues,
+    data_check,
+    lists,
+    made_data,
+)
 from dsrg.pipeline.label_map_stages import evaluation, no_model, segmentation
 from dsrg.pipeline.stage import Stage, python
 from dsrg.pipeline.training_stages import cam_is_given, no_reference, training
@@ -19,6 +26,7 @@ MODELS = (("static", "static", "segment-s"), ("s", "train-s", "segment-s"), ("f"
 
 STAGES = (
     made_data("data", ()),
+    data_check("check", ("data",)),
     lists("lists", ("data",)),
     training("cam", "cam", ("lists",), left_out=cam_is_given, reads=("lists/image_labels.txt",)),
     classifier_quality("cam-quality", ("lists", "cam")),
@@ -40,7 +48,7 @@ STAGES = (
 #: words that ask for stages, in their order
 GROUPS = tuple(dict.fromkeys(stage.group for stage in STAGES))
 #: what an ablation takes from the plain run, and what it leaves out unless asked: it is one of stage s
-OF_THE_PLAIN_RUN = ("data", "lists", "cam", "cues")
+OF_THE_PLAIN_RUN = ("data", "check", "lists", "cam", "cues")
 NOT_OF_AN_ABLATION = ("static", "label", "train-f", "full")
 
 

@@ -4,6 +4,9 @@ import json
 import statistics
 from pathlib import Path
 
+from dsrg.datacheck.kinds import KINDS
+from dsrg.datasets.left_out import read_left_out
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.scoring.collapse import collapse_warning
 
@@ -16,6 +19,7 @@ ROWS = (
     ("f", "retrained, stage f", "val"),
     ("full", "fully supervised", "val"),
 )
+SHOWN = 10      # photos left out that a warning names
 
 
 def read_run(folder):
@@ -48,8 +52,23 @@ def read_run(folder):
         commits.add(record.get("commit", "unknown"))
         warnings += _collapse(record, f"{folder}: {says}")
     stages = {p.stem: json.loads(p.read_text()) for p in sorted((folder / "stamps").glob("*.json"))}
+    warnings += [f"warning: {folder}: {line}" for line in left_out_lines(folder)]
     return {"miou": miou, "stages": stages, "commits": commits, "warnings": warnings,
             "classifier": _classifier(folder / "results/cam-quality.json")}
+
+
+def left_out_lines(folder):
+    """A line on each kind of fault whose photos the run left out of its lists (--skip-bad), with the first of them."""
+    photos = {}
+    for image_id, kinds in read_left_out(Path(folder, "lists/left_out.txt")).items():
+        photos.setdefault(kinds[0] if kinds else "", []).append(image_id)
+    return [f"left out of the run: {counted(len(ids), *_words_of(kind))} ({', '.join(ids[:SHOWN])}"
+            + (", ..)" if len(ids) > SHOWN else ")") for kind, ids in photos.items()]
+
+
+def _words_of(kind):
+    """What follows a count of photos with a kind of fault."""
+    return (KINDS[kind].one, KINDS[kind].many) if kind in KINDS else ("photo", "photos")
 
 
 def _collapse(record, what):

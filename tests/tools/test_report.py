@@ -110,3 +110,17 @@ def test_a_classifier_of_which_nothing_can_be_said_is_left_out(tmp_path, capsys)
     write_text(tmp_path / "results/cam-quality.json", json.dumps({"mean_average_precision": None, "images": 2}))
     report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
     assert "mean average precision" not in capsys.readouterr().out
+
+
+def test_photos_that_the_run_left_out_stand_in_table_and_page(run, capsys):
+    """By the fault of each, whether or not anything was measured."""
+    write_text(run / "lists/left_out.txt", "a photo-empty\nb photo-empty label-none\nc mask-size\n")
+    report.main([str(run), "--photos", "0"])
+    empty, size = ("left out of the run: 2 photos have 0 bytes (a, b)",
+                   "left out of the run: 1 mask has another size than its photo (c)")
+    out = capsys.readouterr().out
+    assert empty in out and size in out and empty in (run / "report.html").read_text()
+    measured(run, {"f": 0.45, "full": 0.5})
+    report.main([str(run), "--photos", "0"])
+    text = (run / "results/report.md").read_text()
+    assert empty in text and size in text and size in (run / "report.html").read_text()

@@ -235,7 +235,8 @@ CUES = {
     "cue-no-photo": (lambda cues: cues.update({77: cues[0]}), 1, "image 77 of"),
     "photo-no-cue": (lambda cues: [cues.pop(3), cues.update({5: (np.array([2]), np.zeros((3, 0), int))})], 2,
                      "'p03' has number 3, which"),
-    "cue-other-labels": (lambda cues: cues.update({2: (np.array([1, 2]), cues[2][1])}), 1, "image 2: [1, 2] there, [1]"),
+    "cue-other-labels": (lambda cues: cues.update({2: (np.array([1, 2]), cues[2][1])}), 1,
+                         "image 2: [1, 2] there, [1]"),
     "class-no-cue": (lambda cues: cues.update({n: (labels, cells[:, :1] if n % 2 else cells)
                                                for n, (labels, cells) in cues.items()}), 1, "sheep (class 2)"),
 }

@@ -77,8 +77,7 @@ class HashingCommands:
         assert command[1] == "-m"
         words, folder = command[3:], Path(folder)
         values = {flag: value for flag, value in zip(words, words[1:], strict=False) if flag.startswith("--")}
-        COMMANDS[command[2]](folder, values, words, environment)
-        return Ended(0, 10)
+        return Ended(COMMANDS[command[2]](folder, values, words, environment) or 0, 10)
 
 
 def hashed(folder, *names, words=()):
@@ -98,11 +97,23 @@ def lines(folder, name):
     return (folder / name).read_text().splitlines()
 
 
+def check_data(folder, values, words, environment):
+    """Photos whose text begins with 'bad' have a fault."""
+    ids = [i for name in ("train", "val") for i in lines(folder, f"data/ImageSets/Segmentation/{name}.txt")]
+    bad = [i for i in ids if (folder / f"data/JPEGImages/{i}.jpg").read_text().startswith("bad")]
+    write(folder, f"{values['--out']}/data.json", hashed(folder, *(f"data/JPEGImages/{i}.jpg" for i in ids)))
+    write(folder, f"{values['--out']}/left_out.txt", "".join(f"{i} photo-damaged\n" for i in bad))
+    return 0 if "--skip-bad" in words else int(bool(bad))
+
+
 def make_lists(folder, values, words, environment):
     train, val = (lines(folder, f"data/ImageSets/Segmentation/{name}.txt") for name in ("train", "val"))
+    bad = [line.split()[0] for line in lines(folder, values["--leave-out"])] if "--leave-out" in values else []
+    numbers = {image_id: n for n, image_id in enumerate(train)}
+    train, val = ([i for i in ids if i not in bad] for ids in (train, val))
     write(folder, "lists/train_id.txt", "".join(f"{i}\n" for i in train))
     write(folder, "lists/val_id.txt", "".join(f"{i}\n" for i in val))
-    write(folder, "lists/input_list.txt", "".join(f"{i}.jpg {n}\n" for n, i in enumerate(train)))
+    write(folder, "lists/input_list.txt", "".join(f"{i}.jpg {numbers[i]}\n" for i in train))
     write(folder, "lists/cam_quality.txt", (folder / "lists/input_list.txt").read_text())
     write(folder, "lists/train_f.txt", "".join(f"/data/JPEGImages/{i}.jpg /labels/{i}.png\n" for i in train))
     write(folder, "lists/train_full.txt", "".join(f"/data/JPEGImages/{i}.jpg /masks/{i}.png\n" for i in train))
@@ -175,7 +186,8 @@ def make_data(folder, values, words, environment):
     make_data_root(folder / values["--out"])
 
 
-COMMANDS = {"tools.make_lists": make_lists, "training.train": train, "localization_cues.make_cues": make_cues,
+COMMANDS = {"tools.check_data": check_data, "tools.make_lists": make_lists,
+            "training.train": train, "localization_cues.make_cues": make_cues,
             "localization_cues.classifier_quality": classifier_quality,
             "tools.segment": segment, "tools.evaluate": evaluate, "localization_cues.evaluate_cues": evaluate_cues,
             "tools.make_demo_data": make_data, "tools.report": lambda *_: None}

@@ -7,6 +7,7 @@ import pytest
 
 from dsrg.pipeline import run_folder
 from dsrg.pipeline.code_digests import ROOT
+from dsrg.pipeline.runner import execute
 from dsrg.pipeline.stages import STAGES
 from dsrg.pipeline.stamps import Stamps
 from tests.dsrg.pipeline.miniature import Miniature, write
@@ -14,7 +15,8 @@ from tests.dsrg.pipeline.miniature import Miniature, write
 MODELS = ("static", "s", "f", "full")
 SEGMENT = {f"segment-{model}" for model in MODELS}
 EVALUATE = {f"evaluate-{model}" for model in MODELS}
-AFTER_LISTS = {stage.name for stage in STAGES} - {"data", "lists", "report"}
+AFTER_LISTS = {stage.name for stage in STAGES} - {"data", "check", "lists", "report"}
+DATA = {"check", "lists"}
 AFTER_CUES = AFTER_LISTS - {"cam", "cam-quality", "cues"}
 #: trainings of stage s, what is made with them, and what is measured of that
 AFTER_S = AFTER_CUES - {"evaluate-cues"}
@@ -25,7 +27,7 @@ REFERENCE = {"full", "segment-full", "evaluate-full"}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     miniature = Miniature(tmp_path_factory.mktemp("finished"))
-    assert miniature.run() == AFTER_LISTS | {"lists"}
+    assert miniature.run() == AFTER_LISTS | DATA
     return miniature.folder
 
 
@@ -59,13 +61,13 @@ def test_nothing_is_redone_for_files_that_were_copied_touched_or_moved(toy):
 
 
 @pytest.mark.parametrize(("name", "redone"), [
-    ("data-root/JPEGImages/b.jpg", AFTER_LISTS),
-    ("data-root/JPEGImages/d.jpg", SEGMENT | EVALUATE),
-    ("data-root/SegmentationClass/b.png", {"full", "segment-full", "evaluate-full", "evaluate-cues",
+    ("data-root/JPEGImages/b.jpg", AFTER_LISTS | {"check"}),
+    ("data-root/JPEGImages/d.jpg", SEGMENT | EVALUATE | {"check"}),
+    ("data-root/SegmentationClass/b.png", {"check", "full", "segment-full", "evaluate-full", "evaluate-cues",
                                            "evaluate-labels"}),
-    ("data-root/SegmentationClass/d.png", EVALUATE),
-    ("data-root/image_labels.txt", AFTER_LISTS | {"lists"}),
-    ("data-root/classes.txt", {"lists", "cam-quality"} | EVALUATE | {"evaluate-cues", "evaluate-labels"}),
+    ("data-root/SegmentationClass/d.png", EVALUATE | {"check"}),
+    ("data-root/image_labels.txt", AFTER_LISTS | DATA),
+    ("data-root/classes.txt", DATA | {"cam-quality"} | EVALUATE | {"evaluate-cues", "evaluate-labels"}),
     ("init.caffemodel", AFTER_LISTS),
     ("prototxts/toy/cam-train.prototxt", AFTER_LISTS),
     ("prototxts/toy/solver-cam.prototxt", AFTER_LISTS),
@@ -80,6 +82,36 @@ def test_a_changed_file_redoes_what_depends_on_it(toy, name, redone):
     change(toy.folder, name)
     assert toy.run() == redone
     assert toy.run() == set()
+
+
+def test_a_photo_with_a_fault_stops_the_run_or_is_left_out_and_comes_back_when_it_is_mended(toy):
+    """Stages redo what they do for any other list, and no more."""
+    write(toy.data, "JPEGImages/e.jpg", "bad")
+    found = toy.parts()
+    assert execute(found, toy.choice, print, toy.commands) == 1, "the status of the check"
+    assert (toy.run_folder / "segmentations/f/e.png").is_file(), "nothing was touched"
+    toy.set(skip_bad=True)
+    assert toy.run() == DATA | SEGMENT | EVALUATE
+    assert (toy.run_folder / "lists/val_id.txt").read_text() == "d\n"
+    assert not (toy.run_folder / "segmentations/f/e.png").exists()
+    assert toy.run() == set()
+    write(toy.data, "JPEGImages/e.jpg", "photo e")
+    assert toy.run() == DATA | SEGMENT | EVALUATE
+    assert (toy.run_folder / "segmentations/f/e.png").is_file()
+    write(toy.data, "JPEGImages/e.jpg", "another good photo")
+    assert toy.run() == {"check"} | SEGMENT | EVALUATE, "lists do not change with a good photo"
+    toy.set(skip_bad=False)
+    assert toy.run() == DATA, "and the same lists redo nothing"
+
+
+def test_a_train_photo_left_out_keeps_the_numbers_of_the_others(toy):
+    write(toy.data, "JPEGImages/b.jpg", "bad")
+    toy.set(skip_bad=True)
+    assert toy.run() == DATA | AFTER_LISTS
+    assert (toy.run_folder / "lists/input_list.txt").read_text() == "a.jpg 0\nc.jpg 2\n"
+    toy.set(ablation="static")
+    toy.run()
+    assert (toy.run_folder / "lists/input_list.txt").read_text() == "a.jpg 0\nc.jpg 2\n", "of an ablation too"
 
 
 @pytest.mark.parametrize(("name", "redone"), [
@@ -104,16 +136,16 @@ def test_a_result_that_was_changed_or_removed_is_made_again_and_nothing_follows(
 def test_the_same_photo_moved_from_val_to_train_redoes_all(toy):
     write(toy.data, "ImageSets/Segmentation/train.txt", "a\nb\nc\nd\n")
     write(toy.data, "ImageSets/Segmentation/val.txt", "e\n")
-    assert toy.run() == AFTER_LISTS | {"lists"}
+    assert toy.run() == AFTER_LISTS | DATA
 
 
 def test_given_cues_are_known_by_content(toy):
     toy.set(cues=toy.folder / "given.pickle", work=toy.folder / "work2")
     write(toy.folder, "given.pickle", "cues")
-    assert toy.run() == AFTER_CUES | {"lists"}
+    assert toy.run() == AFTER_CUES | DATA
     assert toy.run() == set()
     write(toy.folder, "given.pickle", "other cues")
-    assert toy.run() == AFTER_CUES
+    assert toy.run() == AFTER_CUES | {"check"}
     assert (toy.folder / "given.pickle").read_text() == "other cues", "the user's file is not the run's to move"
 
 
@@ -124,6 +156,7 @@ def test_given_cues_are_known_by_content(toy):
     ({"device": "0"}, AFTER_LISTS),
     ({"batch": 7}, AFTER_LISTS),
     ({"snapshot_keep": 1}, set()),
+    ({"skip_bad": True}, DATA),
 ])
 def test_a_changed_setting_redoes_what_it_is_for(toy, changes, redone):
     toy.set(**changes)
@@ -171,6 +204,8 @@ TRAININGS = {"cam", "static", "train-s", "train-f", "full"}
 
 
 @pytest.mark.parametrize(("name", "redone"), [
+    ("tools/check_data.py", {"check"}),
+    ("dsrg/datacheck/data_root.py", {"check"}),
     ("tools/make_lists.py", {"lists"}),
     ("tools/evaluate.py", EVALUATE | {"evaluate-labels"}),
     ("tools/segment.py", SEGMENT | {"label"}),
@@ -185,7 +220,7 @@ TRAININGS = {"cam", "static", "train-s", "train-f", "full"}
     ("CRF/src/lattice.cpp", {"static", "train-s", "label"} | SEGMENT),
     ("engine/caffe/net.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
     ("engine/caffe/layers/pooling.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
-    ("dsrg/io/errors.py", AFTER_LISTS | {"lists"}),
+    ("dsrg/io/errors.py", AFTER_LISTS | DATA),
     ("dsrg/pipeline/runner.py", set()),
     ("tools/compare.py", set()),
 ])

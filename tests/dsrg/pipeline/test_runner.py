@@ -12,7 +12,7 @@ from dsrg.pipeline.processes import Ended, Stopped
 from dsrg.pipeline.runner import execute
 from dsrg.pipeline.settings import UsageError
 from tests.dsrg.pipeline.miniature import Miniature, write
-from tests.dsrg.pipeline.test_redone import AFTER_LISTS, AFTER_S, EVALUATE, SEGMENT, change
+from tests.dsrg.pipeline.test_redone import AFTER_LISTS, AFTER_S, DATA, EVALUATE, REFERENCE, SEGMENT, change
 
 
 @pytest.fixture
@@ -125,8 +125,8 @@ def test_weights_are_asked_for_by_the_stages_that_start_from_them(toy):
 def test_masks_that_are_missing_leave_out_what_needs_them(toy):
     toy.run("lists")
     (toy.data / "SegmentationClass/b.png").unlink()
-    assert toy.run() == AFTER_LISTS - {"evaluate-cues", "evaluate-labels", "full", "segment-full", "evaluate-full"}
-    reason = "1 photos of lists/train_id.txt have no mask in DATA_ROOT/SegmentationClass"
+    assert toy.run() == AFTER_LISTS - {"evaluate-cues", "evaluate-labels", *REFERENCE} | {"check"}
+    reason = "1 photo of lists/train_id.txt has no mask in DATA_ROOT/SegmentationClass"
     said = "\n".join(toy.said)
     assert f"evaluate-cues: left out, {reason}" in said and f"full: left out, {reason}" in said
     with pytest.raises(FileNotFoundError, match="b.png"):       # asked for by name, the reference reads all masks
@@ -135,9 +135,8 @@ def test_masks_that_are_missing_leave_out_what_needs_them(toy):
 
 def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
     shutil.rmtree(toy.data / "SegmentationClass")
-    assert toy.run() == (AFTER_LISTS | {"lists"}) - EVALUATE - {"evaluate-cues", "evaluate-labels", "full",
-                                                                "segment-full"}
-    assert "[10/21] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
+    assert toy.run() == (AFTER_LISTS | DATA) - EVALUATE - REFERENCE - {"evaluate-cues", "evaluate-labels"}
+    assert "[11/22] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
 
 
 # ---- solvers ---------------------------------------------------------------------------------------------------
@@ -284,7 +283,7 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
     with pytest.raises(UserError, match="was made by an earlier version.*add --adopt once"):
         toy.run()
     assert toy.run(adopt=True) == set()
-    assert "[13/21] segment-f: not done, nothing to adopt" in toy.said and "[7/21] train-s: adopted" in toy.said
+    assert "[14/22] segment-f: not done, nothing to adopt" in toy.said and "[8/22] train-s: adopted" in toy.said
     assert json.loads((toy.run_folder / "stamps/train-s.json").read_text())["seconds"] == 7.5
     assert toy.run() == {"segment-f", "evaluate-f"}
 
@@ -295,7 +294,7 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
 def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
     plain = toy.run_folder
     toy.set(ablation="static")
-    assert toy.run() == {"lists", "cam", "cam-quality", "cues", "train-s", "segment-s", "evaluate-s",
+    assert toy.run() == {*DATA, "cam", "cam-quality", "cues", "train-s", "segment-s", "evaluate-s",
                          "evaluate-cues"}
     assert "== ablation static: no growing" in toy.said
     assert (toy.run_folder / "ablation.txt").read_text() == "static: no growing\n"
@@ -312,7 +311,7 @@ def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
 
 def test_two_ablations_read_one_plain_run_at_a_time_and_none_changes_it_meanwhile(toy):
     plain = toy.run_folder
-    toy.run("lists", "cam", "cues")
+    toy.run("check", "lists", "cam", "cues")
     with Lock(plain / ".lock", "the plain run", shared=True):
         toy.set(ablation="static")
         toy.run("lists", "train-s")
@@ -336,7 +335,7 @@ def test_a_stage_that_fails_ends_the_run_with_its_status(toy):
     def fail(command):
         raise AssertionError("must not go on")
 
-    toy.run("lists")
+    toy.run("check", "lists")
     toy.commands.run = lambda *_: Ended(3, 1)
     toy.commands.before = fail
     found = toy.parts()
