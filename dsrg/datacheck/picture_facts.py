@@ -1,5 +1,6 @@
 """What a photo and its mask are: size, orientation, values. Each is decoded once, by all cores, and then remembered."""
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -114,10 +115,8 @@ class PictureFacts:
             return _bad("damaged", is_mask, error), status, at
 
     def _save(self):
-        try:
+        with contextlib.suppress(UserError, OSError):   # a full disk, a folder of others: it only remembers
             self._cache.save()
-        except (UserError, OSError):    # remembering is a help, not a duty: a full disk or a folder of others
-            pass
 
 
 def _bad(kind, is_mask, text):

@@ -57,6 +57,30 @@ def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys)
         in capsys.readouterr().out
 
 
+def test_photos_left_out_are_in_no_list_and_the_others_keep_their_numbers(data, tmp_path, capsys):
+    """Whatever is wrong with them: listed twice, without a photo, labelled twice or with what is no class."""
+    (data / "ImageSets/Segmentation/train.txt").write_text("x\nb\nx\na\n")
+    (data / "ImageSets/Segmentation/val.txt").write_text("c\ny\n")
+    (data / "image_labels.txt").write_text("a 2 1\nx 1\nx 2\ny horse\nc 1\nb 1 1\n")
+    (tmp_path / "bad.txt").write_text("x id-twice label-twice\ny label-unknown\n")
+    make_lists.main(["--leave-out", "bad.txt"])
+    lists = {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}
+    assert (lists["train_id.txt"], lists["val_id.txt"]) == ("b\na\n", "c\n")
+    assert lists["input_list.txt"] == "b.png 1\na.jpg 2\n" and lists["image_labels.txt"] == "b 1\na 1 2\nc 1\n"
+    assert lists["left_out.txt"] == (tmp_path / "bad.txt").read_text()
+    assert "note: 2 photos left out of the lists as bad.txt says" in capsys.readouterr().err
+    (tmp_path / "bad.txt").write_text("c photo-missing\ny label-unknown\nx id-twice\n")
+    with pytest.raises(UserError, match=r"val\.txt: every photo of it is left out for its faults"):
+        make_lists.main(["--leave-out", "bad.txt"])
+
+
+def test_without_val_photos_there_is_an_empty_list(data, tmp_path, capsys):
+    (data / "ImageSets/Segmentation/val.txt").unlink()
+    make_lists.main([])
+    assert (tmp_path / "lists/val_id.txt").read_text() == ""
+    assert "val.txt does not exist: no photo is segmented or measured at the end" in capsys.readouterr().err
+
+
 def numbered(data, text, *arguments):
     (data.parent / "numbers.txt").write_text(text)
     make_lists.main(["--numbers", "numbers.txt", *arguments])
@@ -193,7 +217,7 @@ def test_larger_train_set_is_taken_where_it_exists(data, tmp_path):
 def test_train_images_in_val_are_pointed_out(data, capsys):
     (data / "ImageSets" / "Segmentation" / "val.txt").write_text("c\na\n")
     make_lists.main([])
-    assert "note: 1 images are both in train.txt and in val.txt" in capsys.readouterr().err
+    assert "note: 1 image is both in train.txt and in val.txt" in capsys.readouterr().err
 
 
 def test_ids_in_subfolders_find_their_photos(data, tmp_path):
