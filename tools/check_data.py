@@ -1,23 +1,23 @@
+# PYTHON_ARGCOMPLETE_OK
 """Read all of a data set and say, in one go, everything that is wrong with it and what helps.
 
-    python -m tools.check_data my-data                    a data root: lists, labels, photos, masks
-    python -m tools.check_data work/mine                  a run: its lists, cues and pseudo-labels too
-    python -m tools.check_data mine --json                the same by the experiment's name, for a script
-    python -m tools.check_data my-data --skip-bad --out check   which photos to leave out: check/left_out.txt
+    python -m tools.check_data my-data                  # a data root: lists, labels, photos, masks
+    python -m tools.check_data work/mine                # a run: its lists, cues and pseudo-labels too
+    python -m tools.check_data mine --json              # the same by the experiment's name, for a script
+    python -m tools.check_data my-data --skip-bad --out check       # which photos to leave out: check/left_out.txt
 
 Every run does this first, as its stage check. Exit status 0: no fault, though perhaps warnings; 1: faults. With
 --skip-bad, faults that leaving photos out mends do not count. What was found of good pictures is kept, by size, times
 and inode, so that the next check of thousands takes seconds. docs/reliability.md lists what is looked for.
 """
 
-import argparse
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from dsrg.datacheck.check import check, places_of_data_root, places_of_run, write_checked
 from dsrg.datacheck.picture_facts import PictureFacts
+from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline.settings import experiment_names
 
@@ -26,8 +26,7 @@ CACHES = Path("~/.cache/dsrg")
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m tools.check_data", description=__doc__.split("\n")[0],
-                                     epilog="example: python -m tools.check_data my-data")
+    parser = command_parser("tools.check_data", __doc__, json=True)
     parser.add_argument("target", metavar="DATA_ROOT|RUN|EXPERIMENT", help="a data root in VOC layout, the folder of "
                         "a run, or the name of an experiment that was run in work/")
     what = parser.add_argument_group("what is read")
@@ -41,8 +40,6 @@ def parse_args(argv):
     how = parser.add_argument_group("what is done with it")
     how.add_argument("--skip-bad", action="store_true", help="name the photos with faults to be left out")
     how.add_argument("--out", type=Path, metavar="DIR", help="write data.json, data.txt and left_out.txt there")
-    how.add_argument("--json", action="store_true", help="print JSON instead of text")
-    how.add_argument("--quiet", action="store_true", help="print nothing; the exit status says it")
     how.add_argument("--cache", type=Path, metavar="FILE", help="where good pictures are remembered (default: a file "
                      f"in {CACHES}, or in the run's stamps/)")
     return parser.parse_args(argv)
@@ -70,8 +67,10 @@ def main(argv=None):
     result = check(args.target, places, PictureFacts(args.cache or cache), args.skip_bad)
     if args.out:
         write_checked(result, args.out, places.data / "JPEGImages", places.masks, places.pseudo_labels)
-    if not args.quiet:
-        print(json.dumps(result.record(), indent=1) if args.json else "\n".join(result.text()))
+    if args.json:
+        print_json(result.record())
+    else:
+        print("\n".join(result.text()))
     return 1 if result.stops else 0
 
 

@@ -18,6 +18,7 @@ from dsrg.datasets.left_out import read_left_out
 from dsrg.io import regular_files
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
+from tests.conftest import ROOT
 from tests.dsrg.datacheck.made_root import SHAPE, TRAIN, VAL, cues_of, make_root, write_mask
 from tools import check_data
 
@@ -331,8 +332,9 @@ def test_the_command_and_its_json(root, tmp_path, monkeypatch, capsys):
     assert finding == {"kind": "photo-empty", "severity": FAULT, "count": 1, "says": "1 photo has 0 bytes",
                        "remedy": KINDS["photo-empty"].remedy, "examples": ["data/JPEGImages/p01.jpg"],
                        "photos": ["p01"]}
-    assert check_data.main([*words, "--quiet", "--skip-bad", "--out", "check"]) == 0
-    assert capsys.readouterr().out == "" and read_left_out("check/left_out.txt") == {"p01": ["photo-empty"]}
+    assert check_data.main([*words, "--skip-bad", "--out", "check"]) == 0
+    assert "left out of the run: 1 photo (--skip-bad)" in capsys.readouterr().out
+    assert read_left_out("check/left_out.txt") == {"p01": ["photo-empty"]}
     assert json.loads((tmp_path / "check/data.json").read_text())["left_out"] == {"p01": ["photo-empty"]}
     with pytest.raises(UserError, match="would write into data/JPEGImages"):
         check_data.main([*words, "--out", "data/JPEGImages/check"])
@@ -370,3 +372,13 @@ def test_every_kind_has_a_test():
              "pseudo-label-bad", "pseudo-label-unlabelled"}
     assert tried == set(KINDS)
     assert {kind.severity for kind in KINDS.values()} == {FAULT, WARNING}
+
+
+def test_the_document_lists_every_kind_and_field(root):
+    text = (ROOT / "docs/reliability.md").read_text()
+    for name, kind in KINDS.items():
+        severity = kind.severity + (", can be left out" if kind.of_photos else "")
+        assert f"| `{name}` | {severity} | {kind.many} | {kind.remedy} |" in text
+    record = found_in(root).record()
+    fields = {*record, *record["classes"][0], "kind", "severity", "count", "says", "remedy", "examples"}
+    assert {name for name in fields if f"`{name}`" not in text.split("`--json` prints")[1]} == set()
