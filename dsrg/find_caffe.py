@@ -35,7 +35,7 @@ def the_caffe():
 
 
 def find_caffe(engine="auto", caffe_root=None):
-    """Choose, import and announce the module `caffe`.
+    """Choose, import and announce the module `caffe`, for what builds nets.
 
     Parameters
     ----------
@@ -49,6 +49,21 @@ def find_caffe(engine="auto", caffe_root=None):
     UserError
         An unknown engine, a CAFFE_ROOT without pycaffe, or no pycaffe where it was asked for.
     """
+    caffe = import_caffe(engine, caffe_root)
+    embedded = is_embedded(caffe)
+    if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
+        raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
+                        "or set ENGINE=embedded")
+    layer_modules.restrict(caffe)
+    _announce(caffe)
+    return caffe
+
+
+def import_caffe(engine="auto", caffe_root=None):
+    """Import the module `caffe` without a word, for what reads and writes messages and builds no net.
+
+    Of the embedded engine that loads no torch; arguments and errors as of find_caffe.
+    """
     for folder in (ROOT, ROOT / "training"):
         _put_on_path(folder)
     if "caffe" not in sys.modules:
@@ -59,11 +74,6 @@ def find_caffe(engine="auto", caffe_root=None):
         add_user_errors(caffe.CaffeError)
     if embedded and engine == "caffe" or not embedded and engine == "embedded":
         raise UserError(f"ENGINE={engine}, but the module caffe is already loaded from {caffe.__file__}")
-    if not embedded and hasattr(caffe, "layer_type_list") and "Python" not in caffe.layer_type_list():
-        raise UserError(f"{caffe.__file__}: this Caffe has no Python layers; build it with WITH_PYTHON_LAYER := 1, "
-                        "or set ENGINE=embedded")
-    layer_modules.restrict(caffe)
-    _announce(caffe)
     return caffe
 
 

@@ -10,6 +10,7 @@ without theirs). Writes --out NAME.md and NAME.png where asked, and with --html 
 losses on one axis and the photos that the runs segment most differently.
 """
 
+import os
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
@@ -17,7 +18,7 @@ from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.comparison import as_records, draw, groups, table
-from dsrg.report.comparison_page import comparison_page
+from training.findcaffe import import_caffe
 
 
 def parse_args(argv=None):
@@ -29,9 +30,8 @@ def parse_args(argv=None):
 
 
 def main(argv=None):
-    from training.findcaffe import caffe
-
     args = parse_args(argv)
+    caffe = import_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
     found = groups(args.runs, caffe.proto.caffe_pb2)
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})
     lines = [*table(found), "", f"Evaluated at commit {', '.join(commits) or 'none'}; compared at {git_commit()}."]
@@ -43,6 +43,8 @@ def main(argv=None):
         write_text(args.out.with_name(args.out.name + ".md"), "\n".join(lines) + "\n")
         draw(found, args.out.with_name(args.out.name + ".png"))
     if args.html:
+        from dsrg.report.comparison_page import comparison_page  # its drawings take a second to load
+
         write_text(args.html, comparison_page(args.runs, found))
 
 

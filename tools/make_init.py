@@ -20,7 +20,7 @@ from dsrg.initweights.target_net import read_target
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
-from training.findcaffe import find_caffe
+from training.findcaffe import import_caffe
 
 
 def parse_args(argv):
@@ -47,7 +47,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
-    find_caffe("embedded")
+    import_caffe("embedded")
     layers, net_input = read_target(args.net)
     if args.mean:
         net_input = replace(net_input, mean_bgr=tuple(args.mean))

@@ -4,14 +4,13 @@
     python -m tools.make_lists --data data --out lists
 
 Reads ImageSets/Segmentation/*.txt, classes.txt, image_labels.txt or Annotations/*.xml, and the names of the
-photos. Photos are not opened, and masks are not even looked for: image-level labels are all the supervision
-there is.
+photos. Neither photos nor masks are opened: image-level labels are all the supervision there is.
 
 Files written (the format of the original's lists): input_list.txt, train_id.txt, val_id.txt, train_f.txt,
-train_full.txt, image_labels.txt, classes.txt; and cam_train.txt and cam_quality.txt, the photos that the classifier of
-the cues learns from, and the tenth that is set apart to judge it by. Photos are numbered from 0 in the order of the
-train set, unless --numbers, or the data root's image_ids.txt, gives each its own: that of a cue file made elsewhere, or
-COCO's.
+train_full.txt where there is a folder of masks, image_labels.txt, classes.txt; and cam_train.txt and cam_quality.txt,
+the photos that the classifier of the cues learns from, and the tenth that is set apart to judge it by. Photos are
+numbered from 0 in the order of the train set, unless --numbers, or the data root's image_ids.txt, gives each its own:
+that of a cue file made elsewhere, or COCO's.
 """
 
 from pathlib import Path

@@ -11,7 +11,7 @@ from pathlib import Path
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.pipeline.settings import read_experiment
-from training.findcaffe import find_caffe
+from training.findcaffe import import_caffe
 
 
 def main(argv=None):
@@ -38,7 +38,7 @@ def made(folder):
     if experiment.nets is None:
         raise UserError(f"{folder / 'settings.yaml'} has no `nets` to make prototxts from; edit the prototxts, or "
                         "begin anew with python -m tools.new_experiment")
-    find_caffe("embedded")
+    import_caffe("embedded")
     from dsrg.experiments import prototxt_files
 
     messages = prototxt_files.prototxts(experiment.nets, experiment.cue_file)

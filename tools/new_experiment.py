@@ -52,7 +52,8 @@ def iterations(text):
     """(training, number) of cam=500."""
     match = re.fullmatch(rf"({'|'.join(TRAININGS)})=(\d+)", text)
     if match is None or not int(match[2]):
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(TRAININGS)}, =, a number: cam=500; got '{text}'")
+        raise argparse.ArgumentTypeError(f"expected a training ({', '.join(TRAININGS)}), '=' and its number of "
+                                         f"iterations, 1 or more, such as cam=500; got '{text}'")
     return match[1], int(match[2])
 
 

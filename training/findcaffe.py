@@ -1,8 +1,8 @@
 """Caffe by import: `from training.findcaffe import caffe` gives what dsrg.find_caffe finds."""
 
-from dsrg.find_caffe import ENGINE_FOLDER, ENGINES, ROOT, find_caffe, folder_of_caffe, the_caffe
+from dsrg.find_caffe import ENGINE_FOLDER, ENGINES, ROOT, find_caffe, folder_of_caffe, import_caffe, the_caffe
 
-__all__ = ["ENGINES", "ENGINE_FOLDER", "ROOT", "find_caffe", "folder_of_caffe"]
+__all__ = ["ENGINES", "ENGINE_FOLDER", "ROOT", "find_caffe", "folder_of_caffe", "import_caffe"]
 
 
 def __getattr__(name):

@@ -37,7 +37,8 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     numbers : Path, optional
         "<photo> <number>" lines; by default image_ids.txt of the data root, else photos count from 0.
     masks : Path, optional
-        Folder of masks that train_full.txt names; by default SegmentationClass of the data root.
+        Folder of masks that train_full.txt names; by default SegmentationClass of the data root. Without such a folder
+        there is no train_full.txt.
     leave_out : Path, optional
         Photos that no list is to name (dsrg.datasets.left_out); the others keep their numbers.
 
@@ -178,6 +179,7 @@ def write_lists(out, data, train, val, photos, number_of, masks):
     Paths in train_f.txt and train_full.txt begin with '/' and are joined to root_folder '.' (as in the
     original), so they are relative to the folder that the command runs in.
     """
+    with_masks = masks.is_dir()
     root, masks = _from_here(data), _from_here(masks)
     if len(f"{root}{masks}".split()) != 1:
         raise UserError(f"{data} or {masks} has a space in its name, and lists go by spaces; give a link without one")
@@ -186,7 +188,10 @@ def write_lists(out, data, train, val, photos, number_of, masks):
     write_text(out / "val_id.txt", "".join(f"{i}\n" for i in val))
     write_text(out / "input_list.txt", "".join(f"{photos[i]} {number_of[i]}\n" for i in train))
     write_text(out / "train_f.txt", "".join(f"{photo[i]} {file_of('/labels', i).as_posix()}\n" for i in train))
-    write_text(out / "train_full.txt", "".join(f"{photo[i]} {file_of(masks, i).as_posix()}\n" for i in train))
+    if with_masks:
+        write_text(out / "train_full.txt", "".join(f"{photo[i]} {file_of(masks, i).as_posix()}\n" for i in train))
+    else:
+        (out / "train_full.txt").unlink(missing_ok=True)
 
 
 def _from_here(folder):

@@ -74,7 +74,8 @@ def lists(name, needs):
                       *(["--leave-out", left_out(run)] if run.settings.skip_bad else []))
 
     def reads(run):
-        return _lists_of_data(run) + ([file(left_out(run))] if run.settings.skip_bad else [])
+        there = Read("folder of the masks", value="there" if run.path("masks").is_dir() else "missing")
+        return [*_lists_of_data(run), there, *([file(left_out(run))] if run.settings.skip_bad else [])]
 
     return Stage(name, needs, command, reads, lambda run: Made(folders=("lists",)),
                  also_needs=lambda run: ("check",) if run.settings.skip_bad and run.base is None else (),

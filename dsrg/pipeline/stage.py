@@ -21,14 +21,18 @@ class Read:
         that is missing is for the stage to complain about.
     listing : str
         Instead, a folder of which the names alone count.
+    value : str
+        Instead, a text that counts itself.
     """
 
     label: str
     files: tuple = ()
     listing: str = ""
+    value: str = ""
 
     @property
     def required(self):
+        """bool: whether the stage cannot begin without it."""
         return len(self.files) == 1 and self.files[0] == self.label
 
 

@@ -1,6 +1,7 @@
 """Files of a run as its stages read them: photos and masks of a list, all files of a folder, files among arguments."""
 
 from dsrg.datasets.voc_lists import SETS, TRAIN_SETS
+from dsrg.io.counts import counted
 from dsrg.io.image_ids import fault_of
 from dsrg.io.photos import PHOTO_SUFFIXES
 from dsrg.pipeline.prototxts import listed_files
@@ -24,15 +25,19 @@ def photos_of_list(run, name):
 
 def photos_and_masks_of_data(run):
     """The photos and masks that the lists of the data root name, whatever else is wrong with these lists."""
-    ids = {}
-    for name in (next((n for n in TRAIN_SETS if run.exists(f"data/{SETS}/{n}.txt")), "train"), "val"):
-        try:
-            words = run.path(f"data/{SETS}/{name}.txt").read_bytes().decode("utf-8-sig", "replace").split()
-        except OSError:
-            continue
-        ids |= dict.fromkeys(word for word in words if fault_of(word) is None)
+    ids = dict.fromkeys([*ids_of_data(run, "train"), *ids_of_data(run, "val")])
     return [Read("photos of the data set", run.files_of_ids("data/JPEGImages", ids, PHOTO_SUFFIXES)),
             Read("masks of the data set", run.files_of_ids("masks", ids, (".png",)))]
+
+
+def ids_of_data(run, which):
+    """The ids in the data root's own list, "train" (the first of TRAIN_SETS) or "val"; [] where it cannot be read."""
+    name = which if which == "val" else next((n for n in TRAIN_SETS if run.exists(f"data/{SETS}/{n}.txt")), which)
+    try:
+        words = run.path(f"data/{SETS}/{name}.txt").read_bytes().decode("utf-8-sig", "replace").split()
+    except OSError:
+        return []
+    return [word for word in words if fault_of(word) is None]
 
 
 def folder(run, name):
@@ -59,8 +64,16 @@ def argument_reads(run, command):
 
 
 def no_masks(run, ids):
-    """Why the photos of a list cannot be measured, or None."""
+    """Why the photos of a list cannot be measured, or None; of a list that is yet to be made, by its source."""
+    if not run.path("masks").is_dir():
+        return None if _made_in_this_run(run) else f"DATA_ROOT has no {run.settings.masks}"
     known = run.ids(ids)
-    missing = run.without_mask(known) if known else 0
-    which = f"1 photo of {ids} has" if missing == 1 else f"{missing} photos of {ids} have"
-    return f"{which} no mask in DATA_ROOT/{run.settings.masks}" if missing else None
+    if known is None:
+        known = ids_of_data(run, "train" if ids == "lists/train_id.txt" else "val")
+    missing = run.without_mask(known)
+    have = "has" if missing == 1 else "have"
+    return f"{counted(missing, 'photo')} of {ids} {have} no mask in DATA_ROOT/{run.settings.masks}" if missing else None
+
+
+def _made_in_this_run(run):
+    return "data" in run.coming and not run.data.is_dir()

@@ -5,47 +5,20 @@ and of all that it made. stamps/NAME.begun stands for one that was started: what
 key, so that a start with the same key goes on from it. Files with neither were made from nobody knows what.
 """
 
-import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
-from dsrg.pipeline.code_digests import ROOT, code_digest, sources_of
-from dsrg.pipeline.digests import MISSING, DigestCache, Manifests, combined
-from dsrg.pipeline.stage import CAFFE
+from dsrg.pipeline.code_digests import ROOT
+from dsrg.pipeline.digests import MISSING, DigestCache, Manifests
 from dsrg.pipeline.stage_files import folder
+from dsrg.pipeline.stage_inputs import Inputs, inputs_of
 
 FORMAT = 2              # of the stamps; 1 were a hash alone
-CODE = "code"           # label of the manifest of sources
 SHOWN = 3               # names of changed files a reason gives
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """All that a stage's result depends on.
-
-    Attributes
-    ----------
-    command : tuple of str
-        Without the interpreter; files given by absolute path (weights, say) count by content, not by place.
-    settings : dict of str to str
-        What is neither a word of the command nor a file: engine, CRF backend.
-    reads : dict of str to str
-        Digest by label; of many files the digest of their manifest.
-    """
-
-    command: tuple
-    settings: dict
-    reads: dict
-
-    @property
-    def key(self):
-        everything = json.dumps([self.command, self.settings, self.reads], sort_keys=True)
-        return hashlib.sha256(everything.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,59 +65,11 @@ class Stamps:
     def begun_path(self, name):
         return self.folder / f"{name}.begun"
 
-    # ---- inputs --------------------------------------------------------------------------------------------------
-
-    def inputs(self, stage):
-        """Inputs of a stage as they are now.
-
-        Raises
-        ------
-        UserError
-            Something it reads is not there: an earlier stage has not run.
-        """
-        run = self.run
-        reads = {}
-        for read in stage.reads(run):
-            if read.required and not run.exists(read.files[0]):
-                raise UserError(f"stage {stage.name}: {read.files[0]} does not exist in {run.folder}; run the stage "
-                                "that makes it first (run.sh without --stages)")
-            reads[read.label] = self._read_digest(read)
-        modules = stage.code(run)
-        settings = {}
-        if CAFFE in modules:
-            settings["engine"] = run.settings.engine
-            if run.settings.engine == "caffe":
-                modules = tuple(module for module in modules if module != CAFFE)
-                reads["Caffe"] = self.manifests.add([(str(path), self.digests.digest(path))
-                                                     for path in _files_of_caffe(run.settings.caffe)])
-        sources = sources_of(modules, self.root)
-        if any(path.is_relative_to(self.root / "CRF") for path in sources):
-            settings["CRF backend"] = run.settings.crf_backend
-        reads[CODE] = self.manifests.add([(str(path.relative_to(self.root)), code_digest(path)) for path in sources])
-        command = tuple("<file>" if os.path.isabs(word) else word for word in stage.command(run)[1:])
-        return Inputs(command, settings, reads)
-
-    def _read_digest(self, read):
-        if read.listing:
-            try:
-                names = os.listdir(self.run.path(read.listing))
-            except OSError:
-                names = []
-            return combined((name, "") for name in names)
-        if len(read.files) == 1:
-            return self._digest(read.files[0])
-        return self.manifests.add([(name, self._digest(name)) for name in read.files])
-
-    def _digest(self, name):
-        if name in self.run.texts:
-            return hashlib.sha256(self.run.texts[name].encode()).hexdigest()
-        return self.digests.digest(self.run.path(name))
-
     # ---- state ---------------------------------------------------------------------------------------------------
 
     def state(self, stage, forced=False):
         """Whether a stage is done, and if not, why."""
-        inputs = self.inputs(stage)
+        inputs = inputs_of(stage, self.run, self.digests, self.manifests, self.root)
         begun = self.begun(stage.name)
         record = self.record(stage.name)
         resumes = begun.get("key") == inputs.key and not forced
@@ -289,8 +214,3 @@ def _words(command, other):
     """Flags with their values that the other command has not."""
     parts = re.split(r" (?=--)", " ".join(command))
     return " ".join(part for part in parts if part not in re.split(r" (?=--)", " ".join(other)))
-
-
-def _files_of_caffe(package):
-    """What of a real Caffe computes: its library and its Python package."""
-    return sorted(path for pattern in ("*.so", "*.py", "proto/*.py") for path in Path(package).glob(pattern))

@@ -67,9 +67,16 @@ def cam_is_given(run):
 
 
 def no_reference(run):
-    """Without masks there is no reference to train; asked for by name, the training says what it misses."""
-    if "full" in run.asked or "data" in run.coming:
-        return None
-    if not run.path("masks").is_dir():
-        return f"DATA_ROOT has no {run.settings.masks}"
-    return no_masks(run, "lists/train_id.txt")
+    """Why there is no reference to train, or None; asked for by name, it needs a folder of masks at least.
+
+    Raises
+    ------
+    UserError
+        It was asked for by name, and there is no such folder.
+    """
+    if "full" not in run.asked:
+        return no_masks(run, "lists/train_id.txt")
+    if not run.path("masks").is_dir() and "data" not in run.coming:
+        raise UserError(f"stage full learns from true masks, but {run.data} has no {run.settings.masks}; put <id>.png "
+                        "of each train photo there, or leave the stage out")
+    return None

@@ -106,6 +106,15 @@ def test_the_crf_of_the_training_keeps_its_share_of_the_map(experiments):
         assert "'scale': 20" in net[name].python_param.param_str
 
 
+@pytest.mark.parametrize("text", ["cam", "x=5", "s=0", "f=many"])
+def test_iterations_that_do_not_fit_are_refused_with_what_is_expected(experiments, text, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        new_experiment.main(["mine", "--from", "demo", "--classes", "4", "--iterations", text])
+    assert stopped.value.code == 2 and not (experiments / "mine").exists()
+    assert ("expected a training (cam, s, f), '=' and its number of iterations, 1 or more, such as cam=500; "
+            f"got '{text}'") in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("classes", "th1"), [(15, "'th1': 1,"), (16, "'th1': 0.999,"), (60, "'th1': 0.999,")])
 def test_a_background_that_does_not_grow_follows_the_number_of_classes(experiments, classes, th1):
     new_experiment.main(["mine", "--from", "msrc15-squeezenet", "--classes", str(classes)])

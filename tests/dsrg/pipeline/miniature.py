@@ -116,7 +116,8 @@ def make_lists(folder, values, words, environment):
     write(folder, "lists/input_list.txt", "".join(f"{i}.jpg {numbers[i]}\n" for i in train))
     write(folder, "lists/cam_quality.txt", (folder / "lists/input_list.txt").read_text())
     write(folder, "lists/train_f.txt", "".join(f"/data/JPEGImages/{i}.jpg /labels/{i}.png\n" for i in train))
-    write(folder, "lists/train_full.txt", "".join(f"/data/JPEGImages/{i}.jpg /masks/{i}.png\n" for i in train))
+    if (folder / "masks").is_dir():
+        write(folder, "lists/train_full.txt", "".join(f"/data/JPEGImages/{i}.jpg /masks/{i}.png\n" for i in train))
     for name in ("classes.txt", "image_labels.txt"):
         write(folder, f"lists/{name}", (folder / "data" / name).read_text())
 

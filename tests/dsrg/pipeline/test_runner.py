@@ -103,8 +103,11 @@ def test_force_runs_what_is_done_and_keeps_the_earlier_results(toy):
 
 
 def test_a_stage_whose_inputs_are_not_there_says_what_to_run(toy):
-    with pytest.raises(UserError, match="stage cues: models/cam_iter_8.caffemodel does not exist in .*run the stage"):
+    with pytest.raises(UserError, match="stage cues: models/cam_iter_8.caffemodel does not exist in .*; run what "
+                                        "makes it first: --stages lists,cam$"):
         toy.run("lists", "cues")
+    with pytest.raises(UserError, match="--stages lists,train-s$"):
+        toy.run(start="label")
 
 
 def test_weights_are_asked_for_by_the_stages_that_start_from_them(toy):
@@ -137,6 +140,31 @@ def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
     shutil.rmtree(toy.data / "SegmentationClass")
     assert toy.run() == (AFTER_LISTS | DATA) - EVALUATE - REFERENCE - {"evaluate-cues", "evaluate-labels"}
     assert "[11/22] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
+    with pytest.raises(UserError, match="stage full learns from true masks, but .*data-root has no SegmentationClass"):
+        toy.run("full")
+
+
+@pytest.mark.parametrize(("gone", "reason"), [
+    ("SegmentationClass", "left out, DATA_ROOT has no SegmentationClass"),
+    ("SegmentationClass/e.png", "left out, 1 photo of lists/val_id.txt has no mask in DATA_ROOT/SegmentationClass"),
+])
+def test_a_plan_of_a_new_run_knows_what_missing_masks_will_leave_out(toy, gone, reason):
+    path = toy.data / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    plan = toy.plan()
+    models = EVALUATE - {"evaluate-full"}       # without any mask there is no reference to evaluate
+    assert {stage: verdict for stage, verdict in plan.items() if stage in models} == dict.fromkeys(models, reason)
+    told = {stage for stage, verdict in plan.items() if verdict.startswith("left out")}
+    toy.run()
+    assert {line.split()[1].rstrip(":") for line in toy.said if "left out" in line} == told
+
+
+def test_masks_that_come_later_are_taken_up(toy):
+    shutil.move(toy.data / "SegmentationClass", toy.folder / "masks")
+    toy.run()
+    shutil.move(toy.folder / "masks", toy.data / "SegmentationClass")
+    assert toy.plan()["lists"] == "will run: folder of the masks changed"
+    assert {"lists", "full", *EVALUATE} <= toy.run()
 
 
 # ---- solvers ---------------------------------------------------------------------------------------------------
