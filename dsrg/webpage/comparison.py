@@ -140,7 +140,7 @@ def _shrunk(array, interpolation, side=SHOWN_SIDE):
 def _index_png(labels):
     image = Image.fromarray(labels)
     image.putpalette(voc.palette().tobytes())
-    return _url(image, "png")
+    return _url(image, "png", transparency=0)       # background shows the photo
 
 
 def _url(image, kind, **options):

@@ -51,12 +51,8 @@ def serve(run, port=None, **options):
             server = make_server(ADDRESS, number, app, threaded=True, request_handler=_Handler, fd=listening.fileno())
         print(f"http://{ADDRESS}:{number}/", flush=True)
         note(f"{run}: {', '.join(comparison.stages.values())}; Ctrl-C ends the page")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            note("\nthe page has ended")
-        finally:
-            server.server_close()
+        server.serve_forever()      # to Ctrl-C
+        note("the page has ended")
     finally:
         comparison.close()
     return 0

@@ -17,18 +17,9 @@ from dsrg.find_caffe import the_caffe
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
 from dsrg.scoring.run_model import find_model
+from tests.coloured_run import CLASSES, make_coloured_run, scene
 from tests.conftest import ROOT
 from tools import segment
-
-CLASSES = ["background", "red", "blue"]
-COLOURS_RGB = np.array([(120, 120, 120), (220, 40, 40), (40, 60, 220)], np.uint8)
-MEAN_BGR = (100.0, 110.0, 120.0)
-DEPLOY = """
-layer { name: "in" type: "Input" top: "photo" input_param { shape { dim: 1 dim: 3 dim: 64 dim: 64 } } }
-layer { name: "pool" type: "Pooling" bottom: "photo" top: "pool"
-        pooling_param { pool: AVE kernel_size: 3 pad: 1 stride: 2 } }
-layer { name: "fc8" type: "Convolution" bottom: "pool" top: "fc8" convolution_param { num_output: 3 kernel_size: 1 } }
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -38,35 +29,13 @@ def _embedded(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run folder as run.sh leaves it, with a net that scores each class by its colour; chdir to its parent."""
+    """A run folder, and the current folder is what it lies below."""
     folder = tmp_path / "work/mine"
-    for name in ("models", "lists", "data/JPEGImages"):
-        (folder / name).mkdir(parents=True)
-    (folder / "deploy.prototxt").write_text(DEPLOY)
+    folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    net = the_caffe().Net("deploy.prototxt", the_caffe().TEST)
-    colours = COLOURS_RGB[:, ::-1].astype(float) - MEAN_BGR
-    net.params["fc8"][0].data[...] = (2 * colours / 500)[:, :, None, None]   # -|x - c|^2 up to -|x|^2
-    net.params["fc8"][1].data[...] = -(colours ** 2).sum(axis=1) / 500
-    net.save("models/f_iter_30.caffemodel")
-    (folder / "lists/classes.txt").write_text("\n".join(CLASSES))
-    for k in range(5):
-        cv2.imwrite(f"data/JPEGImages/{k}.jpg", scene(k)[:, :, ::-1])
-    (folder / "lists/val_id.txt").write_text("\n".join(map(str, range(5))))
-    segment.main(["--net", "deploy.prototxt", "--weights", "models/f_iter_30.caffemodel", "--list", "lists/val_id.txt",
-                  "--images", "data/JPEGImages", "--out", "segmentations/f", "--scales", "0.75", "1", "--crf-scale",
-                  "3", "--mean", *map(str, MEAN_BGR), "--flip"])
+    make_coloured_run(folder)
     monkeypatch.chdir(tmp_path)
     return folder
-
-
-def scene(k, height=60, width=80):
-    """A photo, uint8 RGB: a red and a blue box, not symmetric, on gray with noise."""
-    rng = np.random.default_rng(k)
-    truth = np.zeros((height, width), int)
-    truth[6:30, 10:10 + 6 * (k + 2)] = 1
-    truth[40:, :25] = 2
-    return np.clip(COLOURS_RGB[truth] + rng.normal(0, 8, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
 def main(*arguments):

@@ -9,7 +9,7 @@ const rows = [...document.querySelectorAll("#legend tbody tr")];
 const classes = rows.map((row) => row.querySelector("th").textContent.trim());
 const percent = (share) => (100 * share).toFixed(1);
 let current = 0;            // the photo that the page is about; answers of earlier ones are dropped
-let pictures = [];          // what the pointer reads: {title, stack, labels, width, height, scores}
+let pictures = [];          // what the pointer reads: {stage, stack, colours, scores}
 let point = [0.5, 0.5];
 
 function say(text) {
@@ -95,7 +95,7 @@ async function fill(section, answer, name) {
       rows[index].hidden = false;
       rows[index].querySelector(`td[data-stage="${section.dataset.stage}"][data-crf="${Number(crf)}"]`).textContent = percent(share);
     }
-    pictures.push({ title, stack, colours: pixels(image), scores: decoded(answer.scores) });
+    pictures.push({ stage: section.dataset.title, stack, colours: pixels(image), scores: decoded(answer.scores) });
   }
 }
 
@@ -106,7 +106,7 @@ function pixels(image) {
   canvas.height = image.naturalHeight;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
-  return { width: canvas.width, height: canvas.height, at: (x, y) => [...context.getImageData(x, y, 1, 1).data].slice(0, 3) };
+  return { width: canvas.width, height: canvas.height, at: (x, y) => [...context.getImageData(x, y, 1, 1).data] };
 }
 
 function decoded(scores) {
@@ -118,19 +118,33 @@ const colours = rows.map((row) => {
   return [red, green, blue].map((part) => parseInt(part, 16)).join();
 });
 
+// background is transparent, and a browser may give its pixels any colour
+function class_at({ colours: map }) {
+  const [red, green, blue, alpha] = map.at(Math.floor(point[0] * map.width), Math.floor(point[1] * map.height));
+  return classes[alpha ? colours.indexOf([red, green, blue].join()) : 0] ?? "";
+}
+
+function said_by_net({ scores }) {
+  const cell = Math.floor(point[1] * scores.height) * scores.width + Math.floor(point[0] * scores.width);
+  return classes.map((name, index) => [scores.values[cell * classes.length + index] / 255, name])
+    .sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([value]) => value >= 0.01)
+    .map(([value, name]) => `${name} ${Math.round(100 * value)} %`).join(", ");
+}
+
 function point_at([x, y]) {
   point = [Math.min(0.999, Math.max(0, x)), Math.min(0.999, Math.max(0, y))];
-  const body = byId("pointer").querySelector("tbody");
-  body.replaceChildren(...pictures.map(({ title, stack, colours: map, scores }) => {
-    const cross = stack.querySelector(".cross");
+  const lines = new Map();
+  for (const picture of pictures) {
+    const cross = picture.stack.querySelector(".cross"), here = class_at(picture);
     cross.hidden = false;
     cross.style.left = `${100 * point[0]}%`;
     cross.style.top = `${100 * point[1]}%`;
-    const here = map.at(Math.floor(point[0] * map.width), Math.floor(point[1] * map.height)).join();
-    const cell = Math.floor(point[1] * scores.height) * scores.width + Math.floor(point[0] * scores.width);
-    const best = classes.map((name, index) => [scores.values[cell * classes.length + index] / 255, name])
-      .sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([value]) => value >= 0.01);
-    const texts = [title, classes[colours.indexOf(here)] ?? "", best.map(([value, name]) => `${name} ${Math.round(100 * value)} %`).join(", ")];
+    cross.dataset.class = here;
+    cross.classList.toggle("left", point[0] > 0.6);
+    lines.set(picture.stage, [...(lines.get(picture.stage) ?? [picture.stage]), here]);
+  }
+  for (const picture of pictures) if (lines.get(picture.stage).length === 3) lines.get(picture.stage).push(said_by_net(picture));
+  byId("pointer").querySelector("tbody").replaceChildren(...[...lines.values()].map((texts) => {
     const row = document.createElement("tr");
     row.append(...texts.map((text, place) => {
       const element = document.createElement(place ? "td" : "th");
