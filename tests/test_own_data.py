@@ -55,7 +55,7 @@ def test_from_photos_and_labels_to_a_trained_model(project):
     python = sys.executable, "-m"
     out = run(project, *python, "tools.make_dataset", "--photos", "../photos", "--labels", "../labels.csv", "--out",
               "../data")
-    assert "6 train and 2 val photos, 4 classes with background (bar, green box, red disc)" in out
+    assert "6 train photos and 2 val photos, 4 classes with background (bar, green box, red disc)" in out
     out = run(project, *python, "tools.new_experiment", "mine", "--from", "demo", "--data", "../data", "--size", "33",
               "--batch", "2")
     assert "4 classes, inputs 33x33, maps 9x9" in out

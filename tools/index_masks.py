@@ -66,7 +66,7 @@ def main(argv=None):
     faults, masks = Faults(args.masks), by_id((name, name) for name in names)
     for error in progress(in_threads(convert, masks.items()), f"masks into {args.out}", len(masks)):
         if error:
-            faults.add("masks are left out", error)
+            faults.add("masks left out", error)
     faults.refuse()
 
 

@@ -55,7 +55,7 @@ def main(argv=None):
         args.photos, args.labels, args.out, classes=args.classes, val=args.val, val_list=args.val_list, seed=args.seed,
         masks=args.masks, masks_stored=args.masks_stored, trust_masks=args.trust_masks,
         skip_unlabelled=args.skip_unlabelled, unused_classes=args.unused_classes, copy=args.copy))
-    print("\n".join(summary(found, args.out)))
+    print("\n".join(summary(found, args.out, links=not args.copy)))
     for line in found.notes:
         note(f"note: {line}")
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from dsrg.datasets.photo_names import folded
 from dsrg.io.class_names import class_index
-from dsrg.io.errors import UserError
+from dsrg.io.errors import UserError, printable
 from dsrg.io.voc import IGNORE_LABEL
 
 
@@ -62,19 +62,24 @@ def index_labels(words, classes, path, faults):
                     known[word] = class_index(word, classes)
                 except ValueError as error:
                     known[word] = None
-                    faults.add("labels are not classes", f"{path}:{number}: photo '{name}' has label {word}; {error}")
+                    faults.add("labels that are not classes",
+                               f"{path}:{number}: photo '{name}' has label {word}; {error}")
         labels[name] = sorted({known[word] for _, word in fields} - {None})
     return labels
 
 
-def with_labels(labels, words, names, options, faults, left_out):
-    """The labels of photos that have some, in the order of the photos; photos without are a fault, or left out."""
+def with_labels(labels, words, names, options, faults, left_out, unclear=()):
+    """The labels of photos that have some, in the order of the photos; photos without are a fault, or left out.
+
+    Those that a line may mean, or another (`unclear`), are told with that line.
+    """
     bare = [name for name in names if not words.get(name)]
     if bare and options.skip_unlabelled:
-        left_out["photos without a label"] = len(bare)
-    elif bare:
-        faults.add("labels are missing", f"{len(bare)} of {len(names)} photos have no label in {options.labels}, the "
-                   f"first is '{bare[0]}'; label them, or pass --skip-unlabelled to leave them out")
+        left_out["photo without a label"] = len(bare)
+    else:
+        for name in (name for name in bare if name not in unclear):
+            faults.add("photos without a label", f"photo '{printable(name)}' has no label in {options.labels}; label "
+                       "it, or leave such photos out by --skip-unlabelled")
     return {name: labels[name] for name in names if labels.get(name)}
 
 
@@ -85,7 +90,8 @@ def ids_of(names, faults):
         plain = "".join(c if c.isprintable() else "_" for c in id_of_photo(name))
         ids[name] = re.sub(r"\s+", "_", plain.replace("/", "_"))
         if taken.setdefault(ids[name], name) != name:
-            faults.add("photos share a name", f"photos '{taken[ids[name]]}' and '{name}' would both be called "
+            both = f"'{printable(taken[ids[name]])}' and '{printable(name)}'"
+            faults.add("photos that would share a name", f"photos {both} would both be called "
                        f"'{ids[name]}'; rename one")
     return ids
 

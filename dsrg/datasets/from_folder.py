@@ -10,13 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from dsrg.datasets.folder_labels import id_of_photo, ids_of, index_labels, names_used, one_spelling, with_labels
+from dsrg.datasets.folder_notes import TINY, notes_on_others, orientation_notes, photo_notes
 from dsrg.datasets.folder_summary import members_of
 from dsrg.datasets.label_table import read_label_table
 from dsrg.datasets.mask_checks import MaskCounts, check_mask, judge
 from dsrg.datasets.photo_names import PhotoNames
+from dsrg.datasets.val_split import choose_val, classes_without_val
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError
@@ -25,7 +25,7 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import save_label_png
 from dsrg.io.lists import read_lines
 from dsrg.io.output_folders import refuse_inputs_as_output
-from dsrg.io.photo_folder import photo_names
+from dsrg.io.photo_folder import BROKEN_LINK, photo_names
 from dsrg.io.photos import exif_orientation, load_image_bgr
 from dsrg.io.progress_bar import progress
 
@@ -65,8 +65,10 @@ class PhotoSet:
         Of the photos that have one.
     turned : dict of str to int
         Photo -> EXIF orientation, of those that are not stored upright.
+    tiny : list of str
+        Photos with a side under TINY pixels.
     left_out : Counter
-        Reason -> number of files.
+        Reason, for one -> number of files.
     notes : list of str
         What the user should know and that stops nothing.
     """
@@ -77,6 +79,7 @@ class PhotoSet:
     masks: dict = field(default_factory=dict)
     counts: MaskCounts = field(default_factory=MaskCounts)
     turned: dict = field(default_factory=dict)
+    tiny: list = field(default_factory=list)
     left_out: Counter = field(default_factory=Counter)
     notes: list = field(default_factory=list)
     val: set = field(default_factory=set)
@@ -96,6 +99,7 @@ def make_data_root(options):
     found = read_folder(options)
     found.val = (listed(options.val_list, found) if options.val_list
                  else choose_val(found.labels, options.val, options.seed, found.masks))
+    found.notes += filter(None, [classes_without_val(found.labels, found.val, found.classes)])
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         write_root(partial, options, found)
@@ -122,8 +126,8 @@ def read_folder(options):
     words = one_spelling(table.words, given, notes)
     classes = given or names_used(words, options.labels)
     labels = index_labels(words, classes, options.labels, faults)
-    left_out = Counter({f"{kind} files": number for kind, number in others.items()})
-    labels = with_labels(labels, words, names, options, faults, left_out)
+    left_out = Counter({kind if kind == BROKEN_LINK else f"{kind} file": number for kind, number in others.items()})
+    labels = with_labels(labels, words, names, options, faults, left_out, table.unclear)
     ids = ids_of(labels, faults)
     found = PhotoSet(labels, classes, ids, left_out=left_out, notes=notes)
     for name in progress(labels, "photos", len(labels)):
@@ -135,7 +139,7 @@ def read_folder(options):
     if options.masks:
         notes += unused_masks(found, options)
         notes += judge(found.counts, labels, classes, options.trust_masks)
-    notes += orientation_notes(found, options)
+    notes += [*orientation_notes(found, options), *photo_notes(found), *notes_on_others(others)]
     return found
 
 
@@ -152,8 +156,10 @@ def check_photo(name, options, found, faults):
     try:
         shape, orientation = load_image_bgr(path).shape[:2], exif_orientation(path)
     except UserError as error:
-        faults.add("photos cannot be read", error)
+        faults.add("photos that cannot be read", error)
         return
+    if min(shape) < TINY:
+        found.tiny.append(name)
     if orientation != 1:
         found.turned[name] = orientation
     if not options.masks or not mask_of(options.masks, name).exists():
@@ -161,7 +167,7 @@ def check_photo(name, options, found, faults):
     try:
         mask = check_mask(mask_of(options.masks, name), shape, orientation, len(found.classes), options.masks_stored)
     except UserError as error:
-        faults.add("masks do not fit", error)
+        faults.add("masks that do not fit", error)
         return
     found.masks[name] = mask_of(options.masks, name)
     found.counts.add(name, mask)
@@ -190,18 +196,6 @@ def refuse_unused(found, options):
                         "or pass --unused-classes")
 
 
-def orientation_notes(found, options):
-    """One line on photos that their EXIF orientation turns, where masks have to be turned alike."""
-    turned = [name for name in found.turned if name in found.masks]
-    if not turned:
-        return []
-    shown = f"{len(turned)} photos with a mask are turned upright by their EXIF orientation ({turned[0]} first)"
-    if options.masks_stored:
-        return [f"{shown}; their masks, of the stored pixels, are turned alike"]
-    return [f"{shown}; their masks are taken to be of the upright photo, which sizes cannot tell for orientations 2 "
-            "to 4 and for square photos: look at one, and pass --masks-stored if the masks are of the pixels as stored"]
-
-
 def listed(path, found):
     """The photos of --val-list as a set."""
     photos, val, faults = PhotoNames("", found.labels), set(), Faults(path)
@@ -210,29 +204,11 @@ def listed(path, found):
         if len(names) == 1:
             val.add(names[0])
         else:
-            faults.add("lines do not name a photo with a label",
+            faults.add("lines that name no photo with a label",
                        f"{path}:{number}: '{line}' is not a photo with a label")
     faults.refuse()
     if len(val) == len(found.labels):
         raise UserError(f"{path} names every photo; leave some to learn from")
-    return val
-
-
-def choose_val(labels, share, seed, masks=()):
-    """A random share of the photos, leaving every class at least one; drawn from the sorted names.
-
-    Where some photos alone have a mask, those are drawn first: the others could not be measured.
-    """
-    left = Counter(c for classes in labels.values() for c in classes)
-    names, wanted, val = sorted(labels), round(share * len(labels)), set()
-    order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
-    for name in sorted(order, key=lambda name: bool(masks) and name not in masks):
-        if len(val) < wanted and all(left[c] > 1 for c in labels[name]):
-            val.add(name)
-            left.subtract(labels[name])
-    if not val:
-        raise UserError(f"{len(names)} photos with --val {share:g} leave none to set apart; add more photos, or name "
-                        "some with --val-list")
     return val
 
 
@@ -253,7 +229,8 @@ def write_root(root, options, found):
             place(path, target)
     sets = root / "ImageSets" / "Segmentation"
     for part, members in members_of(found).items():
-        write_text(sets / f"{part}.txt", "".join(f"{found.ids[name]}\n" for name in members))
+        if members:
+            write_text(sets / f"{part}.txt", "".join(f"{found.ids[name]}\n" for name in members))
     write_text(root / "image_labels.txt", "".join(" ".join([found.ids[name], *map(str, classes)]) + "\n"
                                                   for name, classes in found.labels.items()))
     write_text(root / "classes.txt", "".join(f"{name}\n" for name in found.classes))

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from dsrg.datasets.photo_names import PhotoNames, why_unknown
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.lists import read_lines
 
@@ -19,16 +20,22 @@ PHOTO_COLUMN = re.compile(r"(image|img|photo|picture|file)?s?[ _-]?(name|path|fi
                           re.I)
 LABEL_COLUMN = re.compile(r"((image|class|object)?[ _-]?(label|class|category|categories|tag|object|name|target)"
                           r"(es|s)?[ _-]?\d*)?", re.I)
-YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+YES, NO = ("1", "1.0", "true", "yes", "y", "x"), ("0", "0.0", "false", "no", "n", "-", "")
+#: the share of the cells of a table of 0 and 1 that may be something else: these are faults, one by one
+MOST_STRANGE = 0.25
 
 
 @dataclass
 class LabelTable:
-    """Photo -> (line number, label) pairs as written; and how many lines were comments or a header."""
+    """Photo -> (line number, label) pairs as written; how many lines were comments or a header.
+
+    `unclear` are photos that a line may mean, or another photo.
+    """
 
     words: dict = field(default_factory=dict)
     comments: int = 0
     header: bool = False
+    unclear: set = field(default_factory=set)
 
 
 def read_label_table(path, folder, names, faults, classes=()):
@@ -70,15 +77,30 @@ def read_label_table(path, folder, names, faults, classes=()):
     for number, name, found, fields in rows:
         if len(found) != 1:
             _add_unknown(faults, f"{path}:{number}", name, found)
+            table.unclear.update(found)
             continue
         words = table.words.setdefault(found[0], [])
         if columns:
-            words += [(number, column) for column, value in zip(columns, fields, strict=True)
-                      if value.strip().lower() in YES]
+            words += [(number, column) for column in _ticked(columns, fields, f"{path}:{number}", faults)]
         else:
             words += [(number, word) for text in fields for word in _labels(text, classes)]
     table.header = bool(table.header)
     return table
+
+
+def _ticked(columns, fields, where, faults):
+    """The columns of a row of a table of 0 and 1 that hold a 1; what is neither is a fault."""
+    if len(fields) != len(columns):
+        faults.add("rows of another length", f"{where}: {counted(len(fields), 'cell')} behind the photo, expected "
+                   f"{len(columns)}, one for each class of the header")
+        return
+    for column, value in zip(columns, fields, strict=True):
+        value = value.strip()
+        if value.lower() in YES:
+            yield column
+        elif value.lower() not in NO:
+            faults.add("cells that are neither 0 nor 1", f"{where}: '{value}' in column {column}; expected 1 or 0 (or "
+                       "yes, no, true, false, x, nothing)")
 
 
 def _add_unknown(faults, where, name, found):
@@ -141,9 +163,9 @@ def _columns(header, rows, path):
                         "out, so that each line begins with the photo")
     names = header[1:]
     strange = [name for name in names if not LABEL_COLUMN.fullmatch(name)]
-    values = {text.strip().lower() for *_, fields in rows for text in fields}
-    whole = all(len(fields) == len(names) for *_, fields in rows)
-    if strange and whole and values <= {*YES, *NO}:
+    whole = [fields for *_, fields in rows if len(fields) == len(names)]
+    odd = sum(text.strip().lower() not in (*YES, *NO) for fields in whole for text in fields)
+    if strange and 2 * len(whole) > len(rows) and odd <= MOST_STRANGE * len(whole) * len(names):
         return names
     if strange:
         raise UserError(f"{path}: has a header with columns that are not labels ({', '.join(strange[:5])}); keep the "

@@ -76,11 +76,11 @@ def labels_from_annotations(folder, ids, classes):
         try:
             names = set(read_object_names(path))
         except UserError as error:
-            faults.add("annotations cannot be read", error)
+            faults.add("annotations that cannot be read", error)
             continue
         unknown = sorted(name for name in names if index.get(name, 0) == 0)
         if unknown:
-            faults.add("annotations name other classes",
+            faults.add("annotations of other classes",
                        f"annotation {path} has an object '{unknown[0]}', none of the {len(classes) - 1} object "
                        "classes; name the classes of this data in classes.txt")
         labels[image_id] = sorted({index.get(name, 0) for name in names})

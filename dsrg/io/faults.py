@@ -37,7 +37,7 @@ class Faults:
         Parameters
         ----------
         kind : str
-            A plural that follows a count: "photos cannot be read".
+            A plural that a count follows: "photos that cannot be read".
         text : str, UserError or callable giving a str
             A whole error line; a callable is asked only while lines of its kind are still shown.
         """
@@ -60,7 +60,7 @@ class Faults:
             raise UserError(first)
         lines = []
         for kind, (count, texts) in self._kinds.items():
-            lines += [f"{count} {kind}:", *texts]
+            lines += [f"{kind}: {count}", *texts]
             if count > len(texts):
                 lines.append(f"... and {count - len(texts)} more")
         raise UserError(f"{self.what}: {total} faults, the first: {first}", lines)

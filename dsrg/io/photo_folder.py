@@ -9,6 +9,8 @@ from dsrg.io.image_ids import by_id
 from dsrg.io.lists import read_ids
 from dsrg.io.photos import SUFFIXES_TEXT, find_images, is_photo
 
+BROKEN_LINK = "link to a photo that is not there"
+
 
 def photos_of(folder, id_list=None):
     """Photos by id: those of a list in its order, or all of the folder and the folders in it, sorted.
@@ -59,7 +61,8 @@ def files_below(folder, wanted):
     list of str
         Paths from the folder, with slashes, sorted.
     Counter
-        Suffix in lower case -> number of other files; hidden ones (macOS's `._a.jpg`) count as "hidden".
+        Suffix in lower case -> number of other files; hidden ones (macOS's `._a.jpg`) count as "hidden", links
+        that lead nowhere and are called as what is wanted as BROKEN_LINK.
     """
     names, others = [], Counter()
     for place, folders, files in os.walk(folder, followlinks=True):
@@ -68,6 +71,8 @@ def files_below(folder, wanted):
         for name in files:
             if name.startswith("."):
                 others["hidden"] += 1
+            elif wanted(name) and not os.path.exists(os.path.join(place, name)):
+                others[BROKEN_LINK] += 1
             elif wanted(name):
                 names.append(str(below / name))
             else:

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png, save_label_png
-from tools import make_dataset
+from tools import make_dataset, make_lists
 
 
 @pytest.fixture
@@ -50,13 +50,14 @@ def test_all_faults_are_told_in_one_go(folder):
         save_label_png(folder / f"masks/p{n}.png", np.full((12, 16 if n < 4 else 15), 7))
     (folder / "names.txt").write_text("background\ncow\nsheep\n")
     write_labels(folder, "p0 cow\np1 cow\np2 sheep\np3 sheep\np4 cow\np5 horse\nx9 cow\n")
-    first = "^photos and labels.txt: 8 faults, the first: labels.txt:7: 'x9' is not a photo"
+    first = "^photos and labels.txt: 9 faults, the first: labels.txt:7: 'x9' is not a photo"
     with pytest.raises(UserError, match=first) as caught:
         command("--classes", "names.txt", "--masks", "masks")
     text = "\n".join(caught.value.details)
-    for part in ("1 lines that name no photo:", "1 labels are not classes:", "photo 'p5.jpg' has label horse",
-                 "2 of 8 photos have no label", "2 photos cannot be read:",
-                 "photo photos/p1.jpg is not a readable picture", "3 masks do not fit:",
+    for part in ("lines that name no photo: 1", "labels that are not classes: 1", "photo 'p5.jpg' has label horse",
+                 "photos without a label: 2", "photo 'p7.jpg' has no label in labels.txt",
+                 "photos that cannot be read: 2", "photo photos/p1.jpg is not a readable picture",
+                 "masks that do not fit: 3",
                  "mask masks/p3.png has class 7", "mask masks/p4.png is 12x15, its photo 12x16"):
         assert part in text, part
     assert not (folder / "data").exists()
@@ -72,8 +73,9 @@ def test_every_suffix_is_taken_and_what_is_left_out_is_counted(folder, capsys):
     write_labels(folder, "".join(f"{name} {'cow' if k % 2 else 'sheep'}\n" for k, name in enumerate(names[:-1])))
     command("--skip-unlabelled")
     out = shown(capsys)
-    for part in ("1 .bmp", "1 .tif,", "1 .tiff", "1 .webp", "left out: 2 .txt files", "1 .gif files", "1 hidden files",
-                 "1 .heic files", "1 photos without a label"):
+    for part in ("1 .bmp", "1 .tif,", "1 .tiff", "1 .webp", "left out: 2 .txt files", "1 .gif file,", "1 hidden file,",
+                 "1 .heic file,", "1 photo without a label",
+                 "note: photos of kinds that are not read are left out: 1 .gif, 1 .heic; convert them to .jpg"):
         assert part in out, part
     made = sorted(path.name for path in (folder / "data/JPEGImages").iterdir())
     assert made == ["a.jpg", "b.bmp", "c.tif", "d.webp", "e.tiff", "f.jpeg", "g.png", "h.ppm"]
@@ -163,7 +165,7 @@ def test_masks_right_but_for_a_missing_label_are_taken_with_a_count(folder, caps
     command("--masks", "masks")
     said = shown(capsys)
     assert "note: 1 masks hold a class that their photo is not labelled with (p0.jpg)" in said
-    assert "masks: 6 of 6 train photos, 2 of 2 val photos; pixels in %: background 87.5" in said
+    assert "masks: 6 of 6 train photos, 2 of 2 val photos; pixels in %: 0 background 87.5" in said
 
 
 def test_masks_of_some_photos_are_taken_and_those_photos_measured(folder, capsys):
@@ -279,3 +281,26 @@ def test_background_is_no_label_in_any_spelling(folder, word):
     write_labels(folder, f"a.jpg,cow\nb.jpg,cow\nc.jpg,dog\nd.jpg,{word}\n")
     with pytest.raises(UserError, match="background is in every photo and is no label; take it out"):
         command()
+
+
+def test_what_is_no_photo_or_hardly_one_is_named(folder, capsys):
+    """Links that lead nowhere, photos of one pixel, names that no list holds as they are; nothing set apart."""
+    write_photos(folder, ["p0.jpg", "-p1.JPG", "sub/gr\u00f6\u00dfe 2.jpg", "new\nline.jpg"], (32, 32))
+    write_photos(folder, ["one.png"], (1, 1))
+    (folder / "photos/broken.jpg").symlink_to("nothing.jpg")
+    (folder / "photos/loop").symlink_to(".")
+    write_labels(folder, "p0,cow\n-p1,cow\nsub/gr\u00f6\u00dfe 2.jpg,cow\none,cow\n")
+    with pytest.raises(UserError, match=r"^photo 'new\\nline.jpg' has no label in labels.txt"):
+        command()
+    command("--skip-unlabelled", "--val", "0")
+    out = shown(capsys)
+    for part in ("data: 4 train photos and 0 val photos",
+                 "left out: 1 link to a photo that is not there, 1 photo without a label", "no photo is set apart",
+                 "1 photo with a side under 32 pixels (one.png first)",
+                 "1 photo with a space or a folder in the name is called otherwise"):
+        assert part in out, part
+    assert sorted(path.name for path in (folder / "data/JPEGImages").iterdir()) == [
+        "-p1.jpg", "one.png", "p0.jpg", "sub_gr\u00f6\u00dfe_2.jpg"]
+    assert not (folder / "data/ImageSets/Segmentation/val.txt").exists()
+    make_lists.main(["--data", "data", "--out", "lists"])
+    assert (folder / "lists/val_id.txt").read_text() == ""

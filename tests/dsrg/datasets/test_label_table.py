@@ -85,12 +85,24 @@ def test_what_is_not_understood_is_named_for_what_it_is(tmp_path, text, message)
         table(tmp_path, text)
 
 
+def test_cells_of_a_table_that_are_neither_0_nor_1_are_named_one_by_one(tmp_path):
+    """A word among zeros and ones is a fault of its cell, and no reason to read the table as something else."""
+    text = "image,cow,big dog\na.jpg,1,0\nb.jpg,x,\nc c.jpg,maybe,1\nd.jpg,1\n"
+    with pytest.raises(UserError, match="2 faults, the first: ") as caught:
+        table(tmp_path, text, photos=["a.jpg", "b.jpg", "c c.jpg", "d.jpg"])
+    lines = "\n".join(caught.value.details)
+    assert "labels.csv:4: 'maybe' in column cow; expected 1 or 0 (or yes, no, true, false, x, nothing)" in lines
+    assert "labels.csv:5: 1 cell behind the photo, expected 2, one for each class of the header" in lines
+    assert table(tmp_path, "image,cow,big dog\na.jpg,Yes,no\nb.jpg,x,\n", photos=["a.jpg", "b.jpg"]) == {
+        "a.jpg": ["cow"], "b.jpg": ["cow"]}
+
+
 def test_all_lines_that_name_no_photo_are_told_in_one_go(tmp_path):
     text = "a.jpg cow\n" + "".join(f"x{n}.jpg cow\n" for n in range(12)) + "twin cow\n"
     with pytest.raises(UserError, match="13 faults, the first: .*'x0.jpg' is not a photo") as caught:
         table(tmp_path, text, photos=[*PHOTOS, "twin.jpg", "twin.png"])
     lines = caught.value.details
-    assert lines[0] == "12 lines that name no photo:" and "... and 2 more" in lines
+    assert lines[0] == "lines that name no photo: 12" and "... and 2 more" in lines
     assert any("'twin' are several photos below the photo folder (twin.jpg, twin.png)" in line for line in lines)
 
 

@@ -22,8 +22,8 @@ def test_the_first_ten_of_each_kind_are_told_and_the_rest_counted():
     with pytest.raises(UserError, match=r"^list\.txt: 26 faults, the first: list\.txt:0: twice$") as caught:
         faults.refuse()
     lines = caught.value.details
-    assert lines[0] == "25 ids given twice:" and lines[1:11] == tuple(f"list.txt:{n}: twice" for n in range(10))
-    assert lines[11:] == ("... and 15 more", "1 lines too long:", "list.txt:99: long")
+    assert lines[0] == "ids given twice: 25" and lines[1:11] == tuple(f"list.txt:{n}: twice" for n in range(10))
+    assert lines[11:] == ("... and 15 more", "lines too long: 1", "list.txt:99: long")
     assert asked == [*range(10)], "lines that are not shown are not worded"
 
 
@@ -37,7 +37,7 @@ def test_a_command_prints_them_in_front_of_its_error_line(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(main, [])
     assert stop.value.code == 1
-    assert capsys.readouterr().err == ("  2 bad lines:\n  a.txt:1: bad \\x1b[31m\n  a.txt:2: bad\n"
+    assert capsys.readouterr().err == ("  bad lines: 2\n  a.txt:1: bad \\x1b[31m\n  a.txt:2: bad\n"
                                        "error: a.txt: 2 faults, the first: a.txt:1: bad \\x1b[31m\n")
 
 

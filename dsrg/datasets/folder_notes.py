@@ -1,0 +1,51 @@
+"""What the user should know of a folder of photos, and that stops nothing: a line each."""
+
+from dsrg.datasets.folder_labels import id_of_photo
+from dsrg.io.counts import counted
+from dsrg.io.errors import printable
+from dsrg.io.photo_folder import kinds_text
+
+#: photos with a shorter side are named
+TINY = 32
+#: suffixes of photos that no reader here takes
+NOT_READ = (".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".raw", ".dng", ".cr2", ".nef", ".arw", ".svg")
+
+
+def orientation_notes(found, options):
+    """One line on photos that their EXIF orientation turns, where masks have to be turned alike."""
+    turned = [name for name in found.turned if name in found.masks]
+    if not turned:
+        return
+    shown = (f"{counted(len(turned), 'photo')} with a mask {_are(turned)} turned upright by their EXIF orientation "
+             f"({turned[0]} first)")
+    if options.masks_stored:
+        yield f"{shown}; masks of the stored pixels are turned alike"
+        return
+    yield (f"{shown}; masks are taken to be of the upright photo, which sizes cannot tell for orientations 2 to 4 and "
+           "for square photos: look at one, and pass --masks-stored if the masks are of the pixels as stored")
+
+
+def photo_notes(found):
+    """Lines on photos that lists call otherwise, and on photos of few pixels."""
+    if not found.val:
+        yield "no photo is set apart: nothing will be segmented or measured at the end"
+    renamed = [name for name in found.labels if found.ids[name] != id_of_photo(name)]
+    if renamed:
+        first = renamed[0]
+        yield (f"{counted(len(renamed), 'photo')} with a space or a folder in the name {_are(renamed)} called "
+               f"otherwise in lists and results: '{printable(id_of_photo(first))}' is '{found.ids[first]}', for one")
+    if found.tiny:
+        yield (f"{counted(len(found.tiny), 'photo')} with a side under {TINY} pixels ({found.tiny[0]} first): nothing "
+               "can be learned of photos that small")
+
+
+def notes_on_others(others):
+    """A line on files that are photos to their owner and not to the readers here."""
+    foreign = {kind: number for kind, number in others.items() if kind in NOT_READ}
+    if foreign:
+        yield (f"photos of kinds that are not read are left out: {kinds_text(foreign)}; convert them to .jpg or .png "
+               "(ImageMagick: magick a.heic a.jpg), and label them")
+
+
+def _are(things):
+    return "is" if len(things) == 1 else "are"

@@ -1,0 +1,113 @@
+"""Photos set apart to be segmented and measured at the end, with every class among them where that can be."""
+
+from collections import Counter
+
+import numpy as np
+
+from dsrg.io.counts import counted
+from dsrg.io.errors import UserError
+
+CANDIDATES = 50    # photos of a class that are compared for one place
+
+
+def choose_val(labels, share, seed, masks=()):
+    """A share of the photos at random, stratified by class: iterative stratification (Sechidis et al., 2011).
+
+    First every class gets a photo, the rarest first, then the class that lacks most of its share, until the places are
+    taken. Every class keeps a photo to learn from.
+
+    Parameters
+    ----------
+    labels : dict of str to list of int
+        Classes of each photo.
+    share : float
+        From 0 (no photo) to below 1.
+    seed : int
+        The same photos, share and seed make the same choice, in whatever order the photos come.
+    masks : container of str
+        Photos that have a mask: these are taken before the others, which could not be measured.
+
+    Returns
+    -------
+    set of str
+
+    Raises
+    ------
+    UserError
+        A share above 0 for which no photo can be spared.
+    """
+    if not share:
+        return set()
+    names = sorted(labels)
+    order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
+    choice = _Choice(labels, share)
+    for pool in ([name for name in order if name in masks], [name for name in order if name not in masks]):
+        choice.take_from(pool)
+    if not choice.val:
+        raise UserError(f"{counted(len(names), 'photo')} with --val {share:g} leave none to set apart; add more "
+                        "photos, or name some with --val-list; --val 0 learns from all and measures nothing")
+    return choice.val
+
+
+class _Choice:
+    """Photos chosen so far, and what each class still wants and can spare."""
+
+    def __init__(self, labels, share):
+        self.labels, self.val = labels, set()
+        self.places = round(share * len(labels))
+        count = Counter(c for classes in labels.values() for c in classes)
+        self.left = dict(count)                             # photos to learn from
+        self.wanted = {c: max(1.0, share * number) for c, number in count.items()}
+        self.have = Counter()
+
+    def take_from(self, pool):
+        """Choose among these photos, in this order where all else is equal."""
+        of_class = {}
+        for name in pool:
+            for c in self.labels[name]:
+                of_class.setdefault(c, []).append(name)
+        while of_class and len(self.val) < self.places:
+            c = min(of_class, key=self._served)
+            if candidates := self._first_free(of_class[c]):
+                self._take(min(candidates, key=self._excess))
+            else:
+                del of_class[c]
+
+    def _served(self, c):
+        """How well off a class is: those without a photo are worst, the rarest of them first."""
+        have = self.have[c]
+        return have > 0, 0 if have else self.left[c], have / self.wanted[c], c
+
+    def _first_free(self, members):
+        """The first photos that can be spared; those in front of them that cannot leave the list: they never will."""
+        free, seen = [], 0
+        while seen < len(members) and len(free) < CANDIDATES:
+            free += [members[seen]] if self._free(members[seen]) else []
+            seen += 1
+        members[:seen] = free
+        return free
+
+    def _free(self, name):
+        return name not in self.val and all(self.left[c] > 1 for c in self.labels[name])
+
+    def _excess(self, name):
+        """How little a photo's classes want another photo: those that have none count most."""
+        return (-sum(not self.have[c] for c in self.labels[name]),
+                sum(max(0.0, self.have[c] + 1 - self.wanted[c]) for c in self.labels[name]))
+
+    def _take(self, name):
+        self.val.add(name)
+        for c in self.labels[name]:
+            self.left[c] -= 1
+            self.have[c] += 1
+
+
+def classes_without_val(labels, val, classes):
+    """A line on the classes that no val photo shows; None where there is none, or no val photo at all."""
+    shown = {c for name in val for c in labels[name]}
+    missing = [f"{title} ({counted(number, 'photo')} in all)" for index, title in enumerate(classes[1:], 1)
+               if index not in shown and (number := sum(index in known for known in labels.values()))]
+    if not val or not missing:
+        return None
+    return (f"no val photo shows {', '.join(missing[:10])}{', ..' if len(missing) > 10 else ''}: nothing will be "
+            "measured of it; add photos, give a larger --val, or name val photos with --val-list")
