@@ -10,7 +10,21 @@ PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 
 
 def device_numbers(device):
-    """The GPU numbers of a --device, [] for the CPU; UserError when it is neither."""
+    """The GPU numbers of a --device, [] for the CPU; UserError when it is neither.
+
+    Parameters
+    ----------
+    device : str
+        Of --device.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    UserError
+    """
     if device == "cpu":
         return []
     parts = device.split(",")
@@ -32,7 +46,17 @@ def visible_gpus():
 
 
 def missing_gpus(device):
-    """What is wrong with the GPUs of a --device, a line; None where all are visible, or it is the CPU."""
+    """What is wrong with the GPUs of a --device, a line; None where all are visible, or it is the CPU.
+
+    Parameters
+    ----------
+    device : str
+        Of --device.
+
+    Returns
+    -------
+    str or None
+    """
     numbers = device_numbers(device)
     count = visible_gpus() if numbers else 0
     if not numbers or max(numbers) < count:
@@ -42,7 +66,16 @@ def missing_gpus(device):
 
 
 def built_with_cuda(caffe):
-    """Whether pycaffe's library is linked with CUDA's: a CPU_ONLY build is not; True where that cannot be seen."""
+    """Whether pycaffe's library is linked with CUDA's: a CPU_ONLY build is not; True where that cannot be seen.
+
+    Parameters
+    ----------
+    caffe : module
+
+    Returns
+    -------
+    bool
+    """
     try:
         libraries = Path("/proc/self/maps").read_text()
     except OSError:
@@ -51,7 +84,18 @@ def built_with_cuda(caffe):
 
 
 def refuse_missing_gpus(caffe, device):
-    """UserError for a GPU that real Caffe would abort at: its own check ends the process."""
+    """UserError for a GPU that real Caffe would abort at: its own check ends the process.
+
+    Parameters
+    ----------
+    caffe : module
+    device : str
+        Of --device.
+
+    Raises
+    ------
+    UserError
+    """
     if is_embedded(caffe):      # it raises
         return
     problem = missing_gpus(device)

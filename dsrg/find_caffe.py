@@ -44,6 +44,10 @@ def find_caffe(engine="auto", caffe_root=None):
     caffe_root : str, optional
         Folder of a built Caffe; its subfolder `python` holds the module.
 
+    Returns
+    -------
+    module
+
     Raises
     ------
     UserError
@@ -63,6 +67,19 @@ def import_caffe(engine="auto", caffe_root=None):
     """Import the module `caffe` without a word, for what reads and writes messages and builds no net.
 
     Of the embedded engine that loads no torch; arguments and errors as of find_caffe.
+
+    Parameters
+    ----------
+    engine : str
+    caffe_root : str, optional
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    UserError
     """
     for folder in (ROOT, ROOT / "training"):
         _put_on_path(folder)
@@ -78,7 +95,16 @@ def import_caffe(engine="auto", caffe_root=None):
 
 
 def is_embedded(caffe):
-    """Whether a module `caffe` is the embedded engine, wherever it is installed; pycaffe otherwise."""
+    """Whether a module `caffe` is the embedded engine, wherever it is installed; pycaffe otherwise.
+
+    Parameters
+    ----------
+    caffe : module
+
+    Returns
+    -------
+    bool
+    """
     return getattr(caffe, "EMBEDDED_ENGINE", False)
 
 
@@ -89,13 +115,36 @@ def _announce(caffe):
 
 
 def name_of(caffe):
-    """Which Caffe a module is, with its version, such as "embedded engine 1.0.0"."""
+    """Which Caffe a module is, with its version, such as "embedded engine 1.0.0".
+
+    Parameters
+    ----------
+    caffe : module
+
+    Returns
+    -------
+    str
+    """
     what = "embedded engine" if is_embedded(caffe) else "pycaffe"
     return f"{what} {getattr(caffe, '__version__', '(no version)')}"
 
 
 def folder_of_caffe(engine, caffe_root):
-    """Folder to import `caffe` from, ENGINE_FOLDER for the embedded engine; arguments and errors as of find_caffe."""
+    """Folder to import `caffe` from, ENGINE_FOLDER for the embedded engine; arguments and errors as of find_caffe.
+
+    Parameters
+    ----------
+    engine : str
+    caffe_root : str or None
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+    """
     if engine not in ENGINES:
         raise UserError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
     if engine == "embedded":

@@ -28,7 +28,12 @@ class _Allow(argparse.Action):
 
 
 def add_flag(parser):
-    """Add --allow-module to an argparse parser."""
+    """Add --allow-module to an argparse parser.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--allow-module", action=_Allow, metavar="NAME", dest=argparse.SUPPRESS,
                         help="let the net's Python layers come from this module, too, and run its code; may be given "
                              "several times (default: the variable ALLOW_MODULES)")
@@ -43,6 +48,10 @@ def restrict(caffe):
     """Let the nets that `caffe` builds import allowed modules only.
 
     Real Caffe imports what a net names; `check` is what there is for its nets.
+
+    Parameters
+    ----------
+    caffe : module
 
     Raises
     ------
@@ -64,6 +73,12 @@ def restrict(caffe):
 
 def check(net, path):
     """Refuse a NetParameter, read from `path`, with a Python layer of a module that is not allowed.
+
+    Parameters
+    ----------
+    net : NetParameter
+    path : path
+        Named in the error.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dsrg.crf_backend import OWN
 from dsrg.find_caffe import the_caffe
-from dsrg.io.photos import upright
+from dsrg.io.orientation import upright
 from dsrg.io.pictures import Picture, as_in_file, read_picture
 from dsrg.report import mask_overlay
 from dsrg.scoring.multiscale import fuse_scores, label_map
@@ -65,6 +65,14 @@ class Segmentation:
 
         With the legend, at a size to look at (480 to 1600 pixels) and with names and shares below; without, at the
         photo's own size.
+
+        Parameters
+        ----------
+        legend : bool
+
+        Returns
+        -------
+        uint8 array (h, w, 3)
         """
         image, labels = np.ascontiguousarray(upright(self.image, self.orientation)), self.upright_labels()
         if not legend:
@@ -121,6 +129,10 @@ class Model:
         image : path, bytes of a file, PIL image, or ndarray of uint8 (H, W, 3) RGB or (H, W) gray
             Files and PIL images are turned upright as EXIF says before they are scored.
 
+        Returns
+        -------
+        Segmentation
+
         Raises
         ------
         UserError
@@ -129,7 +141,22 @@ class Model:
         return self.label(self.score(image))
 
     def score(self, image: str | PathLike | bytes | Image.Image | np.ndarray) -> Scored:
-        """Score one photo, for `label`: the part of `segment` that takes the net."""
+        """Score one photo, for `label`: the part of `segment` that takes the net.
+
+        Parameters
+        ----------
+        image
+            As of `segment`, or a Picture that is read already.
+
+        Returns
+        -------
+        Scored
+
+        Raises
+        ------
+        UserError
+            As of `segment`.
+        """
         picture = image if isinstance(image, Picture) else read_picture(image)
         photo, inputs = prepared(np.ascontiguousarray(picture.rgb[:, :, ::-1]), self.recipe)
         maps = [self.net.scores(values, self.recipe.flip) for values in inputs]
@@ -137,7 +164,17 @@ class Model:
         return Scored(picture, photo, fuse_scores(maps, *photo.image_bgr.shape[:2]))
 
     def label(self, scored: Scored, crf: bool | None = None) -> Segmentation:
-        """The label map of what `score` gave; `crf` says whether the dense CRF decides, by default as the recipe."""
+        """The label map of what `score` gave; `crf` says whether the dense CRF decides, by default as the recipe.
+
+        Parameters
+        ----------
+        scored : Scored
+        crf : bool, optional
+
+        Returns
+        -------
+        Segmentation
+        """
         crf = self.recipe.crf if crf is None else crf
         labels = label_map(scored.scores, scored.photo.image_bgr if crf else None, crf_scale=self.recipe.crf_scale,
                            crf_backend=self.machine["crf_backend"], size=scored.photo.size)

@@ -46,6 +46,16 @@ class Rule:
     rank: bool = False
 
     def below(self, evidence):
+        """Where the rule's value is under its limit.
+
+        Parameters
+        ----------
+        evidence : Evidence
+
+        Returns
+        -------
+        bool array (H, W)
+        """
         if self.values is None:
             return np.zeros(evidence.maps.shape[1:], bool)
         values = self.values(evidence)
@@ -66,6 +76,20 @@ RULES = {
 
 def parse_rule(text, names=tuple(RULES)):
     """Read ``name:number`` into a Rule; ``ValueError`` says what is wrong and which names there are.
+
+    Parameters
+    ----------
+    text : str
+    names : sequence of str
+        Rules that are allowed.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    ValueError
 
     Examples
     --------
@@ -91,6 +115,16 @@ def parse_rule(text, names=tuple(RULES)):
 
 
 def background_cells(rules, evidence):
-    """Cells every one of the rules calls background, bool (H, W); no rules, no background."""
+    """Cells every one of the rules calls background, bool (H, W); no rules, no background.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+    evidence : Evidence
+
+    Returns
+    -------
+    bool array (H, W)
+    """
     cells = [rule.below(evidence) for rule in rules]
     return np.logical_and.reduce(cells) if cells else np.zeros(evidence.maps.shape[1:], bool)

@@ -47,7 +47,18 @@ class CamNet:
         self.native_size = tuple(net.blobs[self._net.input_blob].shape[2:])
 
     def maps(self, image, flip=False):
-        """Maps (classes, h, w) float32 of one input (3, H, W); with `flip` the mean with the mirrored one's."""
+        """Maps (classes, h, w) float32 of one input (3, H, W); with `flip` the mean with the mirrored one's.
+
+        Parameters
+        ----------
+        image : float32 array (3, H, W)
+            BGR minus the mean.
+        flip : bool
+
+        Returns
+        -------
+        float32 array (classes, h, w)
+        """
         try:
             values = self._net.scores(image, flip)
         except (ValueError, RuntimeError) as error:

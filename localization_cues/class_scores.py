@@ -34,6 +34,14 @@ class CamSource:
 def score_layer(net):
     """The ScoreLayer of a net with one output.
 
+    Parameters
+    ----------
+    net : caffe.Net
+
+    Returns
+    -------
+    ScoreLayer
+
     Raises
     ------
     UserError
@@ -91,7 +99,23 @@ def find_cam(net):
 
 
 def producer(net, blob, before):
-    """Index of the layer that last writes `blob` before layer `before` runs."""
+    """Index of the layer that last writes `blob` before layer `before` runs.
+
+    Parameters
+    ----------
+    net : caffe.Net
+    blob : str
+    before : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    UserError
+        No layer makes the blob.
+    """
     for index in range(before - 1, -1, -1):
         if blob in net.top_names[net._layer_names[index]]:
             return index

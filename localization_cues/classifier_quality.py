@@ -78,7 +78,25 @@ def main(argv=None):
 
 
 def class_scores(net, image_bgr, mean_bgr, count):
-    """Score of each class of one photo, float64 (count,): maps are averaged, as the classifier's pooling does."""
+    """Score of each class of one photo, float64 (count,): maps are averaged, as the classifier's pooling does.
+
+    Parameters
+    ----------
+    net : caffe.Net
+    image_bgr : uint8 array (H, W, 3)
+    mean_bgr : three floats
+    count : int
+        Classes without background.
+
+    Returns
+    -------
+    float64 array (count,)
+
+    Raises
+    ------
+    UserError
+        Scores of another number of classes, or that are not finite.
+    """
     data = net.blobs[net.inputs[0]]
     data.reshape(1, *data.shape[1:])
     data.data[0] = to_input(image_bgr, *data.shape[2:], mean_bgr)
@@ -95,7 +113,20 @@ def class_scores(net, image_bgr, mean_bgr, count):
 
 
 def table(rankings, mean, chance, images, path):
-    """Lines for people, in percent."""
+    """Lines for people, in percent.
+
+    Parameters
+    ----------
+    rankings : list of Ranking
+    mean, chance : float or None
+    images : int
+    path : path
+        Of the list of photos.
+
+    Returns
+    -------
+    str
+    """
     if mean is None:
         why = "it is empty" if not images else "its photos show every class or none"
         return f"classifier quality: not measured, {path} has no class to rank: {why}\n"

@@ -11,7 +11,12 @@ from training.shared_flags import add_allow_random, add_map_size, add_mean, posi
 
 
 def add_class_maps(parser):
-    """Add the flags of the class maps to a parser or group."""
+    """Add the flags of the class maps to a parser or group.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--maps-blob", metavar="NAME",
                         help="blob of the class maps (default: found from the net's output upwards, as are features "
                              "and classifier where the classes are scored behind the global pooling)")
@@ -26,7 +31,12 @@ def add_class_maps(parser):
 
 
 def add_rules(parser):
-    """Add the flags that `rules_of` reads, and the net of sec-gradient, to a parser or group."""
+    """Add the flags that `rules_of` reads, and the net of sec-gradient, to a parser or group.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--threshold", type=_threshold, default=0.2,
                         help="a cell is of a class above this fraction of its maximum (default 0.2: SEC's foreground "
                              "cues)")
@@ -50,7 +60,16 @@ def add_rules(parser):
 
 
 def rules_of(args):
-    """The Rules that the command line asks for."""
+    """The Rules that the command line asks for.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+
+    Returns
+    -------
+    Rules
+    """
     return Rules(args.threshold, args.background, args.gate, args.overlap, not args.leave_empty)
 
 

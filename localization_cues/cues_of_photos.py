@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsrg.cuefile.format import cues_from_map
+from dsrg.cuefile.label_map import cues_from_map
 from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
 from localization_cues.background_rules import Evidence, background_cells
@@ -43,7 +43,16 @@ class Rules:
 
 
 def map_size(net):
-    """Height and width of a CamNet's maps at the input size that its prototxt names."""
+    """Height and width of a CamNet's maps at the input size that its prototxt names.
+
+    Parameters
+    ----------
+    net : CamNet
+
+    Returns
+    -------
+    (int, int)
+    """
     return net.maps(np.zeros((3, *net.native_size), np.float32)).shape[1:]
 
 
@@ -94,7 +103,18 @@ def cues_of_photos(net, gradients, photos, labels, cue_size, rules, sizes, flip,
 
 
 def written(merged, labels, writer):
-    """Yield the (image number, Merged) pairs on, each after its cues went into the file of the CueWriter."""
+    """Yield the (image number, Merged) pairs on, each after its cues went into the file of the CueWriter.
+
+    Parameters
+    ----------
+    merged : iterable of (int, Merged)
+    labels : dict of int to sequence of int
+    writer : CueWriter
+
+    Yields
+    ------
+    (int, Merged)
+    """
     for number, result in merged:
         writer.add(number, labels[number], cues_from_map(result.label_map))
         yield number, result

@@ -9,7 +9,12 @@ from training.shared_flags import not_negative, positive
 
 
 def add_training(parser):
-    """Add the flags that `training_options` reads."""
+    """Add the flags that `training_options` reads.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     default = TrainOptions()
     parser.add_argument("--levels", type=_level, nargs="+", default=LEVELS, metavar="SIGMA,K,MIN",
                         help="segmentations (default: the authors' 15)")
@@ -31,7 +36,16 @@ def add_training(parser):
 
 
 def training_options(args):
-    """The TrainOptions that the command line asks for."""
+    """The TrainOptions that the command line asks for.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+
+    Returns
+    -------
+    TrainOptions
+    """
     return TrainOptions(tuple(args.levels), args.variant, args.max_side, args.purity, args.balance, args.trees,
                         args.max_features, args.min_leaf, args.seed)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dsrg.cuefile.format import load_cues, map_from_cues
+from dsrg.cuefile.format import load_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
@@ -105,7 +106,17 @@ def evaluate(cues, names, mask_dir, size, num_classes):
 
 
 def coverage_table(coverage, classes):
-    """Text: share of all cells that carry a cue of each class, in percent."""
+    """Text: share of all cells that carry a cue of each class, in percent.
+
+    Parameters
+    ----------
+    coverage : float array (C,), 0 to 1
+    classes : sequence of str
+
+    Returns
+    -------
+    str
+    """
     width = max(len(name) for name in classes)
     lines = [f"{name:{width}}  {100 * share:6.2f}" for name, share in zip(classes, coverage, strict=True)]
     total = f"foreground {coverage[1:].sum():.1%}, background {coverage[0]:.1%}, together {coverage.sum():.1%}"

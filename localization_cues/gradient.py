@@ -48,7 +48,17 @@ class GradientNet:
         self.native_size = tuple(net.blobs[self._scorer.input_blob].shape[2:])
 
     def gradient(self, image):
-        """d(sum of all scores) / d(blob), float32 (K, h, w), of one input (3, H, W)."""
+        """d(sum of all scores) / d(blob), float32 (K, h, w), of one input (3, H, W).
+
+        Parameters
+        ----------
+        image : float32 array (3, H, W)
+            BGR minus the mean.
+
+        Returns
+        -------
+        float32 array (K, h, w)
+        """
         self._scorer.scores(image)
         self._net.blobs[self._blob].diff[...] = 0
         self._net.blobs[self._top.blob].diff[...] = 1

@@ -73,7 +73,23 @@ def main(argv=None):
 
 
 def chosen(names, cues, args):
-    """Number -> photo of the images to draw, in file order."""
+    """Number -> photo of the images to draw, in file order.
+
+    Parameters
+    ----------
+    names : dict of int to str
+    cues : Cues
+    args : argparse.Namespace
+
+    Returns
+    -------
+    dict of int to str
+
+    Raises
+    ------
+    UserError
+        An id of --only that list or file lacks, or no photo that both have.
+    """
     here = {number: name for number, name in names.items() if number in cues}
     if args.only:
         by_id = {id_of(name): number for number, name in here.items()}

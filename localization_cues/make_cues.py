@@ -87,7 +87,16 @@ def main(argv=None):
 
 
 def class_names(path):
-    """The names in a classes.txt, or None where there is none."""
+    """The names in a classes.txt, or None where there is none.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str or None
+    """
     return read_classes(path) if path.is_file() else None
 
 

@@ -12,7 +12,8 @@ import sys
 import numpy as np
 import pytest
 
-from dsrg.cuefile.format import cues_from_map, save_cues
+from dsrg.cuefile.format import save_cues
+from dsrg.cuefile.label_map import cues_from_map
 from dsrg.io import command_line, terminal
 from dsrg.io.errors import note, run_main, warn
 from dsrg.io.label_png import save_label_png

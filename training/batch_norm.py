@@ -33,13 +33,31 @@ VALUES = np.array([-7, -3, 3, 7], np.float32).reshape(2, 1, 1, 2)      # mean 0,
 
 
 def layers_that_learn_statistics(net):
-    """Names of the BatchNorm layers of a NetParameter whose statistics are those of the batch in training."""
+    """Names of the BatchNorm layers of a NetParameter whose statistics are those of the batch in training.
+
+    Parameters
+    ----------
+    net : NetParameter
+
+    Returns
+    -------
+    list of str
+    """
     return [layer.name for layer in net.layer
             if layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats]
 
 
 def normalises_batches(caffe):
-    """Whether BatchNorm in training gives zero mean and variance one; on the mode (CPU or GPU) that is set."""
+    """Whether BatchNorm in training gives zero mean and variance one; on the mode (CPU or GPU) that is set.
+
+    Parameters
+    ----------
+    caffe : module
+
+    Returns
+    -------
+    bool
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "net.prototxt")
         path.write_text(NET)
@@ -50,7 +68,18 @@ def normalises_batches(caffe):
 
 
 def trains_batch_norm(caffe, device="cpu"):
-    """The same without danger: DeepLab-v2's layer may end the process on the CPU, so real Caffe is asked in another."""
+    """The same without danger: DeepLab-v2's layer may end the process on the CPU, so real Caffe is asked in another.
+
+    Parameters
+    ----------
+    caffe : module
+    device : str
+        Of --device.
+
+    Returns
+    -------
+    bool
+    """
     if not isinstance(caffe, ModuleType) or is_embedded(caffe):
         return normalises_batches(caffe)
     path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
@@ -60,7 +89,19 @@ def trains_batch_norm(caffe, device="cpu"):
 
 
 def refuse_what_it_cannot_train(caffe, net_text, device="cpu"):
-    """UserError for a net that learns statistics on a Caffe whose BatchNorm does not."""
+    """UserError for a net that learns statistics on a Caffe whose BatchNorm does not.
+
+    Parameters
+    ----------
+    caffe : module
+    net_text : str
+    device : str
+        Of --device.
+
+    Raises
+    ------
+    UserError
+    """
     learning = layers_that_learn_statistics(parse_prototxt(net_text, caffe.proto.caffe_pb2.NetParameter(), "net"))
     if learning and not trains_batch_norm(caffe, device):
         raise UserError(f"layer '{learning[0]}' (BatchNorm), one of {len(learning)}: this Caffe's BatchNorm does not "

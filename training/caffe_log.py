@@ -44,7 +44,16 @@ class CaffeLog:
         write_text(self._path, kept or self._line("solver.cpp:300", f"Solving {name}"))
 
     def write(self, iteration, rate, losses, seconds):
-        """Iteration number `iteration` (updates done before it) is complete."""
+        """Iteration number `iteration` (updates done before it) is complete.
+
+        Parameters
+        ----------
+        iteration : int
+        rate : float or None
+        losses : dict of str to float
+        seconds : float
+            Of the iteration.
+        """
         weights = self._net.blob_loss_weights
         self._recent.append(sum(float(weights[name]) * value for name, value in losses.items()))
         if iteration % self._display:

@@ -5,7 +5,12 @@ from dsrg.caffe_device import PRECISIONS
 
 
 def add_flags(parser):
-    """Add --device, --precision and --allow-module to an argparse parser or group."""
+    """Add --device, --precision and --allow-module to an argparse parser or group.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--device", default="cpu",
                         help="cpu, the number of a GPU, or several with commas (training uses all of them, other "
                              "commands the first) (default: %(default)s)")

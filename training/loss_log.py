@@ -47,7 +47,14 @@ class Progress:
             self._lines = PlainLines(name, end, start, earlier)
 
     def step(self, done, rate, losses):
-        """Iteration number `done` is complete, at learning rate `rate` (None: not known), with `losses` by name."""
+        """Iteration number `done` is complete, at learning rate `rate` (None: not known), with `losses` by name.
+
+        Parameters
+        ----------
+        done : int
+        rate : float or None
+        losses : dict of str to float
+        """
         for name, value in losses.items():
             self._recent.setdefault(name, deque(maxlen=self._window)).append(value)
         if self._bar is not None:
@@ -113,7 +120,15 @@ class LossLog:
         return lines
 
     def write(self, iteration, rate, losses, seconds):
-        """Append one line and hand it to the system, so that a killed run keeps it."""
+        """Append one line and hand it to the system, so that a killed run keeps it.
+
+        Parameters
+        ----------
+        iteration : int
+        rate : float or None
+        losses : dict of str to float
+        seconds : float
+        """
         line = {"iteration": iteration, "lr": rate, "losses": losses, "seconds": round(seconds, 4),
                 "elapsed": round(self.elapsed(), 2)}
         try:
@@ -131,6 +146,8 @@ class LossLog:
         return self.earlier + time.monotonic() - self._started
 
     def close(self):
+        """Close the file.
+        """
         with contextlib.suppress(OSError):      # what could not be written was said when it was
             self._file.close()
 

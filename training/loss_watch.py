@@ -42,7 +42,16 @@ class LossWatch:
 
 
 def loss_names(net):
-    """Output blobs that count into the loss, or whose name begins with "loss", in the net's order."""
+    """Output blobs that count into the loss, or whose name begins with "loss", in the net's order.
+
+    Parameters
+    ----------
+    net : caffe.Net
+
+    Returns
+    -------
+    list of str
+    """
     weights = net.blob_loss_weights
     return [name for name in net.blobs if name in net.outputs and net.blobs[name].count == 1
             and (weights[name] or name.startswith("loss"))]

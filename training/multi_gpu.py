@@ -117,7 +117,12 @@ def _wait(processes):
 
 
 def announce(caffe):
-    """Tell pycaffe, before a solver is made, which of how many processes this is."""
+    """Tell pycaffe, before a solver is made, which of how many processes this is.
+
+    Parameters
+    ----------
+    caffe : module
+    """
     if UID in os.environ:
         caffe.set_solver_count(int(os.environ["WORLD_SIZE"]))
         caffe.set_solver_rank(int(os.environ["RANK"]))
@@ -126,6 +131,11 @@ def announce(caffe):
 
 def join(caffe, solver):
     """Give every process the first one's weights and have gradients averaged from now on.
+
+    Parameters
+    ----------
+    caffe : module
+    solver : caffe.Solver
 
     Returns
     -------

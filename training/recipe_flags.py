@@ -9,7 +9,12 @@ from training.shared_flags import add_mean
 
 
 def add_recipe_flags(parser):
-    """Add a flag for each field of a Recipe to an argparse parser or group; None where it is not given."""
+    """Add a flag for each field of a Recipe to an argparse parser or group; None where it is not given.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument("--sizes", type=int, nargs="+", metavar="N",
                        help=f"sides of square inputs ({' '.join(map(str, SIZES))})")
@@ -27,7 +32,17 @@ def add_recipe_flags(parser):
 
 
 def recipe_changes(args, parser=None):
-    """Arguments of Recipe.changed; with the parser, numbers that make no sense end the command."""
+    """Arguments of Recipe.changed; with the parser, numbers that make no sense end the command.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    parser : argparse.ArgumentParser, optional
+
+    Returns
+    -------
+    dict
+    """
     changes = {name: getattr(args, name) for name in ("sizes", "scales", "flip", "crf", "crf_scale", "max_side", "mean",
                                                       "output_blob")}
     numbers = [*(args.sizes or []), *(args.scales or []), 1 if args.crf_scale is None else args.crf_scale]

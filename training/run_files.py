@@ -37,22 +37,35 @@ class RunFiles:
 
     @property
     def prefix(self):
+        """str: snapshot_prefix.
+        """
         return self.solver.snapshot_prefix
 
     @property
     def solver_path(self):
+        """Path: the resolved solver, beside the snapshots.
+        """
         return Path(f"{self.prefix}_solver.prototxt")
 
     @property
     def net_path(self):
+        """Path: the resolved net, beside the snapshots.
+        """
         return Path(f"{self.prefix}_net.prototxt")
 
     @property
     def machine_path(self):
+        """Path: the record of the precision in force.
+        """
         return Path(f"{self.prefix}_machine.json")
 
     def write(self, precision):
-        """Write the resolved solver and net beside the snapshots, and the precision in force."""
+        """Write the resolved solver and net beside the snapshots, and the precision in force.
+
+        Parameters
+        ----------
+        precision : str
+        """
         write_text(self.net_path, self.net_text)
         write_text(self.solver_path, self.solver_text)
         write_text(self.machine_path, json.dumps({"precision": precision}) + "\n")
@@ -98,6 +111,12 @@ class RunFiles:
         """Remove the snapshots that are older than the newest `count` whole ones.
 
         A snapshot that is not whole does not count: so long as there is none that is, nothing is removed.
+
+        Parameters
+        ----------
+        count : int
+            1 or more.
+        caffe_pb2 : module
         """
         entries = self.snapshots()
         whole = [iteration for iteration, path in entries if _is_whole(path, caffe_pb2)][:count]
@@ -110,7 +129,17 @@ class RunFiles:
                 path.unlink(missing_ok=True)
 
     def newest_complete(self, caffe_pb2):
-        """The newest whole snapshot, or None; later ones that are not whole are named on stderr."""
+        """The newest whole snapshot, or None; later ones that are not whole are named on stderr.
+
+        Parameters
+        ----------
+        caffe_pb2 : module
+
+        Returns
+        -------
+        (int, Path) or None
+            Iteration and .solverstate.
+        """
         for iteration, path in self.snapshots():
             wrong = fault(path, caffe_pb2, self.solver.type or "SGD")
             if wrong is None:
@@ -137,6 +166,10 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         Overrides `snapshot_prefix`: a variant of a run beside it.
     processes : int
         How many train together; they need one seed, so none of several draws its own.
+
+    Returns
+    -------
+    RunFiles
 
     Raises
     ------

@@ -8,12 +8,38 @@ from dsrg.io.workers import available_cpus
 
 
 def positive(text):
-    """Type of a flag: a whole number, 1 or more."""
+    """Type of a flag: a whole number, 1 or more.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
     return _whole_number(text, 1)
 
 
 def not_negative(text):
-    """Type of a flag: a whole number, 0 or more."""
+    """Type of a flag: a whole number, 0 or more.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
     return _whole_number(text, 0)
 
 
@@ -28,12 +54,24 @@ def _whole_number(text, least):
 
 
 def add_workers(parser, what="processes (default: the number of cores)"):
-    """Add --workers N."""
+    """Add --workers N.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    what : str
+        Its help.
+    """
     parser.add_argument("--workers", type=positive, default=available_cpus(), metavar="N", help=what)
 
 
 def add_classifier(parser):
-    """Add --net and --weights of a trained classifier, and --list, --images and --labels of the photos it is run on."""
+    """Add --net and --weights of a trained classifier, and --list, --images and --labels of the photos it is run on.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--net", type=Path, required=True, help="deploy prototxt of the classifier")
     parser.add_argument("--weights", type=Path, required=True, help="its caffemodel")
     parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
@@ -42,16 +80,34 @@ def add_classifier(parser):
 
 
 def add_mean(parser, default=voc.MEAN_BGR, help_text="mean pixel to subtract (default: %(default)s)"):
-    """Add --mean B G R."""
+    """Add --mean B G R.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    default : three floats or None
+    help_text : str
+    """
     parser.add_argument("--mean", type=float, nargs=3, default=default, metavar=("B", "G", "R"), help=help_text)
 
 
 def add_map_size(parser, help_text):
-    """Add --size H W, the size of a map of cues."""
+    """Add --size H W, the size of a map of cues.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    help_text : str
+    """
     parser.add_argument("--size", type=positive, nargs=2, metavar=("H", "W"), help=help_text)
 
 
 def add_allow_random(parser):
-    """Add --allow-random LAYER."""
+    """Add --allow-random LAYER.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
     parser.add_argument("--allow-random", metavar="LAYER", action="append", default=[],
                         help="a layer of --net with parameters that may lack weights; without it such a net is refused")

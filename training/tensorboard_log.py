@@ -57,7 +57,15 @@ class TensorboardLog:
         self._add(self._event.Event(step=start, session_log=session))
 
     def write(self, iteration, rate, losses, seconds):
-        """Iteration number `iteration` (updates done before it) is complete."""
+        """Iteration number `iteration` (updates done before it) is complete.
+
+        Parameters
+        ----------
+        iteration : int
+        rate : float or None
+        losses : dict of str to float
+        seconds : float
+        """
         waited, self._waited = self._waited, self._wait()
         if iteration % self._every:
             return

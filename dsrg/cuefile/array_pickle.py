@@ -51,7 +51,16 @@ def _check_memo(file):
 
 
 def dump_arrays(content):
-    """Pickle a dict of arrays in protocol 2, readable by Python 2 and by numpy before and after 2.0."""
+    """Pickle a dict of arrays in protocol 2, readable by Python 2 and by numpy before and after 2.0.
+
+    Parameters
+    ----------
+    content : dict of str to array
+
+    Returns
+    -------
+    bytes
+    """
     # numpy 2 names its module numpy._core, which older ones (and Python 2's) lack; numpy 2 knows both names.
     # Protocol 2 names a module in one line of text and frames nothing, so the name can be put in its place.
     text = pickle.dumps(content, protocol=2)

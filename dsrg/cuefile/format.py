@@ -23,7 +23,7 @@ from dsrg.cuefile.entry_checks import CueError, checked_pair, integers, no_label
 from dsrg.cuefile.npz_memory_map import map_arrays
 from dsrg.cuefile.writer import PICKLE_SUFFIXES, CueWriter
 
-__all__ = ["PICKLE_SUFFIXES", "CueError", "Cues", "cues_from_map", "load_cues", "map_from_cues", "save_cues"]
+__all__ = ["PICKLE_SUFFIXES", "CueError", "Cues", "load_cues", "save_cues"]
 
 NPZ_ARRAYS = ("indices", "label_offsets", "labels", "cue_offsets", "cues")
 BLOCK = 1 << 20  # cues looked at together
@@ -62,7 +62,23 @@ class Cues(Mapping):
 
     @classmethod
     def from_arrays(cls, arrays, source="cues"):
-        """Build from the five flat arrays of an ``.npz`` file (a mapping from the names ``NPZ_ARRAYS``)."""
+        """Build from the five flat arrays of an ``.npz`` file (a mapping from the names ``NPZ_ARRAYS``).
+
+        Parameters
+        ----------
+        arrays : mapping of str to integer array
+        source : str
+            What errors call the file.
+
+        Returns
+        -------
+        Cues
+
+        Raises
+        ------
+        CueError
+            An array that is missing, or arrays that do not fit each other.
+        """
         self = cls.__new__(cls)
         self.source = str(source)
         values = []
@@ -243,36 +259,6 @@ def save_cues(path, items, overlaps=False):
     with CueWriter(path, overlaps) as writer:
         for index in sorted(items):
             writer.add(index, *items[index])
-
-
-def cues_from_map(label_map):
-    """Turn a label map into the (3, n) form, background included.
-
-    Parameters
-    ----------
-    label_map : (H, W) int array
-        Class of each cell, -1 where none is known.
-
-    Returns
-    -------
-    (3, n) int64 array
-        Class, row, column, cells in row order.
-
-    Examples
-    --------
-    >>> cues_from_map(np.array([[0, -1], [2, 0]])).tolist()
-    [[0, 2, 0], [0, 1, 1], [0, 0, 1]]
-    """
-    label_map = np.asarray(label_map)
-    rows, columns = np.nonzero(label_map >= 0)
-    return np.stack([label_map[rows, columns], rows, columns]).astype(np.int64)
-
-
-def map_from_cues(cues, size):
-    """The inverse of ``cues_from_map``: int64 (H, W), -1 where there is no cue; the last of two cues wins."""
-    label_map = np.full(size, -1, np.int64)
-    label_map[cues[1], cues[2]] = cues[0]
-    return label_map
 
 
 def _images_of(content, path):

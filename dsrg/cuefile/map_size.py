@@ -9,6 +9,17 @@ def size_of_map(path, cues):
 
     A cue file holds no size: without that .json, or where it says less than the cues need, the map is taken to end with
     the last row and column that carry a cue.
+
+    Parameters
+    ----------
+    path : path
+        Of the cue file.
+    cues : Cues
+
+    Returns
+    -------
+    (int, int)
+        Height and width.
     """
     least = cues.least_size()
     height, width = size_of_json(path) or least
@@ -16,7 +27,17 @@ def size_of_map(path, cues):
 
 
 def size_of_json(path):
-    """Height and width that the .json beside a cue file gives, or None."""
+    """Height and width that the .json beside a cue file gives, or None.
+
+    Parameters
+    ----------
+    path : path
+        Of the cue file.
+
+    Returns
+    -------
+    (int, int) or None
+    """
     try:
         height, width = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["cue_size"]
     except (OSError, ValueError, KeyError, TypeError):

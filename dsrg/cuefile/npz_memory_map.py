@@ -16,6 +16,14 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 def map_arrays(path):
     """Arrays of an ``.npz`` by name: stored ones mapped read-only, compressed ones (np.savez_compressed) read.
 
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict of str to array
+
     Raises
     ------
     OSError, ValueError, zipfile.BadZipFile

@@ -8,7 +8,18 @@ BLOCK = 1 << 20
 
 
 def cells_of_classes(cues, count):
-    """Cells with a cue of each class in all images of a Cues together, int64 (count,)."""
+    """Cells with a cue of each class in all images of a Cues together, int64 (count,).
+
+    Parameters
+    ----------
+    cues : Cues
+    count : int
+        Number of classes with background.
+
+    Returns
+    -------
+    int64 array (count,)
+    """
     classes, cells = cues.arrays()["cues"][0], np.zeros(count, np.int64)
     for start in range(0, len(classes), BLOCK):     # mapped from disk: never all of it as wide integers
         cells += np.bincount(classes[start:start + BLOCK], minlength=count)[:count]

@@ -51,6 +51,15 @@ class CueWriter:
     def add(self, index, labels, cues):
         """Add one image.
 
+        Parameters
+        ----------
+        index : int
+            Number of the image.
+        labels : integer array_like (k,)
+            Its classes, 1 and up.
+        cues : integer array_like (3, n)
+            Class, row and column of each cue.
+
         Raises
         ------
         CueError

@@ -11,7 +11,8 @@ from dsrg.datasets.mask_checks import value_counts
 from dsrg.io.errors import UserError
 from dsrg.io.file_cache import FileCache
 from dsrg.io.label_png import NotIndices, load_label_png
-from dsrg.io.photos import CutOff, exif_orientation, load_image_bgr
+from dsrg.io.orientation import exif_orientation
+from dsrg.io.photos import CutOff, load_image_bgr
 from dsrg.io.picture_files import TooLarge, most_megapixels
 from dsrg.io.regular_files import Unreadable
 from dsrg.io.workers import MemoryBudget, in_threads

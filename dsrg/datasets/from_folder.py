@@ -24,9 +24,10 @@ from dsrg.io.faults import Faults
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import save_label_png
 from dsrg.io.lists import read_lines
+from dsrg.io.orientation import exif_orientation
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import BROKEN_LINK, photo_names
-from dsrg.io.photos import exif_orientation, load_image_bgr
+from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
-from dsrg.io.photos import upright
+from dsrg.io.orientation import upright
 from dsrg.io.voc import IGNORE_LABEL
 
 

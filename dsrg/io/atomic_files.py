@@ -16,6 +16,15 @@ def atomic_write(path):
     `path` stays as it was. Missing folders are made. The temporary name keeps the suffix (np.savez and
     cv2.imwrite look at it) and is unique per process and thread.
 
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    Path
+        The temporary file, to be written by name.
+
     Raises
     ------
     UserError
@@ -46,6 +55,17 @@ def atomic_write(path):
 
 
 def write_text(path, text):
-    """Write `text` (UTF-8) to `path`, whole or not at all."""
+    """Write `text` (UTF-8) to `path`, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    text : str
+
+    Raises
+    ------
+    UserError
+        As of atomic_write.
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,10 +10,19 @@ from dsrg.io.lists import read_lines
 def read_classes(path):
     """Read classes.txt: one name a line in index order, background first.
 
+    Parameters
+    ----------
+    path : path
+
     Returns
     -------
     list of str
         Two or more names; the position is the class index.
+
+    Raises
+    ------
+    UserError
+        No such file, fewer than 2 names or more than 255, the first not background, or a name given twice.
     """
     names = [line for _, line in read_lines(path, "class list")]
     if names[0].lower() != "background":

@@ -32,12 +32,32 @@ class CommandParser(argparse.ArgumentParser):
             self.add_argument(TRACEBACK_FLAG, action=_Seen, help="print the traceback of an error, too")
 
     def parse_args(self, args=None, namespace=None):
-        """As argparse's; answers a shell that asks for completions."""
+        """As argparse's; answers a shell that asks for completions.
+
+        Parameters
+        ----------
+        args : sequence of str, optional
+        namespace : argparse.Namespace, optional
+
+        Returns
+        -------
+        argparse.Namespace
+        """
         self._complete()
         return super().parse_args(args, namespace)
 
     def parse_intermixed_args(self, args=None, namespace=None):
-        """As argparse's; answers a shell that asks for completions."""
+        """As argparse's; answers a shell that asks for completions.
+
+        Parameters
+        ----------
+        args : sequence of str, optional
+        namespace : argparse.Namespace, optional
+
+        Returns
+        -------
+        argparse.Namespace
+        """
         self._complete()
         return super().parse_intermixed_args(args, namespace)
 
@@ -79,6 +99,10 @@ def command_parser(name, doc, json=False, parser_class=CommandParser, **options)
     parser_class : CommandParser or a subclass
     **options
         argparse's.
+
+    Returns
+    -------
+    CommandParser or parser_class
     """
     be_quiet(bool(os.environ.get("QUIET")))
     description, _, rest = doc.strip().partition("\n\n")
@@ -90,10 +114,25 @@ def command_parser(name, doc, json=False, parser_class=CommandParser, **options)
 
 
 def add_json_flag(parser):
-    """Add --json, as of `command_parser`, to one of several subcommands."""
+    """Add --json, as of `command_parser`, to one of several subcommands.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
     parser.add_argument("--json", action="store_true", help="print the result as JSON, for scripts")
 
 
 def print_json(value):
-    """Print a value as JSON on stdout; numbers that JSON has no word for are refused with ValueError."""
+    """Print a value as JSON on stdout; numbers that JSON has no word for are refused with ValueError.
+
+    Parameters
+    ----------
+    value : dict, list, str, number, bool or None
+
+    Raises
+    ------
+    ValueError
+        A number that is not finite.
+    """
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))

@@ -51,7 +51,16 @@ def add_user_errors(*classes):
 
 
 def is_for_the_user(error):
-    """Whether an exception tells the user what to put right, as opposed to revealing a bug."""
+    """Whether an exception tells the user what to put right, as opposed to revealing a bug.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(error, tuple(_for_the_user))
 
 
@@ -122,6 +131,15 @@ def _keep_traceback(error, words):
 def printable(text):
     """The text with control characters, escape sequences and bytes that are not UTF-8 written out.
 
+    Parameters
+    ----------
+    text : object
+        Its str counts.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> printable("a\\x1b[31m.jpg")
@@ -134,18 +152,34 @@ def printable(text):
 
 
 def note(text):
-    """Print a line on stderr for something the user may want to know and that stops nothing; --quiet leaves it out."""
+    """Print a line on stderr for something the user may want to know and that stops nothing; --quiet leaves it out.
+
+    Parameters
+    ----------
+    text : str
+    """
     if not is_quiet():
         print(_one_line(text), file=sys.stderr, flush=True)
 
 
 def warn(text):
-    """Print a line `warning: ...` on stderr for something that is likely to be wrong and stops nothing."""
+    """Print a line `warning: ...` on stderr for something that is likely to be wrong and stops nothing.
+
+    Parameters
+    ----------
+    text : str
+        With or without "warning: " in front.
+    """
     print(styled("warning:", "warning"), _one_line(text.removeprefix("warning: ")), file=sys.stderr, flush=True)
 
 
 def tell_error(text):
-    """Print a line `error: ...` on stderr; what goes on, or ends with a status of its own, says it so."""
+    """Print a line `error: ...` on stderr; what goes on, or ends with a status of its own, says it so.
+
+    Parameters
+    ----------
+    text : str
+    """
     print(styled("error:", "error"), _one_line(text), file=sys.stderr, flush=True)
 
 

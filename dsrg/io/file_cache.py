@@ -33,12 +33,33 @@ class FileCache:
         self._kept = kept if isinstance(kept, dict) else {}
 
     def find(self, path, status):
-        """What is kept of a file whose os.stat is `status`, or None."""
+        """What is kept of a file whose os.stat is `status`, or None.
+
+        Parameters
+        ----------
+        path : path
+        status : os.stat_result
+
+        Returns
+        -------
+        object or None
+        """
         entry = self._kept.get(str(path))
         return entry[-1] if isinstance(entry, list) and entry[:-1] == _identity(status) else None
 
     def keep(self, path, status, value, read_at):
-        """Keep a value that JSON can hold, found in a file that was read at `read_at` (time.time_ns())."""
+        """Keep a value that JSON can hold, found in a file that was read at `read_at` (time.time_ns()).
+
+        Parameters
+        ----------
+        path : path
+        status : os.stat_result
+            Taken before the file was read.
+        value : object
+            Anything that JSON can hold.
+        read_at : int
+            time.time_ns() before the file was read.
+        """
         if read_at - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
             self._kept[str(path)] = [*_identity(status), value]
             self._changed = True

@@ -12,6 +12,14 @@ from dsrg.io.errors import UserError
 def id_of(photo):
     """The id of a photo named by its path below the photo folder; the original's lists begin it with a slash.
 
+    Parameters
+    ----------
+    photo : str
+
+    Returns
+    -------
+    str
+
     Raises
     ------
     UserError
@@ -29,7 +37,16 @@ def id_of(photo):
 
 
 def fault_of(image_id):
-    """What is wrong with an id, the end of a sentence about it; None for a good one."""
+    """What is wrong with an id, the end of a sentence about it; None for a good one.
+
+    Parameters
+    ----------
+    image_id : str
+
+    Returns
+    -------
+    str or None
+    """
     if not image_id.isprintable():
         return "holds a control character; rename the photo"
     if image_id.startswith("/") or (".." in image_id and ".." in PurePosixPath(image_id).parts):
@@ -42,6 +59,15 @@ def fault_of(image_id):
 def id_below(folder, path):
     """The id of a photo file in a folder, by its path from there.
 
+    Parameters
+    ----------
+    folder, path : path
+        The file lies in the folder or in one of its folders.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> id_below("data/JPEGImages", "data/JPEGImages/sub/img1.jpg")
@@ -53,6 +79,16 @@ def id_below(folder, path):
 def file_of(folder, image_id, suffix=".png"):
     """The file of an id in a folder of masks, maps or label maps.
 
+    Parameters
+    ----------
+    folder : path
+    image_id : str
+    suffix : str
+
+    Returns
+    -------
+    Path
+
     Examples
     --------
     >>> file_of("SegmentationClass", "scan.v2").as_posix()
@@ -62,7 +98,17 @@ def file_of(folder, image_id, suffix=".png"):
 
 
 def photo_file(folder, photo):
-    """The file of a photo named as in input_list.txt, with or without the original's leading slash."""
+    """The file of a photo named as in input_list.txt, with or without the original's leading slash.
+
+    Parameters
+    ----------
+    folder : path
+    photo : str
+
+    Returns
+    -------
+    Path
+    """
     return Path(folder) / str(photo).lstrip("/")
 
 

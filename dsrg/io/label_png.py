@@ -50,6 +50,10 @@ def load_label_png(path):
     A palette PNG gives its indices, never its colours or their gray values (reading colours as gray changes
     every class number without a word); an 8-bit gray PNG gives its values.
 
+    Parameters
+    ----------
+    path : path
+
     Returns
     -------
     ndarray of uint8, shape (H, W)

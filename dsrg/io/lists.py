@@ -7,7 +7,22 @@ from dsrg.io.regular_files import read_file
 
 
 def read_lines(path, what):
-    """Yield the lines of a text file as (number, stripped text), blank ones left out; `what` names it in errors."""
+    """Yield the lines of a text file as (number, stripped text), blank ones left out; `what` names it in errors.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+
+    Yields
+    ------
+    (int, str)
+
+    Raises
+    ------
+    UserError
+        No such file, an empty one, or one that is not UTF-8.
+    """
     try:
         text = read_file(path, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,6 +72,10 @@ def read_ids(path, without=()):
 
 def read_input_list(path):
     """Read ``input_list.txt``: photo and number, the key of the photo in the cue file, on each line.
+
+    Parameters
+    ----------
+    path : path
 
     Returns
     -------

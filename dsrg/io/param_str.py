@@ -19,6 +19,15 @@ def parse_param_str(text):
     str, bytes, int of at most 64 bits, float, bool, None and dates; YAML's anchors and aliases, by which a short text
     stands for an endless value, are refused.
 
+    Parameters
+    ----------
+    text : str
+        At most MOST_CHARACTERS.
+
+    Returns
+    -------
+    object
+
     Raises
     ------
     ValueError
@@ -44,7 +53,16 @@ def parse_param_str(text):
 
 
 def shown(value):
-    """repr of a value for a message, at most 200 characters of it."""
+    """repr of a value for a message, at most 200 characters of it.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
     if not isinstance(value, str):
         return repr(value) if _small(value) else f"a {type(value).__name__}"
     return repr(value) if len(value) <= MOST_SHOWN else repr(value[:MOST_SHOWN]) + " ..."

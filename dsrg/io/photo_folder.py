@@ -15,6 +15,16 @@ BROKEN_LINK = "link to a photo that is not there"
 def photos_of(folder, id_list=None):
     """Photos by id: those of a list in its order, or all of the folder and the folders in it, sorted.
 
+    Parameters
+    ----------
+    folder : path
+    id_list : path, optional
+        A list of ids, one a line.
+
+    Returns
+    -------
+    dict of str to Path
+
     Raises
     ------
     UserError
@@ -32,6 +42,10 @@ def photos_of(folder, id_list=None):
 
 def photo_names(folder):
     """Paths of all photos below a folder, and what else there is.
+
+    Parameters
+    ----------
+    folder : path
 
     Returns
     -------
@@ -81,7 +95,17 @@ def files_below(folder, wanted):
 
 
 def kinds_text(counts):
-    """'3 .gif, 1 .txt', the commonest first."""
+    """'3 .gif, 1 .txt', the commonest first.
+
+    Parameters
+    ----------
+    counts : Counter
+        Number of files by suffix.
+
+    Returns
+    -------
+    str
+    """
     order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{number} {kind}" for kind, number in order[:10])
 

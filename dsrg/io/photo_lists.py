@@ -17,7 +17,23 @@ class ListedPhoto(NamedTuple):
 
 
 def read_photos(list_path, folder):
-    """Image number -> ListedPhoto, for every line of the input list; each photo must be there."""
+    """Image number -> ListedPhoto, for every line of the input list; each photo must be there.
+
+    Parameters
+    ----------
+    list_path : path
+        As of read_input_list.
+    folder : path
+
+    Returns
+    -------
+    dict of int to ListedPhoto
+
+    Raises
+    ------
+    UserError
+        A list that cannot be read, or photos that are missing.
+    """
     photos = {number: ListedPhoto(id_of(name), photo_file(folder, name))
               for number, name in read_input_list(list_path).items()}
     missing = [photo.path for photo in photos.values() if not photo.path.is_file()]
@@ -28,7 +44,24 @@ def read_photos(list_path, folder):
 
 
 def labels_of(photos, labels_path):
-    """Image number -> its classes; every photo must have at least one."""
+    """Image number -> its classes; every photo must have at least one.
+
+    Parameters
+    ----------
+    photos : dict of int to ListedPhoto
+    labels_path : path
+        An image_labels.txt.
+
+    Returns
+    -------
+    dict of int to list of int
+        Class indices, 1 and up, ascending.
+
+    Raises
+    ------
+    UserError
+        A file that cannot be read, or photos without a label.
+    """
     labels = read_image_labels(labels_path)
     bare = [photo.id for photo in photos.values() if not labels.get(photo.id)]
     if bare:

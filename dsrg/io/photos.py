@@ -10,8 +10,7 @@ from PIL import ImageOps
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, open_picture, read_picture
-from dsrg.io.regular_files import read_file
+from dsrg.io.picture_files import open_picture, read_picture
 
 #: suffixes of photos, in any case; of one id in several formats the first here is taken
 PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm",
@@ -24,7 +23,16 @@ class CutOff(UserError):
 
 
 def is_photo(name):
-    """Whether a file's name ends as a photo's does; upper and lower case are the same."""
+    """Whether a file's name ends as a photo's does; upper and lower case are the same.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    bool
+    """
     return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES
 
 
@@ -59,7 +67,22 @@ def find_images(folder, ids):
 
 
 def find_image(folder, image_id):
-    """Path of photo `<folder>/<id>`, the first suffix of PHOTO_SUFFIXES that exists; UserError if none."""
+    """Path of photo `<folder>/<id>`, the first suffix of PHOTO_SUFFIXES that exists; UserError if none.
+
+    Parameters
+    ----------
+    folder : path
+    image_id : str
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+        No such folder, or no photo of this id in it.
+    """
     folder = Path(folder)
     path = folder / f"{image_id}{PHOTO_SUFFIXES[0]}"    # nearly all photos, without listing a folder of many
     if path.is_file():
@@ -76,6 +99,15 @@ def files_of_ids(folder, ids):
     """All photo files of each id, the preferred one first; [] where there is none.
 
     Each folder is listed once. What is not there, or may not be listed, holds no photo.
+
+    Parameters
+    ----------
+    folder : path
+    ids : iterable of str
+
+    Returns
+    -------
+    dict of str to list of Path
     """
     folder, parts, found = Path(folder), {}, {}
     for image_id in ids:
@@ -108,6 +140,10 @@ def _preference(name):
 def load_image_bgr(path):
     """Read a photo.
 
+    Parameters
+    ----------
+    path : path
+
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
@@ -123,7 +159,23 @@ def load_image_bgr(path):
 
 
 def decode_photo(data, path):
-    """As load_image_bgr, of the bytes of a file whose size was checked; `path` is what errors call it."""
+    """As load_image_bgr, of the bytes of a file whose size was checked; `path` is what errors call it.
+
+    Parameters
+    ----------
+    data : bytes
+    path : path
+
+    Returns
+    -------
+    uint8 array (H, W, 3)
+        Channels B, G, R.
+
+    Raises
+    ------
+    UserError
+        As of load_image_bgr.
+    """
     if not _has_end_marker(data):
         _refuse_truncated(data, path)
     image_bgr = decode_bgr(data)
@@ -133,12 +185,34 @@ def decode_photo(data, path):
 
 
 def load_gray(path, what):
-    """Read a picture as gray, uint8 (H, W); UserError as of load_image_bgr, with `what` in front of its path."""
+    """Read a picture as gray, uint8 (H, W); UserError as of load_image_bgr, with `what` in front of its path.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What errors call it.
+
+    Returns
+    -------
+    uint8 array (H, W)
+    """
     return _load(path, what, cv2.IMREAD_GRAYSCALE)
 
 
 def load_unchanged(path, what):
-    """Read a picture as it is stored, (H, W) or (H, W, channels), 8 or 16 bits; UserError as of load_gray."""
+    """Read a picture as it is stored, (H, W) or (H, W, channels), 8 or 16 bits; UserError as of load_gray.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What errors call it.
+
+    Returns
+    -------
+    uint8 or uint16 array (H, W) or (H, W, channels)
+    """
     return _load(path, what, cv2.IMREAD_UNCHANGED)
 
 
@@ -150,7 +224,16 @@ def _load(path, what, flags):
 
 
 def decode_bgr(data):
-    """The pixels of a picture file's bytes as OpenCV gives them, uint8 (H, W, 3), upright; None where it gives none."""
+    """The pixels of a picture file's bytes as OpenCV gives them, uint8 (H, W, 3), upright; None where it gives none.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    uint8 array (H, W, 3) or None
+    """
     return _decode(data, cv2.IMREAD_COLOR)
 
 
@@ -194,27 +277,6 @@ def write_picture(path, pixels, *parameters):
         raise UserError(f"cannot write {path}: '{path.suffix}' is not a format of pictures; use .png or .jpg") from None
     with atomic_write(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
-
-
-def exif_orientation(path):
-    """How a photo is stored, 1 to 8 as EXIF's tag 274 says; 1 is upright and the answer where nothing is said."""
-    data = read_file(path, "photo", MOST_BYTES)
-    if data.startswith(b"\x89PNG") and b"eXIf" not in data:
-        return 1    # Pillow would decode all of it to look behind the pixels
-    with open_picture(data, path, "photo") as image:
-        try:
-            orientation = image.getexif().get(ORIENTATION_TAG, 1)
-        except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError):  # damaged EXIF says nothing
-            return 1
-    return orientation if orientation in range(1, 9) else 1
-
-
-def upright(pixels, orientation):
-    """A view of stored pixels (H, W, ..), turned and mirrored to those of the scene (TIFF 6.0, Orientation, 1 to 8)."""
-    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
-    rows = slice(None, None, -1) if orientation in (3, 4, 7, 8) else slice(None)
-    columns = slice(None, None, -1) if orientation in (2, 3, 6, 7) else slice(None)
-    return turned[rows, columns]
 
 
 def _has_end_marker(data):

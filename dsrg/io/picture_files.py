@@ -37,6 +37,10 @@ def read_picture(path, what):
     what : str
         What errors call it: "photo", "label map".
 
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     UserError
@@ -48,7 +52,18 @@ def read_picture(path, what):
 
 
 def open_picture(data, path, what):
-    """A Pillow image of the bytes, its header read and its pixels not yet; UserError as of read_picture."""
+    """A Pillow image of the bytes, its header read and its pixels not yet; UserError as of read_picture.
+
+    Parameters
+    ----------
+    data : bytes
+    path : path
+    what : str
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
     most = most_megapixels()
     # a larger limit is for this project's own check alone to hold
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(most * 1e6)) or None
@@ -68,6 +83,21 @@ def open_picture(data, path, what):
 
 
 def too_large(path, what, size, most):
+    """The message about a picture above the limit.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+    size : str
+        What it has.
+    most : float
+        The limit in megapixels.
+
+    Returns
+    -------
+    str
+    """
     return (f"{what} {path} has {size}, expected at most {most:g} megapixels; shrink it, or set {LIMIT_VARIABLE} where "
             "such pictures are meant")
 

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from dsrg.io.errors import UserError
-from dsrg.io.photos import decode_bgr, decode_photo, upright
+from dsrg.io.orientation import upright
+from dsrg.io.photos import decode_bgr, decode_photo
 from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, most_megapixels, too_large
 from dsrg.io.regular_files import read_file
 
@@ -42,7 +43,19 @@ class Picture:
 
 
 def as_in_file(array, orientation):
-    """The inverse of `upright`: a map of the scene in the rows and columns of the file."""
+    """The inverse of `upright`: a map of the scene in the rows and columns of the file.
+
+    Parameters
+    ----------
+    array : array (H, W, ..)
+        Of the upright scene.
+    orientation : int
+        1 to 8, of the file.
+
+    Returns
+    -------
+    array (H, W, ..) or (W, H, ..)
+    """
     return upright(array, {6: 8, 8: 6}.get(orientation, orientation))
 
 

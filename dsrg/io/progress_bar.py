@@ -21,6 +21,11 @@ def progress(iterable, desc, total=None):
         What is counted, in front of the bar.
     total : int, optional
         Number of items; by default `len(iterable)` where it has one.
+
+    Yields
+    ------
+    object
+        The items.
     """
     if total is None and hasattr(iterable, "__len__"):
         total = len(iterable)
@@ -95,7 +100,17 @@ class PlainLines:
         print(self.line(self._printed - self._started), file=sys.stderr, flush=True)
 
     def line(self, seconds):
-        """The line after so many seconds; a rate below one a second is given as seconds a step."""
+        """The line after so many seconds; a rate below one a second is given as seconds a step.
+
+        Parameters
+        ----------
+        seconds : float
+            Since this part of the work began.
+
+        Returns
+        -------
+        str
+        """
         note = f", {self._note}".replace("{", "{{").replace("}", "}}") if self._note else ""
         passed = tqdm.format_interval(self._earlier + seconds)
         count = "{n_fmt}/{total_fmt}" if self._total is not None else "{n_fmt}"

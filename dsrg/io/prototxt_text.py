@@ -46,7 +46,21 @@ def read_prototxt(path, message, kind):
 
 
 def read_folder(folder):
-    """Texts of the prototxts that lie in a folder, by file name; UserError for one that is not text."""
+    """Texts of the prototxts that lie in a folder, by file name; UserError for one that is not text.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    UserError
+        A prototxt that cannot be read as UTF-8 text.
+    """
     return {path.name: _read(path, "prototxt") for path in sorted(Path(folder).glob("*.prototxt"))}
 
 

@@ -46,7 +46,23 @@ def read_file(path, what, most_bytes=None):
 
 
 def open_regular(path, what):
-    """A regular file opened to read bytes; UserError as of read_file."""
+    """A regular file opened to read bytes; UserError as of read_file.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What errors call it.
+
+    Returns
+    -------
+    binary file
+
+    Raises
+    ------
+    UserError
+        As of read_file.
+    """
     if "\0" in str(path):
         raise UserError(f"{what} {path}: the name holds a NUL character, as no file's does")
     try:

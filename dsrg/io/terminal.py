@@ -8,7 +8,12 @@ _quiet = False
 
 
 def be_quiet(quiet=True):
-    """Leave out notes and progress from here on, or no longer; warnings and errors are always shown."""
+    """Leave out notes and progress from here on, or no longer; warnings and errors are always shown.
+
+    Parameters
+    ----------
+    quiet : bool
+    """
     global _quiet
     _quiet = quiet
 
@@ -24,10 +29,31 @@ def shows_bars():
 
 
 def in_colour(stream):
-    """Whether a stream takes colours: a terminal that is not TERM=dumb, and no NO_COLOR (https://no-color.org)."""
+    """Whether a stream takes colours: a terminal that is not TERM=dumb, and no NO_COLOR (https://no-color.org).
+
+    Parameters
+    ----------
+    stream : file
+
+    Returns
+    -------
+    bool
+    """
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 def styled(text, style, stream=None):
-    """The text in a style (error, warning, good, faint) where the stream, by default stderr, takes colours."""
+    """The text in a style (error, warning, good, faint) where the stream, by default stderr, takes colours.
+
+    Parameters
+    ----------
+    text : str
+    style : str
+        error, warning, good or faint.
+    stream : file, optional
+
+    Returns
+    -------
+    str
+    """
     return f"\033[{_STYLES[style]}m{text}\033[0m" if in_colour(stream or sys.stderr) else text

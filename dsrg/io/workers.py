@@ -71,6 +71,11 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=(), waiting=4)
         1 works in this process; several compute with one thread each.
     waiting : int
         Jobs a worker that may be under way or done and not yet asked for.
+
+    Yields
+    ------
+    object
+        What the function returned.
     """
     if workers == 1:
         if setup:
@@ -85,7 +90,19 @@ def in_order(function, jobs, workers, setup=None, setup_arguments=(), waiting=4)
 
 
 def in_threads(function, jobs):
-    """Yield function(job) for each job, in order, from a thread a core: for what OpenCV, Pillow and numpy do."""
+    """Yield function(job) for each job, in order, from a thread a core: for what OpenCV, Pillow and numpy do.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one job.
+    jobs : iterable
+
+    Yields
+    ------
+    object
+        What the function returned.
+    """
     count = available_cpus()
     pool = ThreadPoolExecutor(count)
     try:
@@ -95,7 +112,22 @@ def in_threads(function, jobs):
 
 
 def ahead(pool, function, jobs, depth):
-    """Results of `function` over `jobs` in order from an executor, at most `depth` of them under way or waiting."""
+    """Results of `function` over `jobs` in order from an executor, at most `depth` of them under way or waiting.
+
+    Parameters
+    ----------
+    pool : concurrent.futures.Executor
+    function : callable
+        Takes one job.
+    jobs : iterable
+    depth : int
+        1 or more.
+
+    Yields
+    ------
+    object
+        What the function returned.
+    """
     waiting = deque()
     for job in jobs:
         waiting.append(pool.submit(function, job))
@@ -136,7 +168,17 @@ class MemoryBudget:
 
     @contextlib.contextmanager
     def claim(self, size):
-        """Hold `size` bytes for the block; a claim above the total waits until it is alone."""
+        """Hold `size` bytes for the block; a claim above the total waits until it is alone.
+
+        Parameters
+        ----------
+        size : int
+            Bytes.
+
+        Yields
+        ------
+        None
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._used or self._total is None or self._used + size <= self._total)
             self._used += size

@@ -121,7 +121,16 @@ def _absolute(node, path, searched):
 
 
 def code_digest(path):
-    """SHA-256 of a source file; of Python only what is run counts, so that comments, docstrings and layout do not."""
+    """SHA-256 of a source file; of Python only what is run counts, so that comments, docstrings and layout do not.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+    """
     path = Path(path)
     stat = path.stat()
     return _code_digest(path, stat.st_mtime_ns, stat.st_size)

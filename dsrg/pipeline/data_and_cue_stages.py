@@ -16,7 +16,17 @@ from dsrg.pipeline.training_stages import cam_is_given
 
 
 def made_data(name, needs):
-    """The row that makes the data set of an experiment that has one of its own."""
+    """The row that makes the data set of an experiment that has one of its own.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def left_out(run):
         if run.base is not None:
             return "the plain run's is taken"
@@ -32,7 +42,17 @@ def made_data(name, needs):
 
 
 def data_check(name, needs):
-    """The row that reads the whole data set before anything is made of it, and stops at faults."""
+    """The row that reads the whole data set before anything is made of it, and stops at faults.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         words = ["data", "--masks", "masks", "--out", "check", "--cache", "stamps/pictures.cache"]
         if run.settings.cues is not None:
@@ -62,7 +82,17 @@ def _lists_of_data(run):
 
 
 def lists(name, needs):
-    """The row that makes the lists of photos and of their labels."""
+    """The row that makes the lists of photos and of their labels.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def left_out(run):
         """The photos that the check leaves out, in the plain run's folder of an ablation."""
         return os.path.relpath(run.base.folder / LEFT_OUT, run.folder) if run.base is not None else LEFT_OUT
@@ -83,7 +113,17 @@ def lists(name, needs):
 
 
 def classifier_quality(name, needs):
-    """The row that measures the trained classifier, before cues are made with it."""
+    """The row that measures the trained classifier, before cues are made with it.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         return python("localization_cues.classifier_quality", *_classified(run, "lists/cam_quality.txt"), "--classes",
                       "lists/classes.txt", "--out", "results/cam-quality.json", "--device", run.settings.device)
@@ -97,7 +137,17 @@ def classifier_quality(name, needs):
 
 
 def cues(name, needs):
-    """The row that makes the cue file."""
+    """The row that makes the cue file.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         return python("localization_cues.make_cues", *_classified(run, "lists/input_list.txt"), "--out",
                       run.experiment.cue_file, "--device", run.settings.device,
@@ -127,7 +177,17 @@ def _classified_reads(run, photos):
 
 
 def cue_evaluation(name, needs):
-    """The row that compares the cues with the true masks."""
+    """The row that compares the cues with the true masks.
+
+    Parameters
+    ----------
+    name : str
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         return python("localization_cues.evaluate_cues", "--cues", run.experiment.cue_file, "--list",
                       "lists/input_list.txt", "--masks", f"data/{run.settings.masks}", "--classes",

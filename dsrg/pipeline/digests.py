@@ -27,7 +27,16 @@ class DigestCache:
         self.files_read = 0
 
     def digest(self, path):
-        """SHA-256 in hexadecimal digits, or MISSING where there is no file."""
+        """SHA-256 in hexadecimal digits, or MISSING where there is no file.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        str
+        """
         path = str(path)
         try:
             status = os.stat(path)
@@ -50,7 +59,16 @@ class DigestCache:
 
 
 def combined(pairs):
-    """One digest of (name, digest) pairs, in any order."""
+    """One digest of (name, digest) pairs, in any order.
+
+    Parameters
+    ----------
+    pairs : iterable of (str, str)
+
+    Returns
+    -------
+    str
+    """
     out = hashlib.sha256()
     for name, digest in sorted(pairs):
         out.update(f"{digest} {name}\n".encode())
@@ -69,13 +87,27 @@ class Manifests:
         self._pending = {}
 
     def add(self, pairs):
-        """Combined digest of (name, digest) pairs; they are written by `save`."""
+        """Combined digest of (name, digest) pairs; they are written by `save`.
+
+        Parameters
+        ----------
+        pairs : sequence of (str, str)
+
+        Returns
+        -------
+        str
+        """
         digest = combined(pairs)
         self._pending[digest] = dict(pairs)
         return digest
 
     def save(self, digests):
-        """Write those of `digests` that were added and are not written yet."""
+        """Write those of `digests` that were added and are not written yet.
+
+        Parameters
+        ----------
+        digests : set of str
+        """
         for digest in digests:
             path = self._folder / f"{digest}.txt"
             if digest in self._pending and not path.exists():
@@ -83,7 +115,16 @@ class Manifests:
                 write_text(path, "".join(lines))
 
     def read(self, digest):
-        """Digest by name, or None where the manifest is not there or not readable."""
+        """Digest by name, or None where the manifest is not there or not readable.
+
+        Parameters
+        ----------
+        digest : str
+
+        Returns
+        -------
+        dict of str to str, or None
+        """
         if digest in self._pending:
             return self._pending[digest]
         try:
@@ -93,7 +134,12 @@ class Manifests:
             return None
 
     def keep_only(self, digests):
-        """Remove the manifests that no stamp names any more."""
+        """Remove the manifests that no stamp names any more.
+
+        Parameters
+        ----------
+        digests : set of str
+        """
         for path in self._folder.glob("*.txt"):
             if path.stem not in digests:
                 path.unlink(missing_ok=True)

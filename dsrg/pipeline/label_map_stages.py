@@ -6,7 +6,29 @@ from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks
 
 def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
                  left_out=lambda run: None):
-    """A row that segments the photos of a list with a trained net."""
+    """A row that segments the photos of a list with a trained net.
+
+    Parameters
+    ----------
+    name : str
+    model : str
+        Name of the training that makes the weights.
+    needs : tuple of str
+    ids : str
+        The list of photos.
+    out : str
+        Folder of the label maps.
+    which : str
+        Whose arguments in settings.yaml, one of COMMANDS.
+    labels : bool
+        Allow the image's own labels alone: pseudo-labels.
+    group, left_out
+        As of Stage.
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         words = ["--net", "deploy.prototxt", "--weights", run.model(model), "--list", ids, "--images",
                  "data/JPEGImages", "--out", out, *device(run)]
@@ -26,7 +48,22 @@ def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
 
 
 def evaluation(name, predicted, needs, ids):
-    """A row that compares a folder of label maps with the true masks."""
+    """A row that compares a folder of label maps with the true masks.
+
+    Parameters
+    ----------
+    name : str
+        Of the result, results/<name>.json.
+    predicted : str
+        Folder of label maps.
+    needs : tuple of str
+    ids : str
+        The list of photos.
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         return python("tools.evaluate", "--pred", predicted, "--gt", f"data/{run.settings.masks}", "--list", ids,
                       "--classes", "lists/classes.txt", "--out", f"results/{name}.json")
@@ -45,6 +82,18 @@ def evaluation(name, predicted, needs, ids):
 
 
 def no_model(model, stage):
+    """Why a model's photos are not segmented, as `left_out` of a Stage.
+
+    Parameters
+    ----------
+    model : str
+    stage : str
+        That trains it.
+
+    Returns
+    -------
+    callable
+    """
     def left_out(run):
         if stage in run.coming:
             return None

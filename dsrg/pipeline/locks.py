@@ -65,6 +65,8 @@ class Lock:
             os.pwrite(self._descriptor, text.encode(), 0)
 
     def release(self):
+        """Let the next one have it.
+        """
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

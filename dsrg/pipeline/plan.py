@@ -9,6 +9,15 @@ def plan(found, choice):
     """Lines that say what `runner.execute` would do, and why; nothing is written.
 
     A stage that follows one which will run may turn out to be done, where that makes the same files again.
+
+    Parameters
+    ----------
+    found : list of Part
+    choice : Choice
+
+    Returns
+    -------
+    list of str
     """
     lines, coming = [], set()
     for k, part in enumerate(found):

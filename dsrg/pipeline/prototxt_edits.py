@@ -24,6 +24,10 @@ from dsrg.pipeline.prototxts import parse
 def read_ablation(path):
     """The content of an ablation's file.
 
+    Parameters
+    ----------
+    path : Path
+
     Returns
     -------
     says : str
@@ -144,7 +148,19 @@ def _merge(layer, fields, who):
 
 
 def set_batch(net, batch):
-    """Set batch_size of every data layer of a NetParameter, be it a field or a key of param_str; how many there are."""
+    """Set batch_size of every data layer of a NetParameter, be it a field or a key of param_str; how many there are.
+
+    Parameters
+    ----------
+    net : NetParameter
+        Changed in place.
+    batch : int
+        1 or more.
+
+    Returns
+    -------
+    int
+    """
     found = 0
     for layer in net.layer:
         for field, value in layer.ListFields():
@@ -159,6 +175,18 @@ def set_batch(net, batch):
 
 def with_batch(texts, batch, folder):
     """The nets of `texts` (file name -> text) that have a batch_size, with another one.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+    batch : int
+        1 or more.
+    folder : path
+        Named in errors.
+
+    Returns
+    -------
+    dict of str to str
 
     Raises
     ------

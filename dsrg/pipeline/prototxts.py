@@ -43,6 +43,10 @@ def parse(text, kind, where, lenient=True):
     lenient : bool
         Pass over fields that the project's caffe.proto does not have (a fork's): enough for reading, not for writing.
 
+    Returns
+    -------
+    SolverParameter or NetParameter
+
     Raises
     ------
     UserError
@@ -75,7 +79,16 @@ class Training:
         return f"{self.prefix}_solver.prototxt", f"{self.prefix}_net.prototxt"
 
     def snapshots(self, folder):
-        """Snapshots under the prefix, relative to the folder of the run, sorted."""
+        """Snapshots under the prefix, relative to the folder of the run, sorted.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        list of str
+        """
         stem = re.escape(PurePosixPath(self.prefix).name)
         wanted = re.compile(stem + r"_iter_\d+\.(caffemodel|solverstate)(\.h5)?")
         parent = PurePosixPath(self.prefix).parent
@@ -91,6 +104,10 @@ def training(text, where, max_iter=None, prefix=None):
     ----------
     max_iter, prefix : optional
         What the training is told instead of the solver's.
+
+    Returns
+    -------
+    Training
 
     Raises
     ------
@@ -141,6 +158,10 @@ def net_files(text, where, exists, changes=""):
     changes : str
         "LAYER.key=value", one key of a param_str that the training changes; "" for none.
 
+    Returns
+    -------
+    NetFiles
+
     Raises
     ------
     UserError
@@ -190,6 +211,13 @@ def _params(layer, where):
 
 def listed_files(text, root):
     """Files that a list of photos names: "<photo> <number>" or "<photo> <label map>" a line.
+
+    Parameters
+    ----------
+    text : str
+        Content of the list.
+    root : str
+        root_folder.
 
     Returns
     -------

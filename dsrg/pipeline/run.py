@@ -56,7 +56,17 @@ class Run:
         return self.settings.cues
 
     def path(self, name):
-        """Where a file of the run lies, also before the links of the folder are made."""
+        """Where a file of the run lies, also before the links of the folder are made.
+
+        Parameters
+        ----------
+        name : str
+            Relative to the folder of the run, or an absolute path.
+
+        Returns
+        -------
+        Path
+        """
         top, _, rest = str(name).partition("/")
         if top == "data":
             return self.data / rest
@@ -67,7 +77,21 @@ class Run:
         return self.folder / name
 
     def text(self, name):
-        """Content of a text file of the run, or None where it is not there (yet)."""
+        """Content of a text file of the run, or None where it is not there (yet).
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        str or None
+
+        Raises
+        ------
+        UserError
+            A file that is not UTF-8 text.
+        """
         if name in self.texts:
             return self.texts[name]
         try:
@@ -78,6 +102,16 @@ class Run:
             raise UserError(f"{self.path(name)} cannot be read as UTF-8 text: {error}") from None
 
     def exists(self, name):
+        """Whether a file of the run is there, or is a prototxt in force.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        bool
+        """
         return name in self.texts or self.path(name).is_file()
 
     # ---- trainings ---------------------------------------------------------------------------------------------
@@ -108,29 +142,84 @@ class Run:
         return found
 
     def solver(self, name):
-        """Prototxt of the solver that a training runs by; the reference's own is read where the experiment has one."""
+        """Prototxt of the solver that a training runs by; the reference's own is read where the experiment has one.
+
+        Parameters
+        ----------
+        name : str
+            Of a training.
+
+        Returns
+        -------
+        str
+        """
         own = f"solver-{name}.prototxt"
         return f"solver-{VARIANTS[name][0]}.prototxt" if name in VARIANTS and own not in self.texts else own
 
     def changes(self, name):
-        """How a variant changes the net of the other's solver, as `--set` of training.train; "" for none."""
+        """How a variant changes the net of the other's solver, as `--set` of training.train; "" for none.
+
+        Parameters
+        ----------
+        name : str
+            Of a training.
+
+        Returns
+        -------
+        str
+        """
         is_variant = name in VARIANTS and self.solver(name) != f"solver-{name}.prototxt"
         return getattr(self.experiment, name) if is_variant else ""
 
     def training(self, name):
+        """What the solver of a training says.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Training
+
+        Raises
+        ------
+        UserError
+            The experiment has no such training.
+        """
         if name not in self.trainings:
             raise UserError(f"experiment {self.experiment.name} has no {self.solver(name)}, which the stage needs; "
                             "leave the stage out")
         return self.trainings[name]
 
     def model(self, name):
-        """Path of a training's final weights, relative to the folder."""
+        """Path of a training's final weights, relative to the folder.
+
+        Parameters
+        ----------
+        name : str
+            Of a training.
+
+        Returns
+        -------
+        str
+        """
         if name == "cam" and self.base is not None:
             return os.path.relpath(self.base.folder / self.base.model("cam"), self.folder)
         return self.training(name).model
 
     def start(self, name):
-        """Where a training starts: (label, path) of the weights, or None for from nothing."""
+        """Where a training starts: (label, path) of the weights, or None for from nothing.
+
+        Parameters
+        ----------
+        name : str
+            Of a training.
+
+        Returns
+        -------
+        (str, str) or None
+        """
         where = self.experiment.start_of("s" if name == "static" else name)
         if where in ("", "none"):
             return None
@@ -144,12 +233,33 @@ class Run:
     # ---- photos and masks --------------------------------------------------------------------------------------
 
     def ids(self, name):
-        """Ids of a list of the run, or None where it is not made yet."""
+        """Ids of a list of the run, or None where it is not made yet.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        list of str, or None
+        """
         text = self.text(name)
         return None if text is None else text.split()
 
     def files_of_ids(self, folder, ids, suffixes):
-        """Name of each id's file in a folder of the run; the first suffix that exists, in any case, else the first."""
+        """Name of each id's file in a folder of the run; the first suffix that exists, in any case, else the first.
+
+        Parameters
+        ----------
+        folder : str
+        ids : iterable of str
+        suffixes : sequence of str
+            In small letters, the preferred first.
+
+        Returns
+        -------
+        tuple of str
+        """
         listed, names = {}, []
         for image_id in ids:
             parent, _, stem = image_id.rpartition("/")
@@ -168,6 +278,15 @@ class Run:
         return {(stem, suffix.lower()): stem + suffix for stem, suffix in map(os.path.splitext, names)}
 
     def without_mask(self, ids):
-        """How many of these ids have no true mask."""
+        """How many of these ids have no true mask.
+
+        Parameters
+        ----------
+        ids : iterable of str
+
+        Returns
+        -------
+        int
+        """
         masks = self.files_of_ids("masks", ids, (".png",))
         return sum(not self.path(name).is_file() for name in masks)

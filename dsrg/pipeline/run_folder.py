@@ -27,6 +27,18 @@ FOLDERS = ("models", "logs", "results", "stamps", "cues")
 def prototxts_of(settings, experiment, ablations):
     """The prototxts of a run by name, with ablation and batch size; and what the ablation says, or None.
 
+    Parameters
+    ----------
+    settings : Settings
+    experiment : Experiment
+    ablations : path
+        Folder of the ablations.
+
+    Returns
+    -------
+    dict of str to str
+    str or None
+
     Raises
     ------
     UserError
@@ -46,7 +58,21 @@ def prototxts_of(settings, experiment, ablations):
 
 
 def fit_to_caffe(texts, settings):
-    """The prototxts as the Caffe in use reads them; UserError, after a line for each, where it lacks something."""
+    """The prototxts as the Caffe in use reads them; UserError, after a line for each, where it lacks something.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+    settings : Settings
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    UserError
+    """
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             Path(folder, name).write_text(text, encoding="utf-8")
@@ -66,6 +92,16 @@ def with_edits(folder, texts, keep):
     A copy that is as the pipeline wrote it follows the experiment. One that was edited is refused by name, unless it
     is as the experiment has it by now, or `keep` takes it as it is; so is an edited copy of a file that the experiment
     no longer has.
+
+    Parameters
+    ----------
+    folder : path
+    texts : dict of str to str
+    keep : bool
+
+    Returns
+    -------
+    dict of str to str
 
     Raises
     ------
@@ -109,7 +145,15 @@ def _digest(text):
 
 
 def prepare(run, texts, says=None):
-    """Make the folders, copies and links of a run; `texts` are the experiment's prototxts, run.texts those in force."""
+    """Make the folders, copies and links of a run; `texts` are the experiment's prototxts, run.texts those in force.
+
+    Parameters
+    ----------
+    run : Run
+    texts : dict of str to str
+    says : str or None
+        What the ablation says.
+    """
     for name in FOLDERS:
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     remove_rests(run.folder)
@@ -145,7 +189,12 @@ def prepare(run, texts, says=None):
 
 
 def link(target, path):
-    """Make `path` a symbolic link to `target`, in one step where there was another."""
+    """Make `path` a symbolic link to `target`, in one step where there was another.
+
+    Parameters
+    ----------
+    target, path : path
+    """
     path = Path(path)
     if path.is_symlink() and os.readlink(path) == str(target):
         return
@@ -160,7 +209,12 @@ def link(target, path):
 
 
 def remove_rests(folder):
-    """Remove the temporary files that killed writers left in the folder of a run; links are not followed."""
+    """Remove the temporary files that killed writers left in the folder of a run; links are not followed.
+
+    Parameters
+    ----------
+    folder : Path
+    """
     for parent, _, names in os.walk(folder):
         for name in names:
             if TEMPORARY.fullmatch(name):
@@ -172,6 +226,15 @@ def set_aside(run, stage):
 
     The stage's stamp and its .begun are gone by then, so that a kill at any step leaves files that belong to no inputs,
     which the next start sets aside as well.
+
+    Parameters
+    ----------
+    run : Run
+    stage : Stage
+
+    Returns
+    -------
+    str or None
     """
     made = stage.makes(run)
     names = [name for name in dict.fromkeys((*made.files, *made.folders, *made.also))
@@ -190,6 +253,11 @@ def set_aside(run, stage):
 
 def refuse_older(run, adopt):
     """Refuse a folder whose stamps are of an earlier version of the pipeline.
+
+    Parameters
+    ----------
+    run : Run
+    adopt : bool
 
     Raises
     ------

@@ -52,6 +52,18 @@ class Part:
 def parts(settings, experiment, ablations, choice):
     """The parts of what is asked for, in their order.
 
+    Parameters
+    ----------
+    settings : Settings
+    experiment : Experiment
+    ablations : path
+        Folder of the ablations.
+    choice : Choice
+
+    Returns
+    -------
+    list of Part
+
     Raises
     ------
     UsageError

@@ -38,6 +38,10 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
     skip_bad : bool
         Whether photos with faults are left out.
 
+    Returns
+    -------
+    Settings
+
     Raises
     ------
     UsageError
@@ -91,7 +95,21 @@ def _existing(name, text, kind):
 
 
 def resolved(settings):
-    """The settings with engine and precision as they will be, where they were left to the machine."""
+    """The settings with engine and precision as they will be, where they were left to the machine.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    UserError
+        A Caffe that is not there, or a precision or device that it lacks.
+    """
     folder = folder_of_caffe(settings.engine, settings.caffe_root)
     if folder != ENGINE_FOLDER:
         if settings.precision not in ("auto", "fp32"):

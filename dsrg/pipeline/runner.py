@@ -143,7 +143,16 @@ def _adopt(part, row, state, head, say):
 
 
 def environment(settings):
-    """Environment of a stage's command: settings that its libraries read there."""
+    """Environment of a stage's command: settings that its libraries read there.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Returns
+    -------
+    dict of str to str
+    """
     found = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": settings.engine, "CAFFE_ROOT": settings.caffe_root,
              "CRF_BACKEND": settings.crf_backend}
     found.setdefault("GLOG_minloglevel", "2")

@@ -72,7 +72,17 @@ class Settings:
     skip_bad: bool = False
 
     def run_name(self, ablation=None):
-        """Name of the run's folder below `work`."""
+        """Name of the run's folder below `work`.
+
+        Parameters
+        ----------
+        ablation : str, optional
+            Another than the settings' own.
+
+        Returns
+        -------
+        str
+        """
         ablation = self.ablation if ablation is None else ablation
         return self.experiment + (f"-{ablation}" if ablation else "") + (f"-seed{self.seed}" if self.seed else "")
 
@@ -114,18 +124,45 @@ class Experiment:
     nets: Nets | None = None
 
     def start_of(self, kind):
-        """Where a kind of training starts; the reference starts where stage s does unless the experiment says so."""
+        """Where a kind of training starts; the reference starts where stage s does unless the experiment says so.
+
+        Parameters
+        ----------
+        kind : str
+            One of KINDS.
+
+        Returns
+        -------
+        str
+        """
         default = {"cam": "WEIGHTS", "s": "WEIGHTS", "f": "s", "full": self.weights.get("s", "WEIGHTS")}
         return self.weights.get(kind, default[kind])
 
 
 def experiment_names(prototxts):
-    """Names of the experiments below a folder, sorted."""
+    """Names of the experiments below a folder, sorted.
+
+    Parameters
+    ----------
+    prototxts : path
+
+    Returns
+    -------
+    list of str
+    """
     return sorted(path.parent.name for path in Path(prototxts).glob("*/settings.yaml"))
 
 
 def read_experiment(folder):
     """Read the settings of the experiment in `folder`.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Experiment
 
     Raises
     ------

@@ -90,15 +90,45 @@ class Stage:
 
 
 def python(module, *words):
-    """The command that runs a module of the project."""
+    """The command that runs a module of the project.
+
+    Parameters
+    ----------
+    module : str
+    *words
+        Arguments; their str counts.
+
+    Returns
+    -------
+    list of str
+    """
     return [sys.executable, "-m", module, *map(str, words)]
 
 
 def file(name):
-    """One file, which must be there before the stage runs."""
+    """One file, which must be there before the stage runs.
+
+    Parameters
+    ----------
+    name : str
+        As Run.path takes it.
+
+    Returns
+    -------
+    Read
+    """
     return Read(name, (name,))
 
 
 def device(run):
-    """Words that tell a command device and precision."""
+    """Words that tell a command device and precision.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    list of str
+    """
     return ["--device", run.settings.device, "--precision", run.settings.precision]

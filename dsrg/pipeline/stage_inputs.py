@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Inputs:
 
     @property
     def key(self):
+        """str: SHA-256 of all of it.
+        """
         everything = json.dumps([self.command, self.settings, self.reads], sort_keys=True)
         return hashlib.sha256(everything.encode()).hexdigest()
 
@@ -50,6 +53,10 @@ def inputs_of(stage, run, digests, manifests, root):
         Takes those of many files.
     root : Path
         Of the project whose code counts.
+
+    Returns
+    -------
+    Inputs
 
     Raises
     ------
@@ -108,3 +115,25 @@ def _digest(name, run, digests):
 def _files_of_caffe(package):
     """What of a real Caffe computes: its library and its Python package."""
     return sorted(path for pattern in ("*.so", "*.py", "proto/*.py") for path in Path(package).glob(pattern))
+
+
+def difference(old, new):
+    """The words in which two commands differ.
+
+    Parameters
+    ----------
+    old, new : sequence of str
+
+    Returns
+    -------
+    str
+    """
+    gone, came = _words(old, new), _words(new, old)
+    return " ".join(filter(None, [gone and f"'{gone}'", "->", f"'{came}'" if came else "nothing"])).lstrip("-> ") \
+        if gone else f"'{came}' added"
+
+
+def _words(command, other):
+    """Flags with their values that the other command has not."""
+    parts = re.split(r" (?=--)", " ".join(command))
+    return " ".join(part for part in parts if part not in re.split(r" (?=--)", " ".join(other)))

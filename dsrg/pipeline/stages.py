@@ -55,6 +55,15 @@ NOT_OF_AN_ABLATION = ("static", "label", "train-f", "full")
 def selected(words, skip=()):
     """The rows that these words ask for, in the table's order; without words all but `skip`.
 
+    Parameters
+    ----------
+    words : sequence of str
+    skip : sequence of str
+
+    Returns
+    -------
+    list of Stage
+
     Raises
     ------
     UserError

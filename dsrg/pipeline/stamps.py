@@ -6,7 +6,6 @@ key, so that a start with the same key goes on from it. Files with neither were 
 """
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from dsrg.io.errors import UserError
 from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.digests import MISSING, DigestCache, Manifests
 from dsrg.pipeline.stage_files import folder
-from dsrg.pipeline.stage_inputs import Inputs, inputs_of
+from dsrg.pipeline.stage_inputs import Inputs, difference, inputs_of
 
 FORMAT = 2              # of the stamps; 1 were a hash alone
 SHOWN = 3               # names of changed files a reason gives
@@ -40,6 +39,8 @@ class State:
 
     @property
     def done(self):
+        """bool: whether there is nothing to do.
+        """
         return not self.reasons
 
 
@@ -60,15 +61,51 @@ class Stamps:
         self.manifests = Manifests(self.folder / "manifests")
 
     def stamp_path(self, name):
+        """Where the stamp of a stage that is done lies.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Path
+        """
         return self.folder / f"{name}.json"
 
     def begun_path(self, name):
+        """Where the note of a stage that was begun lies.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Path
+        """
         return self.folder / f"{name}.begun"
 
     # ---- state ---------------------------------------------------------------------------------------------------
 
     def state(self, stage, forced=False):
-        """Whether a stage is done, and if not, why."""
+        """Whether a stage is done, and if not, why.
+
+        Parameters
+        ----------
+        stage : Stage
+        forced : bool
+            It counts as not done.
+
+        Returns
+        -------
+        State
+
+        Raises
+        ------
+        UserError
+            Something it reads is not there.
+        """
         inputs = inputs_of(stage, self.run, self.digests, self.manifests, self.root)
         begun = self.begun(stage.name)
         record = self.record(stage.name)
@@ -88,12 +125,30 @@ class Stamps:
         return State(inputs, tuple(reasons), resumes, record)
 
     def record(self, name):
-        """The stamp of a stage, or None; one that cannot be read counts as none."""
+        """The stamp of a stage, or None; one that cannot be read counts as none.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        dict or None
+        """
         content = read_json(self.stamp_path(name))
         return content if content.get("format") == FORMAT else None
 
     def begun(self, name):
-        """{"key", "seconds", "peak_mib"} of the start in progress, or {}."""
+        """{"key", "seconds", "peak_mib"} of the start in progress, or {}.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        dict
+        """
         return read_json(self.begun_path(name))
 
     def _changes(self, record, inputs):
@@ -112,7 +167,7 @@ class Stamps:
                 reasons.append(f"{name}: {old} -> {value}")
         old_command, command = tuple(record.get("keyed_command", ())), inputs.command
         if old_command != command:
-            reasons.append(f"its command changed: {_difference(old_command, command)}")
+            reasons.append(f"its command changed: {difference(old_command, command)}")
         return reasons
 
     def _which(self, old, new):
@@ -151,17 +206,38 @@ class Stamps:
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def begin(self, name, inputs, seconds=0.0, peak_mib=0):
-        """Note that a stage starts with these inputs, and what its earlier parts took of time and memory."""
+        """Note that a stage starts with these inputs, and what its earlier parts took of time and memory.
+
+        Parameters
+        ----------
+        name : str
+        inputs : Inputs
+        seconds : float
+        peak_mib : int
+        """
         note = {"key": inputs.key, "seconds": round(seconds, 1), "peak_mib": peak_mib}
         write_text(self.begun_path(name), json.dumps(note))
 
     def forget(self, name):
-        """Neither done nor begun, in this order: files that lie there belong to no inputs from now on."""
+        """Neither done nor begun, in this order: files that lie there belong to no inputs from now on.
+
+        Parameters
+        ----------
+        name : str
+        """
         self.stamp_path(name).unlink(missing_ok=True)
         self.begun_path(name).unlink(missing_ok=True)
 
     def finish(self, stage, inputs, command, **measured):
         """Write the stamp of a stage that ended well.
+
+        Parameters
+        ----------
+        stage : Stage
+        inputs : Inputs
+        command : list of str
+        **measured
+            Seconds, peak memory and the like, for the record.
 
         Raises
         ------
@@ -195,22 +271,18 @@ class Stamps:
 
 
 def read_json(path):
-    """The mapping in a JSON file; {} where there is none that can be read."""
+    """The mapping in a JSON file; {} where there is none that can be read.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _difference(old, new):
-    """The words in which two commands differ."""
-    gone, came = _words(old, new), _words(new, old)
-    return " ".join(filter(None, [gone and f"'{gone}'", "->", f"'{came}'" if came else "nothing"])).lstrip("-> ") \
-        if gone else f"'{came}' added"
-
-
-def _words(command, other):
-    """Flags with their values that the other command has not."""
-    parts = re.split(r" (?=--)", " ".join(command))
-    return " ".join(part for part in parts if part not in re.split(r" (?=--)", " ".join(other)))

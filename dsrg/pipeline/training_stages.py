@@ -7,7 +7,23 @@ from dsrg.pipeline.stage_files import no_masks
 
 
 def training(name, which, needs, *, left_out=lambda run: None, reads=()):
-    """A row that trains by a solver, resumed from its newest snapshot; `which` is the training's name."""
+    """A row that trains by a solver, resumed from its newest snapshot; `which` is the training's name.
+
+    Parameters
+    ----------
+    name : str
+        Of the stage.
+    which : str
+        Of the training: cam, static, s, f or full.
+    needs : tuple of str
+    left_out : callable
+    reads : sequence of str
+        Files that it reads and its net does not name.
+
+    Returns
+    -------
+    Stage
+    """
     def command(run):
         start, changes = run.start(which), run.changes(which)
         words = ["--solver", run.solver(which)]
@@ -58,7 +74,16 @@ def _net_files(run, which):
 
 
 def cam_is_given(run):
-    """With finished cues the classifier is trained only where stage s starts from it."""
+    """With finished cues the classifier is trained only where stage s starts from it.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    str or None
+    """
     if run.base is not None:
         return "the plain run's is taken"
     if run.given_cues is not None and run.experiment.start_of("s") != "cam":
@@ -68,6 +93,14 @@ def cam_is_given(run):
 
 def no_reference(run):
     """Why there is no reference to train, or None; asked for by name, it needs a folder of masks at least.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    str or None
 
     Raises
     ------

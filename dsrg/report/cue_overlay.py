@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from dsrg.cuefile.format import map_from_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.image_ids import file_of, id_of, photo_file

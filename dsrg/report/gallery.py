@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dsrg.cuefile.format import map_from_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned

@@ -6,7 +6,8 @@ import cv2
 import matplotlib
 import numpy as np
 
-from dsrg.cuefile.format import load_cues, map_from_cues
+from dsrg.cuefile.format import load_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.image_ids import file_of, id_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsrg.cuefile.format import map_from_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write

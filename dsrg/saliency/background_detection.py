@@ -72,7 +72,20 @@ def saliency_map(image_bgr, options=SaliencyOptions()):
 
 
 def as_photo(image_bgr):
-    """The array of a photo, uint8 (H, W, 3); ValueError for any other."""
+    """The array of a photo, uint8 (H, W, 3); ValueError for any other.
+
+    Parameters
+    ----------
+    image_bgr : array_like
+
+    Returns
+    -------
+    uint8 array (H, W, 3)
+
+    Raises
+    ------
+    ValueError
+    """
     image_bgr = np.asarray(image_bgr)
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
         raise ValueError(f"image_bgr is {image_bgr.dtype} {image_bgr.shape}, expected uint8 (H, W, 3)")
@@ -101,7 +114,22 @@ def photo_saliency(path, size, map_path=None):
 
 
 def read_saliency(path, size):
-    """A saliency map from a gray PNG, float32 in [0, 1]; UserError when missing or of another size than the photo."""
+    """A saliency map from a gray PNG, float32 in [0, 1]; UserError when missing or of another size than the photo.
+
+    Parameters
+    ----------
+    path : path
+    size : (int, int)
+        Height and width of the photo.
+
+    Returns
+    -------
+    float32 array (H, W), 0 to 1
+
+    Raises
+    ------
+    UserError
+    """
     if not Path(path).is_file():
         raise UserError(f"no saliency map {path}; make one for every photo (python -m localization_cues.saliency)")
     gray = load_gray(path, "saliency map")
@@ -112,7 +140,18 @@ def read_saliency(path, size):
 
 
 def region_saliency(lab, regions, options):
-    """Saliency of each superpixel, float64 (R,) in [0, 1]; ``regions`` (H, W) holds indices 0 to R - 1."""
+    """Saliency of each superpixel, float64 (R,) in [0, 1]; ``regions`` (H, W) holds indices 0 to R - 1.
+
+    Parameters
+    ----------
+    lab : float array (H, W, 3)
+    regions : int array (H, W)
+    options : SaliencyOptions
+
+    Returns
+    -------
+    float64 array (R,), 0 to 1
+    """
     height, width = regions.shape
     count = int(regions.max()) + 1
     sizes = np.bincount(regions.ravel(), minlength=count)
@@ -142,6 +181,10 @@ def background_probability(colour_distance, neighbours, border, options):
     border : int array
         Regions touching the photo's border.
     options : SaliencyOptions
+
+    Returns
+    -------
+    float64 array (R,), 0 to 1
     """
     linked = neighbours.copy()
     linked[np.ix_(border, border)] = True  # as in the paper: an object must not split the ground
@@ -189,7 +232,17 @@ def _unit(values):
 
 
 def write_saliency(job):
-    """Write the saliency of a photo as an 8-bit PNG; `job` is the photo and the file to write."""
+    """Write the saliency of a photo as an 8-bit PNG; `job` is the photo and the file to write.
+
+    Parameters
+    ----------
+    job : (path, path)
+
+    Raises
+    ------
+    UserError
+        A photo that cannot be read, or a file that cannot be written.
+    """
     path, target = job
     gray = np.rint(255 * saliency_map(load_image_bgr(path))).astype(np.uint8)
     write_picture(target, gray)

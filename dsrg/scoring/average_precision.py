@@ -52,7 +52,20 @@ def rank_classes(scores, targets, class_names):
 
 
 def mean_average_precision(rankings):
-    """Means of average precision and of chance over the classes where both are defined; (None, None) without one."""
+    """Means of average precision and of chance over the classes where both are defined; (None, None) without one.
+
+    Parameters
+    ----------
+    rankings : list of Ranking
+        As of rank_classes.
+
+    Returns
+    -------
+    float or None
+        Mean average precision, 0 to 1.
+    float or None
+        Mean chance, 0 to 1.
+    """
     defined = [one for one in rankings if one.average_precision is not None]
     if not defined:
         return None, None

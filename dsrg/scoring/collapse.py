@@ -10,7 +10,22 @@ LEAST_MAPS = 4  # so few photos may well show one class alone
 
 
 def count_classes(paths):
-    """Pixels of each index over label maps, int64 (256,)."""
+    """Pixels of each index over label maps, int64 (256,).
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Index PNGs.
+
+    Returns
+    -------
+    int64 array (256,)
+
+    Raises
+    ------
+    UserError
+        A label map that cannot be read.
+    """
     counts = in_threads(lambda path: np.bincount(load_label_png(path).ravel(), minlength=256), paths)
     return sum(counts, np.zeros(256, np.int64))
 
@@ -28,6 +43,10 @@ def collapse_warning(counts, images, what, class_names=None):
         What they are, such as their folder.
     class_names : sequence of str, optional
         In index order.
+
+    Returns
+    -------
+    str or None
 
     Examples
     --------

@@ -32,7 +32,16 @@ class LabelMapFolder:
         self.folder, self._settings, self._about, self._beside = Path(folder), settings, about, beside
 
     def path(self, image_id):
-        """Path of a label map."""
+        """Path of a label map.
+
+        Parameters
+        ----------
+        image_id : str
+
+        Returns
+        -------
+        Path
+        """
         return file_of(self.folder, image_id)
 
     def start_or_resume(self, ids, overwrite=False):
@@ -43,6 +52,10 @@ class LabelMapFolder:
         ids : sequence of str
         overwrite : bool
             Redo those that are there.
+
+        Returns
+        -------
+        list of str
 
         Raises
         ------
@@ -60,7 +73,18 @@ class LabelMapFolder:
         return [image_id for image_id in ids if not self.is_done(image_id)]
 
     def pending(self, ids, overwrite=False):
-        """What `start_or_resume` will return; nothing is changed, so that a net that cannot run costs no results."""
+        """What `start_or_resume` will return; nothing is changed, so that a net that cannot run costs no results.
+
+        Parameters
+        ----------
+        ids : sequence of str
+        overwrite : bool
+            Redo those that are there.
+
+        Returns
+        -------
+        list of str
+        """
         there = [image_id for image_id in ids if self.path(image_id).is_file()]
         redone = set(self._redone(there, self._earlier(), overwrite))
         return [image_id for image_id in ids if image_id in redone or not self.is_done(image_id)]
@@ -79,11 +103,27 @@ class LabelMapFolder:
         return there if overwrite or earlier != self._settings else []
 
     def is_done(self, image_id):
-        """Whether all files of an image are there."""
+        """Whether all files of an image are there.
+
+        Parameters
+        ----------
+        image_id : str
+
+        Returns
+        -------
+        bool
+        """
         return all(path.is_file() for path in self._files(image_id))
 
     def save(self, image_id, photo, labels):
-        """Write the label map, uint8 (H, W), of a Photo."""
+        """Write the label map, uint8 (H, W), of a Photo.
+
+        Parameters
+        ----------
+        image_id : str
+        photo : Photo
+        labels : uint8 array (H, W)
+        """
         save_label_png(self.path(image_id), labels)
 
     def _remove(self, ids, earlier):
@@ -107,7 +147,17 @@ def _shown(value):
 
 
 def digest(path):
-    """SHA-256 of a file; UserError where there is none."""
+    """SHA-256 of a file; UserError where there is none.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -42,7 +42,23 @@ def require_weights(net, net_file, weights, caffe_pb2, allow_random=()):
 
 
 def require_shapes(name, shapes, stored, weights):
-    """UserError where the stored parameters of a layer are not of the net's number and shapes."""
+    """UserError where the stored parameters of a layer are not of the net's number and shapes.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    shapes : list of tuple of int
+        Of the net's parameters.
+    stored : list of tuple of int
+        Of those in the file.
+    weights : path
+        The file.
+
+    Raises
+    ------
+    UserError
+    """
     remedy = "give weights that were trained for this net; for a training, rename the layer to learn it from scratch"
     if len(shapes) != len(stored):
         raise UserError(f"layer '{name}': it has {len(shapes)} parameters here but {len(stored)} in '{weights}'; "

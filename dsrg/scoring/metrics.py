@@ -113,7 +113,17 @@ class Result:
         return _mean(self.recall)
 
     def as_dict(self, classes):
-        """Everything, ready for JSON: fractions 0..1, None where a measure is undefined (0 / 0)."""
+        """Everything, ready for JSON: fractions 0..1, None where a measure is undefined (0 / 0).
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Names in index order.
+
+        Returns
+        -------
+        dict
+        """
         per_class = [
             {"index": i, "name": name, "iou": _or_none(self.iou[i]), "precision": _or_none(self.precision[i]),
              "recall": _or_none(self.recall[i]), "gt_pixels": int(self.gt_pixels[i]),
@@ -125,7 +135,17 @@ class Result:
         return {**means, "images": self.images, "classes": per_class, "confusion": self.confusion.tolist()}
 
     def table(self, classes):
-        """Text for people: a line a class, then the means, in percent."""
+        """Text for people: a line a class, then the means, in percent.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Names in index order.
+
+        Returns
+        -------
+        str
+        """
         width = max(len(name) for name in [*classes, "pixel accuracy"])
         lines = [f"{'class':{width}}     IoU  precision  recall"]
         rows = zip(classes, self.iou, self.precision, self.recall, strict=True)

@@ -53,7 +53,17 @@ def fuse_scores(maps, height, width):
 
 
 def probabilities(scores):
-    """Softmax over the last axis of (H, W, C), each value at least LOG_FLOOR (not normalised again)."""
+    """Softmax over the last axis of (H, W, C), each value at least LOG_FLOOR (not normalised again).
+
+    Parameters
+    ----------
+    scores : float array (H, W, C)
+
+    Returns
+    -------
+    float array (H, W, C)
+        LOG_FLOOR to 1.
+    """
     values = np.exp(scores - scores.max(axis=2, keepdims=True))
     values /= values.sum(axis=2, keepdims=True)
     return np.maximum(values, LOG_FLOOR, out=values)

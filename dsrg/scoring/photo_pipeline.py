@@ -18,7 +18,23 @@ FINISHING_BYTES = 40  # a pixel and class while an image is fused, refined and l
 
 
 def load_listed(image_id, path):
-    """The photo of a data set."""
+    """The photo of a data set.
+
+    Parameters
+    ----------
+    image_id : str
+    path : path
+
+    Returns
+    -------
+    uint8 array (H, W, 3)
+        Channels B, G, R.
+
+    Raises
+    ------
+    UserError
+        A photo that cannot be read.
+    """
     return load_image_bgr(path)
 
 
@@ -31,7 +47,18 @@ class Photo:
 
 
 def prepared(image_bgr, recipe):
-    """The Photo that a recipe scores, and its network inputs, float32 (3, h, w), one a size."""
+    """The Photo that a recipe scores, and its network inputs, float32 (3, h, w), one a size.
+
+    Parameters
+    ----------
+    image_bgr : uint8 array (H, W, 3)
+    recipe : Recipe
+
+    Returns
+    -------
+    Photo
+    list of float32 array (3, h, w)
+    """
     photo = Photo(shrunk(image_bgr, recipe.max_side), image_bgr.shape[:2])
     shapes = input_shapes(*photo.image_bgr.shape[:2], recipe.sizes, recipe.scales)
     return photo, [to_input(photo.image_bgr, *shape, recipe.mean) for shape in shapes]
@@ -109,7 +136,18 @@ def _score(net, loaded, size, flip):
 
 
 def check_scores(image_id, maps):
-    """UserError for score maps that cannot become a label map."""
+    """UserError for score maps that cannot become a label map.
+
+    Parameters
+    ----------
+    image_id : str
+    maps : list of float array (C, h, w)
+
+    Raises
+    ------
+    UserError
+        More classes than an index PNG holds, or scores that are not finite.
+    """
     if len(maps[0]) > voc.IGNORE_LABEL:
         raise UserError(f"the net scores {len(maps[0])} classes; index PNGs hold at most {voc.IGNORE_LABEL}")
     if not all(np.isfinite(scores).all() for scores in maps):

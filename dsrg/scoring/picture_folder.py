@@ -129,22 +129,64 @@ class PictureFolder(LabelMapFolder):
         self._pictures, self._class_names, self._orientations = pictures, class_names, {}
 
     def overlay_path(self, image_id):
-        """Path of an overlay."""
+        """Path of an overlay.
+
+        Parameters
+        ----------
+        image_id : str
+
+        Returns
+        -------
+        Path
+        """
         return self.folder / "overlays" / f"{image_id}.jpg"
 
     def is_done(self, image_id):
-        """Whether all files are there, and the map is newer than its picture."""
+        """Whether all files are there, and the map is newer than its picture.
+
+        Parameters
+        ----------
+        image_id : str
+
+        Returns
+        -------
+        bool
+        """
         made = super().is_done(image_id) and self.path(image_id).stat().st_mtime_ns
         return bool(made) and made >= self._pictures[image_id].stat().st_mtime_ns
 
     def load(self, image_id, path):
-        """The upright picture, uint8 (H, W, 3) BGR; how it lies in its file is kept for `save`."""
+        """The upright picture, uint8 (H, W, 3) BGR; how it lies in its file is kept for `save`.
+
+        Parameters
+        ----------
+        image_id : str
+        path : path
+
+        Returns
+        -------
+        uint8 array (H, W, 3)
+            Channels B, G, R.
+
+        Raises
+        ------
+        UserError
+            A picture that cannot be read.
+        """
         picture = read_picture(path)
         self._orientations[image_id] = picture.orientation
         return np.ascontiguousarray(picture.rgb[:, :, ::-1])
 
     def save(self, image_id, photo, labels):
-        """Write the overlay, then the label map."""
+        """Write the overlay, then the label map.
+
+        Parameters
+        ----------
+        image_id : str
+        photo : Photo
+        labels : uint8 array (H, W)
+            Of the upright picture.
+        """
         height, width = photo.image_bgr.shape[:2]
         small = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         drawn = overlay_with_legend(np.ascontiguousarray(photo.image_bgr[:, :, ::-1]), small, self._class_names)
@@ -155,6 +197,10 @@ class PictureFolder(LabelMapFolder):
 
     def write_shares(self, ids):
         """Write shares.csv (a line a picture, a column a class, shares from 0 to 1) and shares.json.
+
+        Parameters
+        ----------
+        ids : sequence of str
 
         Returns
         -------
@@ -231,7 +277,17 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None):
 
 
 def shares_text(records):
-    """Lines for people of the records of a few pictures; of many none: shares.csv has them."""
+    """Lines for people of the records of a few pictures; of many none: shares.csv has them.
+
+    Parameters
+    ----------
+    records : list of dict
+        As of write_shares.
+
+    Returns
+    -------
+    list of str
+    """
     lines = []
     for record in records if len(records) <= SHOWN else ():
         shares = sorted(((share, name) for name, share in record["shares"].items() if share), reverse=True)

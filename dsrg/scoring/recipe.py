@@ -43,14 +43,33 @@ class Recipe:
 
     @classmethod
     def from_settings(cls, settings):
-        """The recipe of a settings.json (its "settings"); KeyError or TypeError where it is none."""
+        """The recipe of a settings.json (its "settings"); KeyError or TypeError where it is none.
+
+        Parameters
+        ----------
+        settings : dict
+
+        Returns
+        -------
+        Recipe
+        """
         values = {name: settings[name] for name in ("sizes", "scales", "flip", "mean", "output_blob")}
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**values, crf=bool(settings["crf"]), crf_scale=settings["crf"] or CRF_SCALE,
                    max_side=settings.get("max_side", MAX_SIDE))
 
     def changed(self, **values):
-        """The recipe with other values; None leaves one as it is. `sizes` and `scales` take each other's place."""
+        """The recipe with other values; None leaves one as it is. `sizes` and `scales` take each other's place.
+
+        Parameters
+        ----------
+        **values
+            Fields of the recipe.
+
+        Returns
+        -------
+        Recipe
+        """
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
                  if value is not None}
         if {"sizes", "scales"} & set(given):

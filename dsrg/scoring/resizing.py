@@ -27,7 +27,18 @@ def zoom_linear(image, height, width):
 
 
 def zoomed(image, row_neighbours, column_neighbours):
-    """The pixels of the new grid that the neighbours stand for."""
+    """The pixels of the new grid that the neighbours stand for.
+
+    Parameters
+    ----------
+    image : array (H, W, C)
+    row_neighbours, column_neighbours : tuple
+        As of `neighbours`, for height and width.
+
+    Returns
+    -------
+    float32 array (height, width, C)
+    """
     rows, next_rows, down = row_neighbours
     columns, next_columns, right = column_neighbours
     # Gather first: of a large photo only the rows that count are converted.
@@ -42,14 +53,37 @@ def zoomed(image, row_neighbours, column_neighbours):
 
 
 def neighbours(size, new_size):
-    """Index of the pixel before, index of the pixel after, and weight of the latter, for each new pixel."""
+    """Index of the pixel before, index of the pixel after, and weight of the latter, for each new pixel.
+
+    Parameters
+    ----------
+    size, new_size : int
+        1 or more pixels.
+
+    Returns
+    -------
+    intp array (new_size,)
+    intp array (new_size,)
+    float32 array (new_size,), 0 to 1
+    """
     where = np.linspace(0, size - 1, new_size) if new_size > 1 else np.zeros(1)
     before = np.minimum(where.astype(np.intp), size - 1)
     return before, np.minimum(before + 1, size - 1), (where - before).astype(np.float32)
 
 
 def shrunk(image_bgr, max_side):
-    """The photo, uint8 (H, W, 3), by area means at a longer side of `max_side` where it is larger (0: never)."""
+    """The photo, uint8 (H, W, 3), by area means at a longer side of `max_side` where it is larger (0: never).
+
+    Parameters
+    ----------
+    image_bgr : uint8 array (H, W, 3)
+    max_side : int
+        0: never.
+
+    Returns
+    -------
+    uint8 array (h, w, 3)
+    """
     height, width = image_bgr.shape[:2]
     if not max_side or max(height, width) <= max_side:
         return image_bgr
@@ -59,6 +93,17 @@ def shrunk(image_bgr, max_side):
 
 
 def to_input(image_bgr, height, width, mean_bgr):
-    """Network input, float32 (3, height, width), BGR minus the mean, of a photo, uint8 (H, W, 3) BGR."""
+    """Network input, float32 (3, height, width), BGR minus the mean, of a photo, uint8 (H, W, 3) BGR.
+
+    Parameters
+    ----------
+    image_bgr : uint8 array (H, W, 3)
+    height, width : int
+    mean_bgr : three floats
+
+    Returns
+    -------
+    float32 array (3, height, width)
+    """
     small = zoom_linear(image_bgr, height, width) - np.asarray(mean_bgr, np.float32)
     return np.ascontiguousarray(small.transpose(2, 0, 1))

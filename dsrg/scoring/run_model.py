@@ -51,6 +51,10 @@ def find_model(run, stage=None):
     stage : str, optional
         One of STAGES; by default f where it was segmented, else s.
 
+    Returns
+    -------
+    RunModel
+
     Raises
     ------
     UserError
@@ -75,7 +79,16 @@ def find_model(run, stage=None):
 
 
 def segmented_stages(run):
-    """Stages of a run that `find_model` finds, in the order in which they are looked at: static, s, f, full."""
+    """Stages of a run that `find_model` finds, in the order in which they are looked at: static, s, f, full.
+
+    Parameters
+    ----------
+    run : path
+
+    Returns
+    -------
+    list of str
+    """
     return [stage for stage in TITLES if _settings_of(Path(run), stage)]
 
 
@@ -96,7 +109,22 @@ def _model(run, path):
 
 
 def newest(weights):
-    """The weights of the highest iteration beside `<prefix>_iter_<n>.caffemodel`; UserError where there are none."""
+    """The weights of the highest iteration beside `<prefix>_iter_<n>.caffemodel`; UserError where there are none.
+
+    Parameters
+    ----------
+    weights : Path
+        `<prefix>_iter_<n>.caffemodel`, or any file.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+        No weights of this prefix are there.
+    """
     match = re.fullmatch(r"(.+)_iter_\d+(\.caffemodel(\.h5)?)", weights.name)
     if match is None:
         found = [weights] if weights.is_file() else []

@@ -116,7 +116,17 @@ def open_net(caffe, net_file, weights, device="cpu", precision="fp32", backward=
 
 
 def refuse_other_prototxts(net_file, caffe_pb2):
-    """UserError for a solver or a net for training where a deploy net is asked for: said before its data is missed."""
+    """UserError for a solver or a net for training where a deploy net is asked for: said before its data is missed.
+
+    Parameters
+    ----------
+    net_file : path
+    caffe_pb2 : module
+
+    Raises
+    ------
+    UserError
+    """
     text = Path(net_file).read_text(encoding="utf-8", errors="replace")
     try:
         net = parse_prototxt(text, caffe_pb2.NetParameter(), net_file, lenient=True)
@@ -144,5 +154,14 @@ def _opened(caffe, net_file, backward):
 
 
 def forced_backward(text):
-    """The text of a prototxt with force_backward: true; all other lines keep their numbers."""
+    """The text of a prototxt with force_backward: true; all other lines keep their numbers.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     return "force_backward: true " + re.sub(r"^([ \t]*)force_backward\s*:\s*\w+", r"\1", text, flags=re.MULTILINE)

@@ -49,7 +49,22 @@ def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_fol
 
 
 def labels_of_all(path, ids):
-    """Labels of each image from image_labels.txt; every image needs a line in the file."""
+    """Labels of each image from image_labels.txt; every image needs a line in the file.
+
+    Parameters
+    ----------
+    path : path
+    ids : sequence of str
+
+    Returns
+    -------
+    dict of str to list of int
+
+    Raises
+    ------
+    UserError
+        A file that cannot be read, or images without a line in it.
+    """
     labels = read_image_labels(path)
     without = [image_id for image_id in ids if image_id not in labels]
     if without:
@@ -59,7 +74,24 @@ def labels_of_all(path, ids):
 
 
 def allowed_classes(image_id, labels, num_classes):
-    """Classes that an image may hold: background and its labels."""
+    """Classes that an image may hold: background and its labels.
+
+    Parameters
+    ----------
+    image_id : str
+    labels : dict of str to list of int
+    num_classes : int
+        That the net scores, with background.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    UserError
+        A label that the net does not score.
+    """
     if max(labels[image_id], default=0) >= num_classes:
         raise UserError(f"image '{image_id}' has label {max(labels[image_id])}, but the net scores "
                         f"{num_classes} classes; the labels and the net belong to different data")

@@ -38,7 +38,17 @@ def dense_annotation(annotations, classes, size):
 
 
 def mirrored(batch, flips):
-    """Copy of `batch` (N, C, H, W) in which the images marked in `flips` (N,) are reversed left to right."""
+    """Copy of `batch` (N, C, H, W) in which the images marked in `flips` (N,) are reversed left to right.
+
+    Parameters
+    ----------
+    batch : array (N, C, H, W)
+    flips : bool array (N,)
+
+    Returns
+    -------
+    array (N, C, H, W)
+    """
     result = np.array(batch)
     result[flips] = result[flips][..., ::-1]
     return result

@@ -41,6 +41,18 @@ def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
     """Gradient with respect to the scores, from the output of `floored_softmax` and the gradient of it.
 
     With p = (s + floor) / k, k = 1 + C floor, s the plain softmax: dx = s (g - sum_c s g) / k.
+
+    Parameters
+    ----------
+    probabilities : float array (N, C, H, W)
+        What `floored_softmax` gave.
+    gradient : float array (N, C, H, W)
+        With respect to the probabilities.
+    floor : float
+
+    Returns
+    -------
+    float64 array (N, C, H, W)
     """
     scale = 1.0 + probabilities.shape[1] * floor
     plain = np.multiply(probabilities, scale, dtype=np.float64) - floor          # (N, C, H, W)
@@ -50,6 +62,11 @@ def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
 
 def seed_loss(probabilities, cues):
     """Seed loss of SEC: mean over images of -sum(cues log p) / sum(cues), one count for all classes.
+
+    Parameters
+    ----------
+    probabilities : float array (N, C, H, W), above 0
+    cues : float array (N, C, H, W), 0 or 1
 
     Returns
     -------
@@ -65,6 +82,11 @@ def balanced_seed_loss(probabilities, cues):
 
     All foreground classes of an image share one count; each part is the mean over the images.
 
+    Parameters
+    ----------
+    probabilities : float array (N, C, H, W), above 0
+    cues : float array (N, C, H, W), 0 or 1
+
     Returns
     -------
     value : float
@@ -75,6 +97,11 @@ def balanced_seed_loss(probabilities, cues):
 
 def constrain_loss(probabilities, log_q):
     """Boundary loss: mean over n, h, w of sum_c Q log(clip(Q / p, 0.05, 20)), Q = exp(log_q) from the CRF.
+
+    Parameters
+    ----------
+    probabilities : float array (N, C, H, W), above 0
+    log_q : float array (N, C, H, W)
 
     Returns
     -------

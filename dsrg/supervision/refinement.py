@@ -48,6 +48,22 @@ def corners(extent, wanted):
     """Of each of `wanted` cells over `extent`, corners aligned: the cell before, the one behind, the first one's part.
 
     The arithmetic, order included, is that of scipy's zoom: to the bit, so that no half is rounded the other way.
+
+    Parameters
+    ----------
+    extent : int
+        Cells that there are.
+    wanted : int
+        Cells of the new grid.
+
+    Returns
+    -------
+    intp array (wanted,)
+        The cell before.
+    intp array (wanted,)
+        The cell behind.
+    float64 array (wanted,)
+        Share of the first, 0 to 1.
     """
     place = np.arange(wanted) * ((extent - 1) / max(wanted - 1, 1))     # the last may pass the end by a rounding
     before = np.floor(place).astype(np.intp)

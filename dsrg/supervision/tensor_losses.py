@@ -11,12 +11,35 @@ from .losses import DECAY_BACKGROUND, DECAY_FOREGROUND, MIN_COUNT, MIN_PROBABILI
 
 
 def floored_softmax(scores, floor=MIN_PROBABILITY):
-    """Softmax over classes of scores (N, C, H, W), plus `floor`, normalised again; float64 (N, C, H, W)."""
+    """Softmax over classes of scores (N, C, H, W), plus `floor`, normalised again; float64 (N, C, H, W).
+
+    Parameters
+    ----------
+    scores : tensor (N, C, H, W)
+    floor : float
+
+    Returns
+    -------
+    float64 tensor (N, C, H, W)
+    """
     return (torch.softmax(scores.double(), dim=1) + floor) / (1.0 + scores.shape[1] * floor)
 
 
 def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
-    """Gradient (N, C, H, W), float64, with respect to the scores, from the softmax's output and its gradient."""
+    """Gradient (N, C, H, W), float64, with respect to the scores, from the softmax's output and its gradient.
+
+    Parameters
+    ----------
+    probabilities : tensor (N, C, H, W)
+        What `floored_softmax` gave.
+    gradient : tensor (N, C, H, W)
+        With respect to the probabilities.
+    floor : float
+
+    Returns
+    -------
+    float64 tensor (N, C, H, W)
+    """
     scale = 1.0 + probabilities.shape[1] * floor
     plain = probabilities.double() * scale - floor
     weighted = plain * gradient
@@ -24,13 +47,39 @@ def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
 
 
 def seed_loss(probabilities, cues):
-    """Seed loss of SEC: value () and gradient (N, C, H, W), float64, of probabilities and cues (N, C, H, W)."""
+    """Seed loss of SEC: value () and gradient (N, C, H, W), float64, of probabilities and cues (N, C, H, W).
+
+    Parameters
+    ----------
+    probabilities : tensor (N, C, H, W), above 0
+    cues : tensor (N, C, H, W), 0 or 1
+
+    Returns
+    -------
+    float64 tensor ()
+        The value.
+    float64 tensor (N, C, H, W)
+        Gradient with respect to the probabilities.
+    """
     cues = cues.double()
     return _seed_loss(probabilities, cues, cues.sum(dim=(1, 2, 3), keepdim=True))
 
 
 def balanced_seed_loss(probabilities, cues):
-    """Balanced seed loss (DSRG, equation 2): value () and gradient (N, C, H, W), float64."""
+    """Balanced seed loss (DSRG, equation 2): value () and gradient (N, C, H, W), float64.
+
+    Parameters
+    ----------
+    probabilities : tensor (N, C, H, W), above 0
+    cues : tensor (N, C, H, W), 0 or 1
+
+    Returns
+    -------
+    float64 tensor ()
+        The value.
+    float64 tensor (N, C, H, W)
+        Gradient with respect to the probabilities.
+    """
     cues = cues.double()
     of_class = cues.sum(dim=(2, 3), keepdim=True)                                # (N, C, 1, 1)
     foreground = of_class[:, 1:].sum(dim=1, keepdim=True).expand(-1, cues.shape[1] - 1, -1, -1)
@@ -38,7 +87,22 @@ def balanced_seed_loss(probabilities, cues):
 
 
 def constrain_loss(probabilities, log_q):
-    """Boundary loss: value () and the gradients with respect to probabilities and log Q, (N, C, H, W), float64."""
+    """Boundary loss: value () and the gradients with respect to probabilities and log Q, (N, C, H, W), float64.
+
+    Parameters
+    ----------
+    probabilities : tensor (N, C, H, W), above 0
+    log_q : tensor (N, C, H, W)
+
+    Returns
+    -------
+    float64 tensor ()
+        The value.
+    float64 tensor (N, C, H, W)
+        Gradient with respect to the probabilities.
+    float64 tensor (N, C, H, W)
+        Gradient with respect to log Q.
+    """
     p, q = probabilities.double(), log_q.double().exp()
     count = p[:, 0].numel()
     ratio = q / p
@@ -53,6 +117,18 @@ def expand_loss(probabilities, labels):
     """Expansion loss of SEC: value () and gradient (N, C, H, W), float64.
 
     `labels` (N, C) is above 0.5 where a class occurs; the entry of background is not read.
+
+    Parameters
+    ----------
+    probabilities : tensor (N, C, H, W), above 0
+    labels : tensor (N, C)
+
+    Returns
+    -------
+    float64 tensor ()
+        The value.
+    float64 tensor (N, C, H, W)
+        Gradient with respect to the probabilities.
     """
     images, classes = probabilities.shape[:2]
     p = probabilities.double().flatten(2)                                        # (N, C, L)

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dsrg.cuefile.format import load_cues, map_from_cues, save_cues
+from dsrg.cuefile.format import load_cues, save_cues
+from dsrg.cuefile.label_map import map_from_cues
 from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png

@@ -5,7 +5,8 @@ import os
 import cv2
 import numpy as np
 
-from dsrg.cuefile.format import cues_from_map, save_cues
+from dsrg.cuefile.format import save_cues
+from dsrg.cuefile.label_map import cues_from_map
 from dsrg.datasets.demo_data import make_demo_data
 from dsrg.datasets.demo_scenes import CLASSES, VOID, draw_scene
 from dsrg.experiments import prototxt_files

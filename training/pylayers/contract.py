@@ -18,7 +18,16 @@ class NoParams:
 
 
 def title(layer):
-    """Name and class of a layer, for messages: "layer 'update-seed' (DSRGLayer)"."""
+    """Name and class of a layer, for messages: "layer 'update-seed' (DSRGLayer)".
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+
+    Returns
+    -------
+    str
+    """
     name = getattr(getattr(layer, "_layer_param", None), "name", "")
     kind = type(layer).__name__
     return f"layer '{name}' ({kind})" if name else f"layer {kind}"
@@ -29,6 +38,16 @@ def read_params(layer, parameters):
 
     The text is YAML or a Python literal, of which the original's files are written (tuples); no code runs.
     The type of a field says what it accepts; `field(metadata={"convert": f})` names a function instead.
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    parameters : type
+        A frozen dataclass.
+
+    Returns
+    -------
+    parameters
 
     Raises
     ------
@@ -51,7 +70,21 @@ def read_params(layer, parameters):
 
 
 def height_width(value):
-    """41 -> (41, 41), [321, 241] -> (321, 241); sizes are whole and positive, height comes first."""
+    """41 -> (41, 41), [321, 241] -> (321, 241); sizes are whole and positive, height comes first.
+
+    Parameters
+    ----------
+    value : int or sequence of two int
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+    """
     pair = (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
     whole = isinstance(pair, list | tuple) and all(type(side) is int and side > 0 for side in pair)
     if not whole or len(pair) != 2:
@@ -60,14 +93,40 @@ def height_width(value):
 
 
 def three_numbers(value):
-    """[104, 117, 123] -> (104.0, 117.0, 123.0)."""
+    """[104, 117, 123] -> (104.0, 117.0, 123.0).
+
+    Parameters
+    ----------
+    value : sequence of three numbers
+
+    Returns
+    -------
+    tuple of three floats
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+    """
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise ValueError(f"expected three numbers in the order B, G, R, got {shown(value)}")
     return tuple(float(v) for v in value)
 
 
 def expect_blobs(layer, bottom, top, bottom_names, top_names):
-    """Refuse a layer that is wired with another number of bottoms or tops than it has names for."""
+    """Refuse a layer that is wired with another number of bottoms or tops than it has names for.
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    bottom, top : sequence of Blob
+    bottom_names, top_names : sequence of str
+        What they hold.
+
+    Raises
+    ------
+    UserError
+    """
     for kind, blobs, names in (("bottom", bottom, bottom_names), ("top", top, top_names)):
         if len(blobs) != len(names):
             listed = ", ".join(names) if names else "none"
@@ -75,7 +134,24 @@ def expect_blobs(layer, bottom, top, bottom_names, top_names):
 
 
 def expect_shape(layer, bottom, index, name, shape, like, remedy):
-    """Refuse bottom[index] unless it has `shape`; None in `shape` stands for any size."""
+    """Refuse bottom[index] unless it has `shape`; None in `shape` stands for any size.
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    bottom : sequence of Blob
+    index : int
+    name : str
+        What the blob holds.
+    shape : tuple of int or None
+    like : str
+        What the shape is taken from.
+    remedy : str
+
+    Raises
+    ------
+    UserError
+    """
     got = tuple(bottom[index].shape)
     if len(got) != len(shape) or any(want is not None and want != have
                                      for want, have in zip(shape, got, strict=True)):
@@ -86,26 +162,70 @@ def expect_shape(layer, bottom, index, name, shape, like, remedy):
 
 
 def expect_probabilities(layer, bottom, index):
-    """Refuse bottom[index] unless it is a map of class probabilities, (N, C, H, W)."""
+    """Refuse bottom[index] unless it is a map of class probabilities, (N, C, H, W).
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    bottom : sequence of Blob
+    index : int
+
+    Raises
+    ------
+    UserError
+    """
     expect_shape(layer, bottom, index, "probabilities", (None,) * 4, "(N, C, H, W)",
                  "give it a SoftmaxLayer's top")
 
 
 def expect_cues(layer, bottom, index, shape):
-    """Refuse bottom[index] unless it is a map of cues of the shape of the probabilities."""
+    """Refuse bottom[index] unless it is a map of cues of the shape of the probabilities.
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    bottom : sequence of Blob
+    index : int
+    shape : (N, C, H, W)
+
+    Raises
+    ------
+    UserError
+    """
     expect_shape(layer, bottom, index, "cues", shape, "like 'probabilities'",
                  "the cues are for another number of classes or size of map: set classes and size of "
                  "AnnotationLayer, or make the cue file for this net with localization_cues")
 
 
 def expect_labels(layer, bottom, index, images, classes):
-    """Refuse bottom[index] unless it is AnnotationLayer's labels for these images and classes."""
+    """Refuse bottom[index] unless it is AnnotationLayer's labels for these images and classes.
+
+    Parameters
+    ----------
+    layer : caffe.Layer
+    bottom : sequence of Blob
+    index : int
+    images, classes : int
+
+    Raises
+    ------
+    UserError
+    """
     expect_shape(layer, bottom, index, "labels", (images, 1, 1, classes), "for these probabilities",
                  "set classes of AnnotationLayer to the net's number of classes")
 
 
 def process_share(caffe):
-    """(rank, count) of this process among those that train together; (0, 1) where Caffe is too old to tell."""
+    """(rank, count) of this process among those that train together; (0, 1) where Caffe is too old to tell.
+
+    Parameters
+    ----------
+    caffe : module
+
+    Returns
+    -------
+    (int, int)
+    """
     if not hasattr(caffe, "solver_count"):
         return 0, 1
     return caffe.solver_rank(), caffe.solver_count()

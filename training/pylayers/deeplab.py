@@ -34,7 +34,17 @@ class InterpParams:
             raise ValueError("expected zoom_factor, shrink_factor, or height with width")
 
     def size(self, height, width):
-        """Height and width of the top, in the order of choice of DeepLab-v2's interp_layer.cpp."""
+        """Height and width of the top, in the order of choice of DeepLab-v2's interp_layer.cpp.
+
+        Parameters
+        ----------
+        height, width : int
+            Of the bottom, without its padding.
+
+        Returns
+        -------
+        (int, int)
+        """
         if self.height and self.width and bool(self.zoom_factor) == bool(self.shrink_factor):
             return self.height, self.width
         shrink, zoom = self.shrink_factor or 1, self.zoom_factor or 1
@@ -43,7 +53,17 @@ class InterpParams:
 
 
 def interpolation_matrix(taken, made):
-    """Weights (made, taken) float32 of linear interpolation that keeps both ends in place."""
+    """Weights (made, taken) float32 of linear interpolation that keeps both ends in place.
+
+    Parameters
+    ----------
+    taken, made : int
+        Pixels of the bottom and of the top along one axis.
+
+    Returns
+    -------
+    float32 array (made, taken)
+    """
     matrix = np.zeros((made, taken), np.float32)
     step = np.float32(taken - 1) / np.float32(made - 1) if made > 1 else np.float32(0)
     for row in range(made):
@@ -99,7 +119,21 @@ class InterpLayer(caffe.Layer):
 
 
 def whole_numbers(value):
-    """255 or [255, 254] -> a tuple."""
+    """255 or [255, 254] -> a tuple.
+
+    Parameters
+    ----------
+    value : int or sequence of int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+    """
     values = value if isinstance(value, list | tuple) else (value,)
     if not all(type(v) is int for v in values):
         raise ValueError(f"expected a whole number or a list of them, got {value!r}")
@@ -165,7 +199,16 @@ class SegAccuracyLayer(caffe.Layer):
 
 
 def figures(counts):
-    """Pixel accuracy, mean recall, mean IoU of a confusion matrix (label, guess)."""
+    """Pixel accuracy, mean recall, mean IoU of a confusion matrix (label, guess).
+
+    Parameters
+    ----------
+    counts : int array (C, C)
+
+    Returns
+    -------
+    tuple of three floats, 0 to 1
+    """
     hit, truth = np.diag(counts), counts.sum(axis=1)
     union = truth + counts.sum(axis=0) - hit
     present = np.count_nonzero(truth)

@@ -24,7 +24,22 @@ ORDER, PLACE = 0, 1     # streams of random numbers: order of an epoch, choices 
 
 
 def read_pairs(source, root_folder):
-    """Paths of a list of "photo mask" lines; `root_folder` is put in front as it is, as Caffe does."""
+    """Paths of a list of "photo mask" lines; `root_folder` is put in front as it is, as Caffe does.
+
+    Parameters
+    ----------
+    source : path
+    root_folder : str
+
+    Returns
+    -------
+    list of (str, str)
+
+    Raises
+    ------
+    UserError
+        A list that cannot be read, or a line that does not hold two paths.
+    """
     pairs, faults = [], Faults(source)
     for number, line in read_lines(source, "list of photos and masks"):
         words = line.split()
@@ -39,6 +54,13 @@ def read_pairs(source, root_folder):
 
 def load_pair(photo_path, mask_path, classes=0, ignore_label=255):
     """Read one photo and its label map and check that they match.
+
+    Parameters
+    ----------
+    photo_path, mask_path : path
+    classes : int
+        0: labels are not checked.
+    ignore_label : int
 
     Returns
     -------
@@ -69,6 +91,19 @@ def cut(image_bgr, labels, params, rng):
     Mean subtracted, times `scale`; resized by a random factor when `scale_jitter` is set; padded below and on
     the right with 0 and `ignore_label` where smaller than the crop; cropped at random (in the middle in phase
     Test); mirrored with probability 1/2 when `mirror` is set.
+
+    Parameters
+    ----------
+    image_bgr : uint8 array (H, W, 3)
+    labels : uint8 array (H, W)
+    params : dataclass
+        The layer's.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    float32 array (3, h, w)
+    float32 array (h, w)
     """
     low, high = params.scale_jitter
     if (low, high) != (1.0, 1.0):
@@ -129,7 +164,17 @@ class SegmentationBatches:
         return len(self._pairs)
 
     def batch(self, tick):
-        """Examples of batch `tick`, a list of (image (3, h, w), labels (h, w)); starts reading the next."""
+        """Examples of batch `tick`, a list of (image (3, h, w), labels (h, w)); starts reading the next.
+
+        Parameters
+        ----------
+        tick : int
+            Number of the batch, from 0.
+
+        Returns
+        -------
+        list of (float32 array (3, h, w), float32 array (h, w))
+        """
         if self._process != os.getpid():
             self._start_reading()       # threads do not survive a fork
         futures = self._ahead.pop(tick, None) or self._start(tick)

@@ -17,6 +17,23 @@ def float32(name, value, shape, meaning):
     longdouble are copied, and what is too large for float32 becomes infinite, which the core refuses. Everything
     else is a TypeError: float16 has lost the digits of a log-probability, integers are mostly label maps or
     quantised scores.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : array_like
+    shape : tuple of int
+    meaning : str
+        What the shape stands for, in errors.
+
+    Returns
+    -------
+    float32 array
+
+    Raises
+    ------
+    TypeError, ValueError
     """
     array = plain_array(name, value)
     if array.dtype.kind != "f" or array.dtype.itemsize < 4:
@@ -31,7 +48,22 @@ def float32(name, value, shape, meaning):
 
 
 def plain_array(name, value):
-    """`value` as an array without a mask: a masked pixel has no score that could be computed with."""
+    """`value` as an array without a mask: a masked pixel has no score that could be computed with.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : array_like
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    TypeError
+    """
     if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
         raise TypeError(f"{name}: expected an array without masked elements; say {name}.filled(...) first")
     try:
@@ -42,14 +74,44 @@ def plain_array(name, value):
 
 
 def require_shape(name, array, shape, meaning):
-    """ValueError unless `array` has `shape`, where -1 stands for any extent."""
+    """ValueError unless `array` has `shape`, where -1 stands for any extent.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    array : array
+    shape : tuple of int
+    meaning : str
+        What the shape stands for, in errors.
+
+    Raises
+    ------
+    ValueError
+    """
     if array.ndim != len(shape) or any(e not in (-1, g) for e, g in zip(shape, array.shape, strict=True)):
         want = "(" + ", ".join("*" if e < 0 else str(e) for e in shape) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name}: expected {meaning} of shape {want}, got {array.shape}")
 
 
 def bytes_image(name, value, shape):
-    """`value` as C-contiguous uint8 image of `shape`; other dtypes only where no value changes."""
+    """`value` as C-contiguous uint8 image of `shape`; other dtypes only where no value changes.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : array_like
+    shape : tuple of int
+
+    Returns
+    -------
+    uint8 array
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
     image = plain_array(name, value)
     require_shape(name, image, shape, "an image")
     if image.dtype != np.uint8:
@@ -70,7 +132,22 @@ def _in_byte_range(image):
 
 
 def number(name, value):
-    """`value` as a float that is finite in float32."""
+    """`value` as a float that is finite in float32.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : number
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
     if isinstance(value, (str, bytes)):
         raise TypeError(f"{name}: expected a number, got {value!r}")
     try:
@@ -85,7 +162,22 @@ def number(name, value):
 
 
 def positive(name, value):
-    """`value` as a float that is positive and finite in float32."""
+    """`value` as a float that is positive and finite in float32.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : number
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
     try:
         converted = number(name, value)
     except ValueError:
@@ -96,7 +188,23 @@ def positive(name, value):
 
 
 def count(name, value, least, most=MOST_COUNT):
-    """`value` as an int from `least` to `most`."""
+    """`value` as an int from `least` to `most`.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, in errors.
+    value : int
+    least, most : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
     try:
         converted = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
@@ -111,7 +219,20 @@ def count(name, value, least, most=MOST_COUNT):
 
 
 def thread_count(threads):
-    """`threads`, or the cores this process may use when it is None."""
+    """`threads`, or the cores this process may use when it is None.
+
+    Parameters
+    ----------
+    threads : int or None
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
     if threads is not None:
         return count("threads", threads, 1)
     if hasattr(os, "sched_getaffinity"):
@@ -120,7 +241,16 @@ def thread_count(threads):
 
 
 def shortened(value):
-    """`value` for a message: its repr, cut off after 80 characters."""
+    """`value` for a message: its repr, cut off after 80 characters.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
     if isinstance(value, int) and abs(value) >= 10**80:  # Python refuses to print more than 4300 digits
         return "a number of more than 80 digits"
     text = repr(value)

@@ -94,12 +94,33 @@ class DenseCRF:
 
         `compat`: a number w (Potts: different labels cost w), an array (labels,) or a matrix (labels, labels) of
         energies that are added for each pair.
+
+        Parameters
+        ----------
+        features : float array (dims, nvar)
+        compat : float, float array (labels,) or (labels, labels)
+        kernel : KernelType
+        normalization : NormalizationType
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another shape or type, or numbers that are not finite.
         """
         points = _checks.float32("features", features, (-1, self._nvar), "features (dims, variables)")
         self._core.add_features(points, *self._pairwise(compat, kernel, normalization))
 
     def setUnary(self, unary):
-        """Set the unary energies from a `ConstUnary` or `LogisticUnary`."""
+        """Set the unary energies from a `ConstUnary` or `LogisticUnary`.
+
+        Parameters
+        ----------
+        unary : ConstUnary or LogisticUnary
+
+        Raises
+        ------
+        TypeError, ValueError
+        """
         if not isinstance(unary, Unary):
             raise TypeError(
                 f"unary: expected ConstUnary or LogisticUnary, got {type(unary).__name__}; arrays go to setUnaryEnergy"
@@ -107,7 +128,17 @@ class DenseCRF:
         self.setUnaryEnergy(unary.get())
 
     def setUnaryEnergy(self, u, f=None):
-        """Set the unary energies (-log p): `u` (labels, nvar), or u @ f with `f` (features, nvar)."""
+        """Set the unary energies (-log p): `u` (labels, nvar), or u @ f with `f` (features, nvar).
+
+        Parameters
+        ----------
+        u : float array (labels, nvar) or (labels, features)
+        f : float array (features, nvar), optional
+
+        Raises
+        ------
+        TypeError, ValueError
+        """
         if f is not None:
             u = LogisticUnary(u, f).get()
         energies = _checks.float32("u", u, (self._nlabels, self._nvar), "energies (labels, variables)")
@@ -119,7 +150,19 @@ class DenseCRF:
         self._unary = np.array(energies.T, order="C")  # a copy: the caller may change its own
 
     def inference(self, niter, threads=None):
-        """Return Q (labels, nvar) after `niter` mean field updates."""
+        """Return Q (labels, nvar) after `niter` mean field updates.
+
+        Parameters
+        ----------
+        niter : int
+            0 or more.
+        threads : int, optional
+            All cores by default.
+
+        Returns
+        -------
+        float32 array (labels, nvar), 0 to 1
+        """
         threads, niter = _checks.thread_count(threads), _checks.count("niter", niter, 0)
         return self._core.infer(self._energies(), -1.0, niter, threads).T
 
@@ -129,7 +172,16 @@ class DenseCRF:
         return q, np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
 
     def stepInference(self, Q, tmp1=None, tmp2=None, threads=None):
-        """Update `Q` (labels, nvar), as `startInference` returned it, in place. Its values must be finite."""
+        """Update `Q` (labels, nvar), as `startInference` returned it, in place. Its values must be finite.
+
+        Parameters
+        ----------
+        Q : float32 array (labels, nvar)
+            Changed in place.
+        tmp1, tmp2
+            What `startInference` returned beside it.
+        threads : int, optional
+        """
         threads, unary = _checks.thread_count(threads), self._energies()
         marginals = self._marginals(Q)
         if marginals.flags.aligned:
@@ -142,7 +194,17 @@ class DenseCRF:
         Q[...] = updated.T
 
     def klDivergence(self, Q, threads=None):
-        """Return KL(Q || P) up to the constant log Z, for `Q` (labels, nvar)."""
+        """Return KL(Q || P) up to the constant log Z, for `Q` (labels, nvar).
+
+        Parameters
+        ----------
+        Q : float32 array (labels, nvar)
+        threads : int, optional
+
+        Returns
+        -------
+        float
+        """
         threads, unary = _checks.thread_count(threads), self._energies()
         return self._core.kl_divergence(unary, -1.0, np.require(self._marginals(Q), None, ["C", "A"]), threads)
 
@@ -181,12 +243,28 @@ class DenseCRF2D(DenseCRF):
         self._setup(self._h, self._w, nlabels)
 
     def addPairwiseGaussian(self, sxy, compat, kernel=DIAG_KERNEL, normalization=NORMALIZE_SYMMETRIC):
-        """Add a Gaussian kernel over position: `sxy` in pixels, a number or (sx, sy)."""
+        """Add a Gaussian kernel over position: `sxy` in pixels, a number or (sx, sy).
+
+        Parameters
+        ----------
+        sxy : float or (float, float), above 0
+        compat, kernel, normalization
+            As of addPairwiseEnergy.
+        """
         sx, sy = _widths("sxy", sxy, 2)
         self._core.add_gaussian(sx, sy, *self._pairwise(compat, kernel, normalization))
 
     def addPairwiseBilateral(self, sxy, srgb, rgbim, compat, kernel=DIAG_KERNEL, normalization=NORMALIZE_SYMMETRIC):
-        """Add a kernel over position and colour: `sxy` in pixels, `srgb` in levels, `rgbim` (h, w, 3) uint8."""
+        """Add a kernel over position and colour: `sxy` in pixels, `srgb` in levels, `rgbim` (h, w, 3) uint8.
+
+        Parameters
+        ----------
+        sxy : float or (float, float), above 0
+        srgb : float or three floats, above 0
+        rgbim : uint8 array (h, w, 3)
+        compat, kernel, normalization
+            As of addPairwiseEnergy.
+        """
         sx, sy = _widths("sxy", sxy, 2)
         s0, s1, s2 = _widths("srgb", srgb, 3)
         image = _checks.bytes_image("rgbim", rgbim, (self._h, self._w, 3))

@@ -52,6 +52,16 @@ def unary_from_softmax(sm, scale=None, clip=1e-5):
 
     `scale` in (0, 1] mixes them with the uniform distribution first (`sm` is multiplied by it); `clip` is the
     smallest probability kept, None or 0 keeps all: the energy of probability 0 is then infinite.
+
+    Parameters
+    ----------
+    sm : float array (n_labels, ...), 0 to 1
+    scale : float, optional
+    clip : float or None
+
+    Returns
+    -------
+    float32 array (n_labels, variables)
     """
     sm = _checks.plain_array("sm", sm)
     if sm.ndim < 1 or sm.dtype.kind not in "fiub" or sm.shape[0] < 1:
@@ -74,6 +84,15 @@ def create_pairwise_gaussian(sdims, shape):
     """Features of a Gaussian kernel over the positions of an array: (dims, variables) float32.
 
     `sdims`: standard deviation along each axis of `shape`.
+
+    Parameters
+    ----------
+    sdims : sequence of float
+    shape : sequence of int
+
+    Returns
+    -------
+    float32 array (dims, variables)
     """
     shape = tuple(_checks.count("shape", extent, 0) for extent in shape)
     if len(sdims) != len(shape):
@@ -87,6 +106,17 @@ def create_pairwise_bilateral(sdims, schan, img, chdim=-1):
     """Features of a kernel over position and channels: (dims + channels, variables) float32.
 
     `chdim`: the axis of the channels; -1 for an array without one (then `schan` holds one width).
+
+    Parameters
+    ----------
+    sdims : sequence of float
+    schan : float or sequence of float
+    img : array
+    chdim : int
+
+    Returns
+    -------
+    float32 array (dims + channels, variables)
     """
     img = _checks.plain_array("img", img)
     if img.dtype.kind not in "fiub":
@@ -103,12 +133,32 @@ def create_pairwise_bilateral(sdims, schan, img, chdim=-1):
 
 
 def compute_unary(labels, M, GT_PROB=0.5):
-    """Former name of `unary_from_labels`."""
+    """Former name of `unary_from_labels`.
+
+    Parameters
+    ----------
+    labels, M, GT_PROB
+        As of `unary_from_labels`.
+
+    Returns
+    -------
+    float32 array (M, variables)
+    """
     warnings.warn("compute_unary is deprecated, use unary_from_labels", DeprecationWarning, stacklevel=2)
     return unary_from_labels(labels, M, GT_PROB)
 
 
 def softmax_to_unary(sm, GT_PROB=1):
-    """Former name of `unary_from_softmax`, without its clip."""
+    """Former name of `unary_from_softmax`, without its clip.
+
+    Parameters
+    ----------
+    sm : float array (n_labels, ...), 0 to 1
+    GT_PROB : float
+
+    Returns
+    -------
+    float32 array (n_labels, variables)
+    """
     warnings.warn("softmax_to_unary is deprecated, use unary_from_softmax", DeprecationWarning, stacklevel=2)
     return unary_from_softmax(sm, scale=None if GT_PROB == 1 else GT_PROB, clip=None)

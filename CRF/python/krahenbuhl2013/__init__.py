@@ -52,7 +52,22 @@ def CRF(image, unary, maxiter=10, scale_factor=1.0, color_factor=13, *, threads=
 
 
 def CRF_batch(images, unaries, maxiter=10, scale_factor=1.0, color_factor=13, threads=None, *, backend=None):
-    """Refine a batch: as `CRF` for `images` (N, H, W, 3) and `unaries` (N, H, W, M), spread over threads."""
+    """Refine a batch: as `CRF` for `images` (N, H, W, 3) and `unaries` (N, H, W, M), spread over threads.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W, 3)
+    unaries : float array (N, H, W, M)
+        Scores, as of `CRF`.
+    maxiter, scale_factor, color_factor, backend
+        As of `CRF`.
+    threads : int, optional
+
+    Returns
+    -------
+    float32 array (N, H, W, M)
+        Marginals; they sum to 1 over M.
+    """
     unaries = _checks.float32("unaries", unaries, (-1, -1, -1, -1), "scores (N, H, W, M)")
     images = _checks.bytes_image("images", images, (*unaries.shape[:3], 3))
     return _refine(images, unaries, maxiter, scale_factor, color_factor, threads, backend)
@@ -63,6 +78,15 @@ def set_backend(name):
 
     For commands whose calls come from layers that Caffe makes, which take no argument of theirs. Refused at once
     where it is not known (ValueError) or not installed (ImportError).
+
+    Parameters
+    ----------
+    name : str
+        "own" or "pydensecrf".
+
+    Raises
+    ------
+    ValueError, ImportError
     """
     global _default_backend
     _implementation(name)

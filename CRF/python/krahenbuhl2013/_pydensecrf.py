@@ -19,7 +19,22 @@ if _dcrf.DenseCRF2D.__module__ == "densecrf.densecrf":
 
 
 def refine(images, unaries, maxiter, bilateral_xy, color, gaussian_xy, threads):
-    """Refine (N, H, W, M) scores; the arguments are checked by the caller."""
+    """Refine (N, H, W, M) scores; the arguments are checked by the caller.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W, 3)
+    unaries : float array (N, H, W, M)
+    maxiter : int
+    bilateral_xy, color, gaussian_xy : float
+        Widths of the kernels.
+    threads : int
+
+    Returns
+    -------
+    float32 array (N, H, W, M)
+        Marginals; they sum to 1 over M.
+    """
     if not np.isfinite(unaries).all():
         raise ValueError("unary: expected finite numbers, got NaN or infinity")
 

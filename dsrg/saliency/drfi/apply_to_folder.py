@@ -16,7 +16,23 @@ _model = None   # of a worker process: read once, used for all its photos
 
 
 def apply(photos, model_path, out, enhance=False, workers=1):
-    """Write `<out>/<id>.png` (gray, 255 = salient, of the photo's size) for each photo (dict of id to Path)."""
+    """Write `<out>/<id>.png` (gray, 255 = salient, of the photo's size) for each photo (dict of id to Path).
+
+    Parameters
+    ----------
+    photos : dict of str to Path
+    model_path : path
+    out : path
+    enhance : bool
+        As of saliency_map.
+    workers : int
+        Processes.
+
+    Raises
+    ------
+    UserError
+        A model or a photo that cannot be read, or a map that cannot be written.
+    """
     load_model(model_path)  # what is wrong with it is said here, once
     jobs = [(path, file_of(out, image_id)) for image_id, path in photos.items()]
     done = in_order(partial(write_map, enhance=enhance), jobs, workers, _open, (model_path,))
@@ -31,7 +47,14 @@ def _open(model_path):
 
 
 def write_map(job, enhance):
-    """Write the map of one photo."""
+    """Write the map of one photo.
+
+    Parameters
+    ----------
+    job : (path, path)
+        The photo and the file to write.
+    enhance : bool
+    """
     photo, target = job
     gray = np.rint(255 * saliency_map(load_image_bgr(photo), _model, enhance)).astype(np.uint8)
     write_picture(target, gray)

@@ -37,6 +37,11 @@ _FILTERS = _Kind(6 + ((COUNT - 1) << 3), f"CV_64FC{COUNT}", f"({COUNT},)<f8")
 def read_authors(path):
     """Forest, levels and filters of the file.
 
+    Parameters
+    ----------
+    path : path
+        drfiModelCpp.data.
+
     Returns
     -------
     Forest

@@ -110,7 +110,17 @@ def region_statistics(pixels, labels, count):
 
 
 def ground_statistics(pixels):
-    """Statistics of the photo's border strip, taken for background: one region."""
+    """Statistics of the photo's border strip, taken for background: one region.
+
+    Parameters
+    ----------
+    pixels : PixelData
+
+    Returns
+    -------
+    Statistics
+        Of one region.
+    """
     inside = border_strip(pixels.shape).ravel()
     strip = replace(pixels, moments=pixels.moments[inside], words=pixels.words[:, inside])
     return region_statistics(strip, np.zeros(len(strip.moments), np.int64), 1)
@@ -118,6 +128,13 @@ def ground_statistics(pixels):
 
 def region_geometry(regions, area):
     """Centroid and bounds of each region in fractions of the photo.
+
+    Parameters
+    ----------
+    regions : int array (H, W)
+        Indices 0 to R - 1.
+    area : int array (R,)
+        Pixels of each region.
 
     Returns
     -------
@@ -144,6 +161,17 @@ def adjacency(regions, count):
     """Which regions share a pixel side, bool (R, R); and how many pixels of each lie on an outline, (R,).
 
     Pixels of the photo's outermost rows and columns count as outline.
+
+    Parameters
+    ----------
+    regions : int array (H, W)
+        Indices 0 to count - 1.
+    count : int
+
+    Returns
+    -------
+    bool array (count, count)
+    int array (count,)
     """
     outline = np.ones(regions.shape, bool)
     outline[1:-1, 1:-1] = False
@@ -162,6 +190,18 @@ def contrast_weights(centroids, area, variant):
 
     "clean" leaves the region itself out (a photo of one region has no contrast); "authors" leaves it in, so a
     region that covers most of the photo contrasts little.
+
+    Parameters
+    ----------
+    centroids : float array (R, 2)
+        In fractions of the photo.
+    area : array (R,)
+    variant : str
+        "clean" or "authors".
+
+    Returns
+    -------
+    float64 array (R, R)
     """
     square = ((centroids[:, None] - centroids) ** 2).sum(-1)
     weights = np.exp(-square / _FALL_OFF) * area
@@ -174,6 +214,17 @@ def chi_square(own, other=None):
     """Distance 1/2 * sum (a - b)^2 / (a + b) of every pair of histograms of sum 1, float64 (R, S).
 
     With sums of 1 this is 1 - 2 * sum 1 / (1/a + 1/b), where an empty bin adds nothing.
+
+    Parameters
+    ----------
+    own : float array (R, B)
+        Histograms, rows of sum 1.
+    other : float array (S, B), optional
+        `own` by default.
+
+    Returns
+    -------
+    float64 array (R, S), 0 to 1
     """
     symmetric = other is None
     other = own if symmetric else other

@@ -87,13 +87,31 @@ class Forest:
 
 
 def as_single(rows):
-    """Rows as float32, what is beyond its range at its ends (the authors' aspect of a flat region is)."""
+    """Rows as float32, what is beyond its range at its ends (the authors' aspect of a flat region is).
+
+    Parameters
+    ----------
+    rows : float array (n, features)
+
+    Returns
+    -------
+    float32 array (n, features)
+    """
     most = np.finfo(np.float32).max
     return np.clip(rows, -most, most).astype(np.float32)
 
 
 def from_scikit_learn(regressor):
-    """The trees of a fitted RandomForestRegressor of one output."""
+    """The trees of a fitted RandomForestRegressor of one output.
+
+    Parameters
+    ----------
+    regressor : RandomForestRegressor
+
+    Returns
+    -------
+    Forest
+    """
     trees = [estimator.tree_ for estimator in regressor.estimators_]
     sizes = [tree.node_count for tree in trees]
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])

@@ -87,7 +87,26 @@ def train(photos, masks, options=TrainOptions(), workers=1):
 
 
 def gather(photos, masks, options, workers):
-    """Features (n, 93) float32 and targets (n,) float32, 1 on the object, of the regions to learn from."""
+    """Features (n, 93) float32 and targets (n,) float32, 1 on the object, of the regions to learn from.
+
+    Parameters
+    ----------
+    photos : dict of str to Path
+    masks : path
+        Folder of `<id>.png`.
+    options : TrainOptions
+    workers : int
+
+    Returns
+    -------
+    float32 array (n, 93)
+    float32 array (n,), 0 or 1
+
+    Raises
+    ------
+    UserError
+        A photo or a mask that cannot be read.
+    """
     jobs = [(path, file_of(masks, image_id)) for image_id, path in photos.items()]
     results = in_order(partial(photo_samples, options=options), jobs, workers, cv2.setNumThreads, (1,))
     samples = list(progress(results, "features", len(jobs)))
@@ -95,7 +114,19 @@ def gather(photos, masks, options, workers):
 
 
 def photo_samples(job, options):
-    """Features and targets of one photo's regions, all levels, the impure left out."""
+    """Features and targets of one photo's regions, all levels, the impure left out.
+
+    Parameters
+    ----------
+    job : (path, path)
+        A photo and its mask.
+    options : TrainOptions
+
+    Returns
+    -------
+    float32 array (n, 93)
+    float32 array (n,), 0 or 1
+    """
     photo, mask_path = job
     image_bgr = load_image_bgr(photo)
     mask = read_mask(mask_path, image_bgr.shape[:2])
@@ -109,7 +140,19 @@ def photo_samples(job, options):
 
 
 def balanced(targets, ratio, rng):
-    """Indices, in order, with at most `ratio` times as many of the commoner target as of the rarer one."""
+    """Indices, in order, with at most `ratio` times as many of the commoner target as of the rarer one.
+
+    Parameters
+    ----------
+    targets : array (n,), 0 or 1
+    ratio : float
+        0 keeps all.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    int array
+    """
     groups = [np.flatnonzero(targets == value) for value in (0, 1)]
     rare, common = sorted(groups, key=len)
     most = int(ratio * len(rare))

@@ -46,6 +46,10 @@ def evaluate(photos, masks, maps):
     photos : dict of id to Path
     masks, maps : Path
         Folders of `<id>.png`.
+
+    Returns
+    -------
+    Scores
     """
     precision, recall, errors, areas = [], [], [], []
     for image_id, path in progress(photos.items(), f"evaluate {maps.name}", len(photos)):
@@ -86,13 +90,32 @@ def precision_recall(gray, mask):
 
 
 def f_measure(precision, recall):
-    """(1 + beta^2) P R / (beta^2 P + R), 0 where both are 0."""
+    """(1 + beta^2) P R / (beta^2 P + R), 0 where both are 0.
+
+    Parameters
+    ----------
+    precision, recall : float array, 0 to 1
+
+    Returns
+    -------
+    float array, 0 to 1
+    """
     below = BETA_SQUARED * precision + recall
     return (1 + BETA_SQUARED) * precision * recall / np.where(below > 0, below, 1)
 
 
 def roc_area(gray, mask):
-    """Chance that a pixel of the object is brighter than one of the ground, ties counting half."""
+    """Chance that a pixel of the object is brighter than one of the ground, ties counting half.
+
+    Parameters
+    ----------
+    gray : uint8 array (H, W)
+    mask : bool array (H, W)
+
+    Returns
+    -------
+    float, 0 to 1
+    """
     inside = np.bincount(gray[mask], minlength=256)
     outside = np.bincount(gray[~mask], minlength=256)
     darker = np.cumsum(outside) - outside / 2
@@ -100,12 +123,33 @@ def roc_area(gray, mask):
 
 
 def results(photos, masks, folders):
-    """Scores as a dict ready for JSON, by name of each folder of maps (dict of name to Path)."""
+    """Scores as a dict ready for JSON, by name of each folder of maps (dict of name to Path).
+
+    Parameters
+    ----------
+    photos : dict of str to Path
+    masks : path
+    folders : dict of str to Path
+
+    Returns
+    -------
+    dict
+    """
     return {name: asdict(evaluate(photos, masks, folder)) for name, folder in folders.items()}
 
 
 def table(scores):
-    """Lines of a Markdown table."""
+    """Lines of a Markdown table.
+
+    Parameters
+    ----------
+    scores : dict
+        As of `results`.
+
+    Returns
+    -------
+    list of str
+    """
     lines = ["| maps | photos | max F | at | precision | recall | MAE | AUC |", "|---|---|---|---|---|---|---|---|"]
     lines += [f"| {name} | {s['photos']} | {s['f_max']:.3f} | {s['threshold']} | {s['precision']:.3f} | "
               f"{s['recall']:.3f} | {s['mae']:.3f} | {s['auc']:.3f} |" for name, s in scores.items()]
@@ -113,7 +157,18 @@ def table(scores):
 
 
 def draw_montage(out, photos, masks, folders, rows):
-    """A sheet of `rows` photos at even distances over the list: photo, mask, and the map of each folder."""
+    """A sheet of `rows` photos at even distances over the list: photo, mask, and the map of each folder.
+
+    Parameters
+    ----------
+    out : path
+        The picture to write.
+    photos : dict of str to Path
+    masks : path
+    folders : dict of str to Path
+    rows : int
+        Photos at most.
+    """
     ids = list(photos)
     shown = [ids[int(n)] for n in np.unique(np.linspace(0, len(ids) - 1, min(rows, len(ids))).astype(int))]
     columns = ["photo", "mask", *folders]

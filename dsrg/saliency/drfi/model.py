@@ -43,7 +43,18 @@ class Model:
 
 
 def save_model(path, model):
-    """Write a model, whole or not at all."""
+    """Write a model, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    model : Model
+
+    Raises
+    ------
+    UserError
+        A file that cannot be written.
+    """
     about = {"format": FORMAT, "features": FEATURES, "variant": model.variant, "columns": model.forest.columns,
              "single": model.forest.single, "levels": model.levels, "max_side": model.max_side,
              "training": model.training}
@@ -54,6 +65,14 @@ def save_model(path, model):
 
 def load_model(path):
     """Read a model of `save_model`, or the authors' drfiModelCpp.data.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Model
 
     Raises
     ------

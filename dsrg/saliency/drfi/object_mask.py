@@ -11,6 +11,16 @@ def read_mask(path, size):
 
     A gray PNG of the photo's size: 255 on the object, 0 beside it (values from 128 count as object), or 1 and 0.
 
+    Parameters
+    ----------
+    path : Path
+    size : (int, int)
+        Height and width of the photo.
+
+    Returns
+    -------
+    bool array (H, W)
+
     Raises
     ------
     UserError

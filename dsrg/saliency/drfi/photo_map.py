@@ -56,7 +56,20 @@ def saliency_map(image_bgr, model, enhance=False):
 
 
 def shrunk(image, max_side, interpolation=cv2.INTER_AREA):
-    """The image with its longer side cut down to `max_side`; untouched when it is not longer, or for 0."""
+    """The image with its longer side cut down to `max_side`; untouched when it is not longer, or for 0.
+
+    Parameters
+    ----------
+    image : array (H, W) or (H, W, 3)
+    max_side : int
+        0: never.
+    interpolation : int
+        OpenCV's.
+
+    Returns
+    -------
+    array (h, w) or (h, w, 3)
+    """
     height, width = image.shape[:2]
     scale = max_side / max(height, width)
     if not max_side or scale >= 1:

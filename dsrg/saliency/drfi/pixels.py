@@ -79,6 +79,17 @@ def texture_responses(gray, bank, variant):
 
     "clean": magnitude of the centred filter. "authors": the filter hangs down and right of the pixel, and each
     response is stretched to 0..10 over the photo.
+
+    Parameters
+    ----------
+    gray : uint8 array (H, W)
+    bank : float array (19, 19, 15)
+    variant : str
+        "clean" or "authors".
+
+    Returns
+    -------
+    float32 array (H, W, 15)
     """
     gray = gray.astype(np.float32) / 255
     anchor = (-1, -1) if variant == "clean" else (0, 0)
@@ -95,7 +106,18 @@ def texture_responses(gray, bank, variant):
 
 
 def texture_words(responses, variant):
-    """Strongest filter at each pixel (the first among equals), (H, W) int64."""
+    """Strongest filter at each pixel (the first among equals), (H, W) int64.
+
+    Parameters
+    ----------
+    responses : float32 array (H, W, 15)
+    variant : str
+        "clean" or "authors".
+
+    Returns
+    -------
+    int64 array (H, W), 0 to 14
+    """
     words = responses.argmax(-1)
     if variant == "clean":
         words[responses.max(-1) < 1e-5] = 0  # flat ground: the rest is rounding
@@ -106,6 +128,16 @@ def binary_patterns(gray, variant):
     """Local binary pattern of gray (H, W) uint8: bit i set where neighbour i is brighter, (H, W) int64.
 
     Neighbours beyond the photo repeat its edge ("clean") or count as not brighter ("authors").
+
+    Parameters
+    ----------
+    gray : uint8 array (H, W)
+    variant : str
+        "clean" or "authors".
+
+    Returns
+    -------
+    int64 array (H, W)
     """
     padded = np.pad(gray, 1, mode="edge") if variant == "clean" else np.pad(gray, 1)  # 0 is brighter than nothing
     height, width = gray.shape
@@ -117,20 +149,47 @@ def binary_patterns(gray, variant):
 
 
 def bgr_bins(bgr):
-    """6 x 6 x 6 bins of colours in 0..1, 0 to 215."""
+    """6 x 6 x 6 bins of colours in 0..1, 0 to 215.
+
+    Parameters
+    ----------
+    bgr : float array (H, W, 3), 0 to 1
+
+    Returns
+    -------
+    int array (H, W), 0 to 215
+    """
     steps = (bgr * np.float32(5.9999)).astype(np.int64)
     return steps @ np.array([36, 6, 1])
 
 
 def lab_bins(lab):
-    """5 x 7 x 7 bins of L in 0..100, a and b in -127..127: 0 to 244."""
+    """5 x 7 x 7 bins of L in 0..100, a and b in -127..127: 0 to 244.
+
+    Parameters
+    ----------
+    lab : float array (H, W, 3)
+
+    Returns
+    -------
+    int array (H, W), 0 to 244
+    """
     lightness = (lab[..., 0] / np.float32(100.0001) * 5).astype(np.int64)
     chroma = ((lab[..., 1:] + 127) / np.float32(254.0001) * 7).astype(np.int64)
     return lightness + chroma @ np.array([5, 35])
 
 
 def hsv_bins(hsv):
-    """15 x 4 x 4 bins of H in 0..360, S and V in 0..1: 0 to 239; 16 grays where S < 0.1: 240 to 255."""
+    """15 x 4 x 4 bins of H in 0..360, S and V in 0..1: 0 to 239; 16 grays where S < 0.1: 240 to 255.
+
+    Parameters
+    ----------
+    hsv : float array (H, W, 3)
+
+    Returns
+    -------
+    int array (H, W), 0 to 255
+    """
     hue, saturation, value = hsv[..., 0] / 360.001, hsv[..., 1] / 1.001, hsv[..., 2] / 1.001
     gray = 240 + (value * 16).astype(np.int64)
     chroma = np.maximum((saturation - 0.1) / 0.9 * 4, 0).astype(np.int64)
@@ -139,7 +198,17 @@ def hsv_bins(hsv):
 
 
 def border_strip(shape):
-    """The pixels taken for background: a strip along the photo's edge, bool (H, W)."""
+    """The pixels taken for background: a strip along the photo's edge, bool (H, W).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Begins with height and width.
+
+    Returns
+    -------
+    bool array (H, W)
+    """
     width = max(int(np.rint(BORDER * max(shape))), 1)
     strip = np.ones(shape, bool)
     strip[width:-width, width:-width] = False

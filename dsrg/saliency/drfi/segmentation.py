@@ -60,18 +60,50 @@ def segmentations(image_bgr, levels=LEVELS):
 
 
 def by_graph_segmentation(smoothed, levels):
-    """Regions of a smoothed float32 image (H, W, 3) in 0..1 at each level, int32 (levels, H, W)."""
+    """Regions of a smoothed float32 image (H, W, 3) in 0..1 at each level, int32 (levels, H, W).
+
+    Parameters
+    ----------
+    smoothed : float32 array (H, W, 3), 0 to 1
+    levels : sequence of Level
+
+    Returns
+    -------
+    int32 array (levels, H, W)
+    """
     return graph_segmentation.felzenszwalb(smoothed, [(level.k / 255, level.min_size) for level in levels])
 
 
 def by_scikit_image(smoothed, levels):
-    """The same by scikit-image, level by level."""
+    """The same by scikit-image, level by level.
+
+    Parameters
+    ----------
+    smoothed : float32 array (H, W, 3), 0 to 1
+    levels : sequence of Level
+
+    Returns
+    -------
+    list of int array (H, W)
+    """
     return [skimage.segmentation.felzenszwalb(smoothed, scale=level.k, sigma=0, min_size=level.min_size)
             for level in levels]
 
 
 def smooth(image, sigma):
-    """Gaussian as in Felzenszwalb's program: 4 sigma to each side, the photo's edge repeated beyond it."""
+    """Gaussian as in Felzenszwalb's program: 4 sigma to each side, the photo's edge repeated beyond it.
+
+    Parameters
+    ----------
+    image : float array (H, W, 3)
+    sigma : float
+        In pixels, 0 or more.
+
+    Returns
+    -------
+    float array (H, W, 3)
+        Of the type of the image.
+    """
     sigma = max(sigma, 0.01)
     distance = np.arange(-math.ceil(4 * sigma), math.ceil(4 * sigma) + 1)
     kernel = np.exp(-0.5 * (distance / sigma) ** 2)

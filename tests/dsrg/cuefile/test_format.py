@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from dsrg.cuefile.format import CueError, Cues, cues_from_map, load_cues, map_from_cues, save_cues
+from dsrg.cuefile.format import CueError, Cues, load_cues, save_cues
+from dsrg.cuefile.label_map import cues_from_map, map_from_cues
 
 # What Python 2 writes in protocol 0 for {'3_labels': array([2]), '3_cues': array([[0, 2], [1, 0], [0, 1]])}:
 # the str of the data holds the bytes of eight-byte integers, escaped as repr does.

@@ -10,7 +10,8 @@ from PIL import Image
 from dsrg.datasets.colour_masks import index_mask
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
-from dsrg.io.photos import exif_orientation, load_gray, load_image_bgr
+from dsrg.io.orientation import exif_orientation
+from dsrg.io.photos import load_gray, load_image_bgr
 from dsrg.saliency.drfi.object_mask import read_mask
 
 #: more by the environment, for long runs

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from dsrg.io import orientation as orientation_of_files
 from dsrg.io import photos
 from dsrg.io.errors import UserError
 
@@ -105,9 +106,9 @@ def test_photos_of_every_format_are_turned_upright_as_pillow_turns_them(tmp_path
                **({"lossless": True} if suffix == "webp" else {"quality": 95} if suffix == "jpg" else {}))
     with Image.open(path) as stored:
         upright = np.array(ImageOps.exif_transpose(stored).convert("RGB"))[..., ::-1]
-    assert photos.exif_orientation(path) == orientation
+    assert orientation_of_files.exif_orientation(path) == orientation
     np.testing.assert_allclose(photos.load_image_bgr(path).astype(int), upright, atol=6 if suffix == "jpg" else 0)
-    np.testing.assert_array_equal(photos.upright(pixels, orientation),
+    np.testing.assert_array_equal(orientation_of_files.upright(pixels, orientation),
                                   np.array(ImageOps.exif_transpose(tagged(pixels, orientation))))
 
 

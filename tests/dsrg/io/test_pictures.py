@@ -8,7 +8,8 @@ from PIL import Image, ImageOps
 
 from dsrg.io import pictures
 from dsrg.io.errors import UserError
-from dsrg.io.photos import load_image_bgr, upright
+from dsrg.io.orientation import upright
+from dsrg.io.photos import load_image_bgr
 from dsrg.io.pictures import as_in_file, read_picture
 
 

@@ -7,7 +7,8 @@ import shutil
 import cv2
 import numpy as np
 
-from dsrg.cuefile.format import cues_from_map, save_cues
+from dsrg.cuefile.format import save_cues
+from dsrg.cuefile.label_map import cues_from_map
 from dsrg.io.atomic_files import write_text
 from dsrg.io.label_png import save_label_png
 from tests.conftest import ROOT

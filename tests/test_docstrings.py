@@ -1,0 +1,106 @@
+"""Public docstrings of the library say what goes in and out: Parameters, Returns or Yields, where there is any.
+
+What Caffe calls on a layer is told by the table of blobs in the docstring of its class, what a command takes by its
+help. A property, or a function without parameters, may say what it gives in its first line.
+"""
+
+import ast
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+FOLDERS = ("dsrg/io", "dsrg/cuefile", "dsrg/supervision", "dsrg/saliency", "dsrg/scoring", "dsrg/pipeline", "training",
+           "localization_cues", "CRF/python")
+#: called by Caffe, and what the layers and losses of this project share behind that
+LAYER_METHODS = {"setup", "configure", "reshape", "forward", "backward", "forward_tensors", "backward_tensors", "seek",
+                 "compute", "compute_tensors", "check_shapes"}
+COMMAND = {"main", "parse_args"}
+
+
+def faults(text):
+    """Names of public functions in a module's text, with what their docstrings lack."""
+    return sorted(_faults(ast.parse(text).body, ""))
+
+
+def _faults(body, prefix):
+    for node in body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        doc = ast.get_docstring(node) or ""
+        if isinstance(node, ast.ClassDef):
+            if not doc:
+                yield f"{prefix}{node.name}: no docstring"
+            yield from _faults(node.body, f"{prefix}{node.name}.")
+        elif node.name not in LAYER_METHODS | COMMAND:
+            yield from (f"{prefix}{node.name}: {lack}" for lack in _lacks(node, doc))
+
+
+def _lacks(function, doc):
+    if not doc:
+        return ["no docstring"]
+    sections = set(re.findall(r"^(\w+)\n-+$", doc, re.MULTILINE))
+    arguments = function.args
+    names = {arg.arg for arg in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} - {"self", "cls"}
+    if not names:
+        return []
+    missing = ["Parameters"] if "Parameters" not in sections else []
+    own = list(_own_nodes(function))
+    if any(isinstance(node, ast.Return) and node.value is not None for node in own) and "Returns" not in sections:
+        missing.append("Returns")
+    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own) and "Yields" not in sections:
+        missing.append("Yields")
+    return missing
+
+
+def _own_nodes(scope):
+    """Nodes of a function without those of the functions in it."""
+    for child in ast.iter_child_nodes(scope):
+        if not isinstance(child, ast.FunctionDef | ast.Lambda):
+            yield child
+            yield from _own_nodes(child)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_public_docstrings_say_what_goes_in_and_out(folder):
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    assert paths
+    assert [f"{path.relative_to(ROOT)}: {fault}" for path in paths for fault in faults(path.read_text())] == []
+
+
+def test_the_check_sees_what_is_missing():
+    text = '''
+def bare(a): return a
+def told():
+    """A number."""
+    return 1
+def half(a):
+    """Half of it.
+
+    Parameters
+    ----------
+    a : int
+    """
+    return a / 2
+def several(a):
+    """Several.
+
+    Parameters
+    ----------
+    a : int
+
+    Returns
+    -------
+    int
+    """
+    def inner():
+        return 1
+    yield inner()
+class Thing:
+    def method(self): pass
+    def forward(self, bottom, top): pass
+    def _hidden(self, a): return a
+'''
+    assert faults(text) == ["Thing.method: no docstring", "Thing: no docstring", "bare: no docstring", "half: Returns",
+                            "several: Yields"]
