@@ -15,11 +15,11 @@ import shutil
 from pathlib import Path
 
 from dsrg.experiments.description import TRAININGS
-from dsrg.experiments.from_template import Wanted, crf_scale_of_photos, new_settings
+from dsrg.experiments.from_template import Wanted, new_settings
+from dsrg.experiments.own_data import choose_numbers, read_own_data, warnings_of
 from dsrg.io.atomic_files import write_text
-from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.errors import UserError, run_main, warn
 from dsrg.pipeline.settings import experiment_names, read_experiment
 from tools import make_nets
 
@@ -30,14 +30,14 @@ def parse_args(argv):
     parser = command_parser("tools.new_experiment", __doc__)
     parser.add_argument("name", help="of the new folder: letters, digits, - and _")
     parser.add_argument("--from", dest="template", required=True, metavar="EXPERIMENT", help="the experiment to copy")
-    parser.add_argument("--data", type=Path, metavar="DATA_ROOT", help="count its classes, and measure its photos for "
-                        "the widths of the CRF")
+    parser.add_argument("--data", type=Path, metavar="DATA_ROOT", help="choose iterations, rates and the widths of the "
+                        "CRF for its photos and classes (docs/own-data.md has the rules)")
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes with background, instead")
     parser.add_argument("--size", type=int, metavar="N", help="side of the square input (default: the template's)")
     parser.add_argument("--batch", type=int, metavar="N", help="images a step of every training (default: the "
                         "template's)")
     parser.add_argument("--iterations", type=iterations, nargs="+", metavar="TRAINING=N", help="of cam, s, f (default: "
-                        "the template's); steps of the rate and snapshots follow in proportion")
+                        "chosen for --data, else the template's); steps of the rate and snapshots follow in proportion")
     args = parser.parse_args(argv)
     if (args.data is None) == (args.classes is None):
         parser.error("give either --data or --classes")
@@ -70,14 +70,30 @@ def main(argv=None):
     if template.nets is None:
         raise UserError(f"{template.folder / 'settings.yaml'} has no `nets` to fill numbers into; choose another "
                         "experiment, or copy the folder and edit its prototxts")
-    classes = args.classes or len(read_classes(args.data / "classes.txt"))
-    wanted = Wanted(classes, args.size, args.batch, dict(args.iterations or ()),
-                    crf_scale_of_photos(args.data / "JPEGImages") if args.data else None)
+    wanted, said = wanted_of(args, template)
     text = (template.folder / "settings.yaml").read_text(encoding="utf-8")
     nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
-    print(f"{folder}: {classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
+    print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
+    print("\n".join(said))
     weights = "".join(f" {variable}=.." for variable in template.needs)
     print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
+
+
+def wanted_of(args, template):
+    """What was asked for, with numbers chosen for the data where none was given; and lines that say which, and why."""
+    given = dict(args.iterations or ())
+    if args.data is None:
+        return Wanted(args.classes, args.size, args.batch, given), []
+    data = read_own_data(args.data)
+    for line in warnings_of(data):
+        warn(f"warning: {line}")
+    chosen_for = {"photos": data.photos, "side": round(data.side)}
+    if not template.chosen_for:
+        return (Wanted(len(data.classes), args.size, args.batch, given, chosen_for=chosen_for),
+                [f"numbers: {template.name}'s, which does not say what data they were chosen for"])
+    numbers = choose_numbers(template.nets, template.chosen_for, data, args.batch, given)
+    return Wanted(len(data.classes), args.size, args.batch, numbers.iterations, numbers.rates, numbers.crf_factor,
+                  chosen_for), numbers.reasons
 
 
 def make_experiment(folder, settings, template):

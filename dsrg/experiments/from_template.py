@@ -2,19 +2,13 @@
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from dsrg.experiments.description import check_size
 from dsrg.experiments.yaml_numbers import filled_in, without
 from dsrg.io.errors import UserError
-from dsrg.io.photos import is_photo
-from dsrg.io.picture_files import open_picture
-from dsrg.io.regular_files import read_file
 
-CRF_PHOTO_SIDE = 500  # the longer side of the photos that the CRF's widths are for (VOC)
-PHOTOS_MEASURED = 50
+#: commands of settings.yaml that end with the CRF
+WITH_CRF = ("label", "segment-s", "segment-f")
 
 
 @dataclass(frozen=True)
@@ -29,15 +23,21 @@ class Wanted:
         Side of the square input; images a step, of every training.
     iterations : dict of str to int
         max_iter by training. Snapshots and steps of the rate follow in proportion.
-    crf_scale : float or None
-        What the widths of the CRF behind the nets are divided by, where the template divides them.
+    rates : dict of str to float
+        base_lr by training.
+    crf_factor : float
+        What the template's scale of the CRF behind the nets is multiplied by; the widths are divided by the scale.
+    chosen_for : dict of str to float or None
+        "photos" and "side" of the new data, recorded for the next experiment made from this one.
     """
 
     classes: int
     size: int | None = None
     batch: int | None = None
     iterations: dict | None = None
-    crf_scale: float | None = None
+    rates: dict | None = None
+    crf_factor: float = 1.0
+    chosen_for: dict | None = None
 
 
 def new_settings(template, text, name, wanted):
@@ -69,8 +69,11 @@ def new_settings(template, text, name, wanted):
         values |= {("nets", "batch", kind): wanted.batch for kind in old.batch}
     for kind, iterations in (wanted.iterations or {}).items():
         values |= _solver(old, kind, iterations, template.name)
+    values |= {("nets", "solvers", kind, "base_lr"): rate for kind, rate in (wanted.rates or {}).items()}
+    if template.chosen_for and wanted.chosen_for:
+        values |= {("chosen_for", name): wanted.chosen_for[name] for name in template.chosen_for}
     for command, words in template.arguments.items():
-        new = _arguments(words, _resized(old, size), wanted.crf_scale)
+        new = _arguments(words, _resized(old, size), wanted.crf_factor if command in WITH_CRF else 1.0)
         if new != list(words):
             values["arguments", command] = shlex.join(new)
     lines = [line for line in without(filled_in(text, values), "make_data").splitlines()
@@ -98,42 +101,17 @@ def _resized(nets, size):
     return lambda other: max(1, round((other - 1) / (nets.size - 1) * (size - 1) / nets.stride)) * nets.stride + 1
 
 
-def _arguments(words, resize, crf_scale):
-    """Arguments of a command: input sizes in proportion, CRF widths by the photos."""
+def _arguments(words, resize, crf_factor):
+    """Arguments of a command: input sizes in proportion, the scale of the CRF (1 where none is given) by a factor."""
     new, option = [], None
+    if crf_factor != 1 and "--crf-scale" not in words:
+        words = [*words, "--crf-scale", "1"]
     for word in words:
         if word.startswith("--"):
             option = word
         elif option == "--sizes":
             word = str(resize(int(word)))
-        elif option == "--crf-scale" and crf_scale is not None:
-            word = f"{crf_scale:g}"
+        elif option == "--crf-scale" and crf_factor != 1:
+            word = f"{float(word) * crf_factor:.3g}"
         new.append(word)
     return new
-
-
-def crf_scale_of_photos(folder):
-    """What to divide the CRF's widths by for the photos of a folder (a sample, by their middle longer side).
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    UserError
-        No photo in the folder, or one that cannot be read.
-    """
-    folder = Path(folder)
-    photos = sorted(path for path in folder.rglob("*") if is_photo(path.name)) if folder.is_dir() else []
-    if not photos:
-        raise UserError(f"no photo in {folder}; --data is a data root in VOC layout (python -m tools.make_dataset)")
-    sides = []
-    for k in np.unique(np.linspace(0, len(photos) - 1, PHOTOS_MEASURED).astype(int)):
-        with open_picture(read_file(photos[k], "photo"), photos[k], "photo") as image:
-            sides.append(max(image.size))
-    return round(CRF_PHOTO_SIDE / float(np.median(sides)), 2)

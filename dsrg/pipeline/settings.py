@@ -107,6 +107,9 @@ class Experiment:
         What makes stage s the baseline of static seeds, and stage f the reference, as `--set` of training.train.
     arguments : dict of str to tuple of str
         Command of COMMANDS -> its arguments.
+    chosen_for : dict of str to number
+        "photos" (to train on) and "side" (the middle longer one, in pixels) of the data that the numbers were chosen
+        for; {} where that is not said.
     nets : Nets or None
         What tools.make_nets makes the prototxts from; runs read the prototxts alone.
     """
@@ -121,6 +124,7 @@ class Experiment:
     static: str = "update-seed.grow=false"
     full: str = "data.source=lists/train_full.txt"
     arguments: dict = field(default_factory=dict)
+    chosen_for: dict = field(default_factory=dict)
     nets: Nets | None = None
 
     def start_of(self, kind):
@@ -191,6 +195,10 @@ def _checked(path, key, value):
 
     if key == "nets":
         return read_nets(value, f"{path}: nets")
+    if key == "chosen_for":
+        fits = isinstance(value, dict) and set(value) == {"photos", "side"} and all(
+            type(number) in (int, float) and number > 0 for number in value.values())
+        return value if fits else refuse("photos and side, numbers above 0")
     if key in ("make_data", "cue_file", "static", "full"):
         return value if isinstance(value, str) else refuse("text")
     if key == "skip":
@@ -198,7 +206,7 @@ def _checked(path, key, value):
     names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
     if names is None:
         raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
-                        "static, full, arguments, nets")
+                        "static, full, arguments, chosen_for, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
     if key == "arguments":

@@ -1,5 +1,6 @@
 """new_experiment: nets of other classes and sizes from any experiment, and its refusals."""
 
+import os
 import re
 
 import cv2
@@ -135,23 +136,82 @@ def test_comments_of_the_settings_stay_and_its_nets_can_be_edited(experiments, c
     assert solver(experiments / "mine", "f").max_iter == 700
 
 
+def make_root(folder, photos, labels, side):
+    """A data root of photos that are all one file; `labels` gives the classes of a photo by its number."""
+    (folder / "JPEGImages").mkdir(parents=True)
+    (folder / "ImageSets/Segmentation").mkdir(parents=True)
+    cv2.imwrite(str(folder / "JPEGImages/p0.png"), np.zeros((60, side, 3), np.uint8))
+    for k in range(1, photos):
+        os.link(folder / "JPEGImages/p0.png", folder / f"JPEGImages/p{k}.png")
+    (folder / "ImageSets/Segmentation/train.txt").write_text("".join(f"p{k}\n" for k in range(photos)))
+    rows = [labels(k) for k in range(photos)]
+    (folder / "image_labels.txt").write_text(
+        "".join(f"p{k} {' '.join(map(str, row))}\n" for k, row in enumerate(rows)))
+    names = [f"class {c}" for c in range(1, max(c for row in rows for c in row) + 1)]
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in ["background", *names]))
+
+
 def test_settings_follow_the_data(experiments, tmp_path, capsys):
-    """Photos of 250 pixels: the CRF's widths are halved; input sizes keep their ratios on 8 n + 1."""
-    (tmp_path / "data/JPEGImages").mkdir(parents=True)
-    (tmp_path / "data/classes.txt").write_text("background\nrose\ntulip\n")
-    for k, side in enumerate((250, 250, 90)):
-        cv2.imwrite(f"data/JPEGImages/{k}.png", np.zeros((60, side, 3), np.uint8))
-    new_experiment.main(["flowers", "--from", "demo", "--data", "data", "--batch", "2"])
+    """Photos of 80 pixels, demo's have 160: the CRF's widths are halved; input sizes keep their ratios on 8 n + 1."""
+    make_root(tmp_path / "data", 60, lambda k: [k % 2 + 1], 80)
+    new_experiment.main(["flowers", "--from", "demo", "--data", "data", "--batch", "8"])
     settings = (experiments / "flowers/settings.yaml").read_text()
-    assert "make_data" not in settings and "label: --sizes 129 --crf-scale 2\n" in settings
-    assert layers(experiments / "flowers", "train-s")["Input"].image_data_param.batch_size == 2
+    assert "make_data" not in settings and "label: --sizes 129 --crf-scale 6\n" in settings
+    assert "chosen_for: {photos: 60, side: 80}" in settings
+    assert layers(experiments / "flowers", "train-s")["Input"].image_data_param.batch_size == 8
+    # six tenths of the photos that the template shows, in steps of half as many, at half the rate
+    assert solver(experiments / "flowers", "s").max_iter == 0.6 * 400 * 2
+    assert solver(experiments / "flowers", "s").base_lr == pytest.approx(0.005)
     out = capsys.readouterr().out
     assert "3 classes, inputs 129x129, maps 33x33" in out and "next: DATA_ROOT=data bash run.sh flowers" in out
     new_experiment.main(["wide", "--from", "msrc15-squeezenet", "--data", "data", "--size", "161"])
     assert "next: DATA_ROOT=data WEIGHTS=.. bash run.sh wide" in capsys.readouterr().out
     settings = (experiments / "wide/settings.yaml").read_text()
-    assert "label: --sizes 161 217 265\n" in settings     # 241, 321, 401 at two thirds
+    assert "label: --sizes 161 217 265 --crf-scale 4\n" in settings     # 241, 321, 401 at two thirds; 320 to 80 pixels
     assert "needs:\n  WEIGHTS: " in settings and "made from msrc15-squeezenet" in settings
+
+
+@pytest.mark.parametrize(("photos", "side", "iterations", "sizes"), [
+    (24, 320, {"cam": 100, "s": 300, "f": 300}, "--sizes 241 321 401\n"),          # six tenths of 160, 500, 500
+    (150, 300, {"cam": 100, "s": 300, "f": 300}, "--sizes 241 321 401\n"),
+    (660, 640, {"cam": 320, "s": 1000, "f": 1000}, "--sizes 241 321 401 --crf-scale 0.5\n"),
+    (3300, 4000, {"cam": 1600, "s": 5000, "f": 5000}, "--sizes 241 321 401 --crf-scale 0.08\n"),
+])
+def test_numbers_for_data_of_several_sizes(experiments, tmp_path, capsys, photos, side, iterations, sizes):
+    """The template's are for 330 photos of 320 pixels: each as often shown, and few photos the more often."""
+    make_root(tmp_path / "data", photos, lambda k: [k % 3 + 1], side)
+    new_experiment.main(["mine", "--from", "msrc15-squeezenet", "--data", "data"])
+    for kind, number in iterations.items():
+        made, old = solver(experiments / "mine", kind), solver(ROOT / "prototxts/msrc15-squeezenet", kind)
+        assert made.max_iter == number and made.base_lr == old.base_lr
+        assert made.snapshot == round(old.snapshot * number / old.max_iter)
+    assert f"label: {sizes}" in (experiments / "mine/settings.yaml").read_text()
+    shown = capsys.readouterr()
+    chosen = ", ".join(f"{kind} {number}" for kind, number in iterations.items())
+    assert f"iterations: {chosen} (the template's cam 160, s 500, f 500 are for 330 photos, here are {photos}" in shown.out
+    assert "rates: the template's" in shown.out and f"(photos of {side} pixels, the template's have 320)" in shown.out
+    few = photos < 60
+    assert few == ("warning: under 20 train photos show class 1, class 2, class 3" in shown.err)
+    # an experiment made from that one is held against its data
+    new_experiment.main(["same", "--from", "mine", "--data", "data"])
+    assert solver(experiments / "same", "s").max_iter == iterations["s"]
+    assert f"label: {sizes}" in (experiments / "same/settings.yaml").read_text()
+
+
+def test_numbers_that_are_given_are_taken_and_classes_without_support_are_named(experiments, tmp_path, capsys):
+    make_root(tmp_path / "data", 660, lambda k: [1] if k % 2 else [2, 3], 320)
+    new_experiment.main(["mine", "--from", "msrc15-squeezenet", "--data", "data", "--iterations", "s=123"])
+    assert [solver(experiments / "mine", kind).max_iter for kind in ("cam", "s", "f")] == [320, 123, 1000]
+    shown = capsys.readouterr()
+    assert "s 123 as asked for" in shown.out
+    assert "warning: no train photo shows class 2, class 3 alone" in shown.err
+    (tmp_path / "data/classes.txt").write_text("background\n" + "".join(f"c{n}\n" for n in range(60)))
+    new_experiment.main(["many", "--from", "msrc15-squeezenet", "--data", "data"])
+    shown = capsys.readouterr()
+    assert solver(experiments / "many", "cam").base_lr == pytest.approx(0.0005)      # by the root of 15 / 60
+    assert solver(experiments / "many", "s").base_lr == pytest.approx(0.0006)
+    assert "rates: cam 0.0005 (the template's cam 0.001" in shown.out
+    assert "warning: no train photo shows c3, c4," in shown.err
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -163,8 +223,8 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
     (["x", "--from", "voc12-sec", "--classes", "3", "--iterations", "f=9"],
      "voc12-sec has no training 'f'; it has cam, s"),
     (["x", "--from", "byhand", "--classes", "3"], "byhand/settings.yaml has no `nets` to fill numbers into"),
-    (["x", "--from", "demo", "--data", "empty"], "class list empty/classes.txt does not exist"),
-    (["x", "--from", "demo", "--data", "bare"], "no photo in bare/JPEGImages"),
+    (["x", "--from", "demo", "--data", "empty"], "data root empty does not exist"),
+    (["x", "--from", "demo", "--data", "bare"], "data root bare has no folder JPEGImages"),
 ])
 def test_refuses_in_one_line(experiments, tmp_path, arguments, message):
     (experiments / "byhand").mkdir()
