@@ -188,7 +188,8 @@ def test_numbers_for_data_of_several_sizes(experiments, tmp_path, capsys, photos
     assert f"label: {sizes}" in (experiments / "mine/settings.yaml").read_text()
     shown = capsys.readouterr()
     chosen = ", ".join(f"{kind} {number}" for kind, number in iterations.items())
-    assert f"iterations: {chosen} (the template's cam 160, s 500, f 500 are for 330 photos, here are {photos}" in shown.out
+    template = "the template's cam 160, s 500, f 500 are for 330 photos"
+    assert f"iterations: {chosen} ({template}, here are {photos}" in shown.out
     assert "rates: the template's" in shown.out and f"(photos of {side} pixels, the template's have 320)" in shown.out
     few = photos < 60
     assert few == ("warning: under 20 train photos show class 1, class 2, class 3" in shown.err)
