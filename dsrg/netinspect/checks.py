@@ -2,6 +2,7 @@
 
 import difflib
 from collections import Counter
+from itertools import islice
 
 from caffe.layer import REGISTRY
 from caffe.netstate import layer_included
@@ -53,30 +54,25 @@ class State:
         return self._blocks[name].line
 
     def _wiring(self):
+        hints = _Hints(self.layers)
         made, read = {}, set()  # blob -> (layer, Block, place), the blobs somebody reads
+        last = {layer.name: block for layer, block in self.layers}
         for name, count in Counter(layer.name for layer, _ in self.layers).items():
             if count > 1:
-                last = [block for layer, block in self.layers if layer.name == name][-1]
-                yield Finding(last.line, "warning", f"layer '{name}': {count} layers have this name; weights are "
+                yield Finding(last[name].line, "warning", f"layer '{name}': {count} layers have this name; weights are "
                               "stored by name, give each its own")
         for layer, block in self.layers:
             title = f"layer '{layer.name}' ({layer.type})"
             for k, name in enumerate(layer.bottom):
                 if name not in made:
                     yield Finding(_line(block, "bottom", k), "error", f"{title}: no layer before it makes its bottom "
-                                  f"'{name}'; {self._hint(name, made)}")
+                                  f"'{name}'; {hints.of(name, made)}")
                 read.add(name)
+            bottoms = set(layer.bottom)
             for k, name in enumerate(layer.top):
-                if name not in layer.bottom:
+                if name not in bottoms:
                     made.setdefault(name, (layer, block, k))
         yield from self._unread({name: place for name, place in made.items() if name not in read})
-
-    def _hint(self, name, made):
-        later = [layer.name for layer, _ in self.layers if name in layer.top]
-        if later:
-            return f"layer '{later[0]}' makes it, further down: move that one up"
-        near = difflib.get_close_matches(name, made, n=1)
-        return f"did you mean '{near[0]}'?" if near else f"blobs so far: {', '.join(made) or 'none'}"
 
     def _unread(self, unread):
         """A net with a loss computes what no layer reads for nothing; without one, that is its output."""
@@ -96,6 +92,24 @@ class State:
             if "reads '" not in why and not why.endswith("is wrong"):
                 yield Finding(self.line(made_by[name]), "note", f"the shape of '{name}' is not known: {why}; give it "
                               f"with --input {name}=N,C,H,W")
+
+
+class _Hints:
+    """What to do about bottoms that nobody makes. Names are compared for the first few: it takes time for each."""
+
+    COMPARED, LISTED = 20, 8
+
+    def __init__(self, layers):
+        self._makers = {name: layer.name for layer, _ in reversed(layers) for name in layer.top}
+        self._left = self.COMPARED
+
+    def of(self, name, made):
+        if name in self._makers:
+            return f"layer '{self._makers[name]}' makes it, further down: move that one up"
+        near = difflib.get_close_matches(name, made, n=1) if self._left else []
+        self._left = max(0, self._left - 1)
+        listed = ", ".join([*islice(made, self.LISTED), *["..."] * (len(made) > self.LISTED)])
+        return f"did you mean '{near[0]}'?" if near else f"blobs so far: {listed or 'none'}"
 
 
 def is_loss(layer):

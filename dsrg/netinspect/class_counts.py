@@ -54,27 +54,23 @@ def _lists(layer):
 
 def _counts(net):
     """(layer, verb, number of classes with background) for every layer that has an opinion."""
-    for index, layer in enumerate(net.layer):
+    sources = {}  # blob -> name and outputs of the layer that its channels come from, None where there is none such
+    for layer in net.layer:
         classes = _params(layer).get("classes")
         if isinstance(classes, int):
             yield layer.name, "is set to", classes
         kind = layer.python_param.layer if layer.type == "Python" else layer.type
-        if kind in SCORED and layer.bottom:
-            source = _source(net.layer, index, layer.bottom[0])
-            if source is not None:
-                yield source[0], "scores", source[1] + SCORED[kind]
+        if kind in SCORED and layer.bottom and sources.get(layer.bottom[0]) is not None:
+            name, outputs = sources[layer.bottom[0]]
+            yield name, "scores", outputs + SCORED[kind]
+        sources.update(dict.fromkeys(layer.top, _source(layer, sources)))
 
 
-def _source(layers, before, blob):
-    """Name and outputs of the convolution or inner product that a blob's channels come from, or None."""
-    for index in range(before - 1, -1, -1):
-        layer = layers[index]
-        if blob not in layer.top:
-            continue
-        outputs = {"Convolution": layer.convolution_param, "InnerProduct": layer.inner_product_param}.get(layer.type)
-        if outputs is not None:
-            return layer.name, outputs.num_output
-        if layer.type in ("Concat", "Python", "Slice", "Reshape") or not layer.bottom:
-            return None                                # channels that are put together otherwise
-        return _source(layers, index, layer.bottom[0])
-    return None
+def _source(layer, sources):
+    """Name and outputs of the convolution or inner product that the channels of a layer's tops come from, or None."""
+    outputs = {"Convolution": layer.convolution_param, "InnerProduct": layer.inner_product_param}.get(layer.type)
+    if outputs is not None:
+        return layer.name, outputs.num_output
+    if layer.type in ("Concat", "Python", "Slice", "Reshape") or not layer.bottom:
+        return None                                    # channels that are put together otherwise
+    return sources.get(layer.bottom[0])

@@ -12,6 +12,7 @@ from dsrg.io.errors import UserError
 _TOKEN = re.compile(r"""(?P<comment>\#[^\n]*) | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
                         | (?P<mark>[{}<>\[\]:,;]) | (?P<word>[^\s{}<>\[\]:,;"'\#]+)""", re.VERBOSE)
 OPEN, CLOSE = "{<[", "}>]"
+MOST_UNKNOWN = 50  # unknown fields that are named; the text is read once more for each
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +61,9 @@ class Source:
             raise UserError(str(error)) from None
         self.findings = []
         self.net = self._parse()
-        self._blocks = layer_blocks(self.text)
+        self._blocks = defaultdict(list)
+        for block in layer_blocks(self.text):
+            self._blocks[block.name].append(block)
 
     def _parse(self):
         text = self.text
@@ -72,7 +75,7 @@ class Source:
                 if not self.findings:
                     self._refuse_solver(said)
                 self.findings.append(Finding(line, "error", said))
-                if column is None or "has no field '" not in said:
+                if column is None or "has no field '" not in said or len(self.findings) == MOST_UNKNOWN:
                     return None
                 text = without_field(text, line, column)
 
@@ -96,7 +99,7 @@ class Source:
 
     def block(self, name, occurrence=0):
         """The Block of the layer `name` (of several, the one at this place); of a layer not in the text, line 1."""
-        same = [block for block in self._blocks if block.name == name]
+        same = self._blocks.get(name)
         return same[min(occurrence, len(same) - 1)] if same else Block(1, name)
 
 

@@ -74,9 +74,12 @@ class GraphViews:
     def _bottom_ids(self, layer_index):
         return self._ids(self._nodes[layer_index].bottom_names)
 
+    @cached_property
+    def _places(self):
+        return {name: k for k, name in enumerate(self._named_blobs)}
+
     def _ids(self, names):
-        places = {name: k for k, name in enumerate(self._named_blobs)}
-        return [places[name] for name in names]
+        return [self._places[name] for name in names]
 
     @property
     def inputs(self):

@@ -191,10 +191,29 @@ def to_proto(*tops):
 def _net(tops, names):
     layers, autonames = OrderedDict(), Counter()
     for top in tops:
-        top._to_proto(layers, names, autonames)
+        for fn in _after_their_inputs(top.fn, layers):
+            fn._to_proto(layers, names, autonames)
     net = caffe_pb2.NetParameter()
     net.layer.extend(layers.values())
     return net
+
+
+def _after_their_inputs(fn, done):
+    """A function and all that it reads and that is not in `done`, each after what it reads itself.
+
+    `_to_proto` alone would do, by recursion, as in pycaffe; nets may be deeper than Python's stack.
+    """
+    seen, stack = set(done), [(fn, iter(fn.inputs))]
+    while stack:
+        current, inputs = stack[-1]
+        following = next((item.fn for item in inputs if item.fn not in seen), None)
+        if following is None:
+            stack.pop()
+            if current not in seen:
+                seen.add(current)
+                yield current
+        else:
+            stack.append((following, iter(following.inputs)))
 
 
 class Layers:

@@ -57,7 +57,7 @@ class ShapeNet(Graph):
         return self._nodes
 
     def _try_layer(self, param, needs, owners, available):
-        before, count = set(self._named_blobs), len(self._nodes)
+        before, count = {name for name in param.top if name in self._named_blobs}, len(self._nodes)
         why = next((f"layer '{param.name}' reads '{name}'" for name in param.bottom
                     if name not in self._named_blobs or name in self.unknown), None)
         try:
@@ -82,15 +82,19 @@ class ShapeNet(Graph):
     def _take_given(self, param):
         """Give the tops of a source the shapes of `inputs`."""
         given = {name: self._given[name] for name in param.top if name in self._given}
+        others = set(param.top) - given.keys() - self.unknown.keys()
+        batches = {}  # extent in the prototxt -> given extent
         for name, shape in given.items():
-            batch = None if name in self.unknown else self._named_blobs[name].dims[:1]
-            self._named_blobs[name].reshape(*shape)
+            blob = self._named_blobs[name]
+            if name not in self.unknown and blob.dims:
+                batches.setdefault(blob.dims[0], shape[0])
+            blob.reshape(*shape)
             self.inputs_used.add(name)
             self.unknown.pop(name, None)
-            for other in set(param.top) - given.keys() - self.unknown.keys():
-                dims = self._named_blobs[other].dims
-                if batch and dims[:1] == batch:
-                    self._named_blobs[other].reshape(shape[0], *dims[1:])
+        for other in others:
+            dims = self._named_blobs[other].dims
+            if dims and dims[0] in batches:
+                self._named_blobs[other].reshape(batches[dims[0]], *dims[1:])
 
     # -- layers without memory and files -----------------------------------------------------------------------
     def _make_layer(self, param, index):

@@ -1,0 +1,125 @@
+"""The time that a large net takes grows with its size, not with the square of it."""
+
+import time
+
+import caffe
+import pytest
+from caffe.net_spec import layers as L
+from caffe.net_spec import to_proto
+from caffe.prototxt import parse_net
+from caffe.shape_net import ShapeNet
+
+from dsrg.io.errors import UserError
+from dsrg.netinspect.checks import State
+from dsrg.netinspect.class_counts import refuse_other_classes
+from dsrg.netinspect.prototxt_source import MOST_UNKNOWN, Source
+from tests.engine.nets import write
+
+SMALL, TIMES = 250, 16
+
+
+def input_layer(count):
+    tops = " ".join(f'top: "x{k}"' for k in range(count))
+    return f'layer {{ name: "in" type: "Input" {tops} input_param {{ shape {{ dim: 1 dim: 2 }} }} }}\n'
+
+
+def wide(count):
+    """One layer of `count` bottoms."""
+    bottoms = " ".join(f'bottom: "x{k}"' for k in range(count))
+    return input_layer(count) + f'layer {{ name: "c" type: "Concat" {bottoms} top: "c" }}\n'
+
+
+def deep(count):
+    return input_layer(1) + "".join(f'layer {{ name: "r{k}" type: "ReLU" bottom: "x{k}" top: "x{k + 1}" }}\n'
+                                    for k in range(count))
+
+
+def shared(count):
+    """`count` readers of a blob, which share their weights by name."""
+    return input_layer(1) + "".join(
+        f'layer {{ name: "p{k}" type: "InnerProduct" bottom: "x0" top: "y{k}" param {{ name: "w" }} '
+        "inner_product_param { num_output: 1 bias_term: false } }\n" for k in range(count))
+
+
+def twice(count):
+    """Layers in place, each name used by two of them."""
+    return input_layer(1) + "".join(f'layer {{ name: "r{k // 2}" type: "ReLU" bottom: "x0" top: "x0" }}\n'
+                                    for k in range(count))
+
+
+def run(path, text):
+    net = caffe.Net(path, caffe.TEST)
+    net.forward()
+    for index in range(len(net.layers)):  # as programs that draw nets ask
+        net._top_ids(index), net._bottom_ids(index)
+
+
+def shapes(path, text):
+    net = parse_net(text)
+    given = dict.fromkeys(net.layer[0].top, (3, 2))
+    assert ShapeNet(net, caffe.TEST, inputs=given).nodes[-1].tops[0].dims[0] == 3
+
+
+def inspect(path, text):
+    assert not [f for f in State(Source(path), "test").findings if f.severity == "error"]
+
+
+def growth(function, text, folder):
+    """How many times the processor's time of a small net one of TIMES its size takes."""
+    def seconds(count):
+        net = text(count)
+        path, begin = write(folder, net), time.process_time()
+        function(path, net)
+        return time.process_time() - begin
+
+    seconds(2)  # what is imported at the first use
+    return seconds(SMALL * TIMES) / seconds(SMALL)
+
+
+@pytest.mark.parametrize(("function", "text"), [(run, deep), (run, wide), (shapes, wide), (inspect, twice)])
+def test_sixteen_times_as_much_takes_nowhere_near_the_square_of_it(function, text, tmp_path):
+    # linear: 16 and what memory adds; quadratic in part: toward 256
+    assert growth(function, text, tmp_path) < 64
+
+
+def test_many_parameters_shared_by_one_name_are_one_parameter(tmp_path):
+    net = caffe.Net(write(tmp_path, shared(500)), caffe.TEST)
+    net.params["p0"][0].data[...] = 7
+    assert net.params["p499"][0].data.tolist() == [[7, 7]] and net.blobs["y499"].data.shape == (1, 1)
+
+
+def test_a_net_in_python_may_be_deeper_than_pythons_stack():
+    top = L.Input()
+    for _ in range(3000):
+        top = L.Eltwise(top, top)
+    net = to_proto(top)
+    assert len(net.layer) == 3001 and net.layer[0].type == "Input" and net.layer[-1].name == "Eltwise3000"
+    assert list(net.layer[-1].bottom) == ["Eltwise2999"] * 2
+
+
+def test_the_classes_of_a_deep_net_are_those_of_its_last_convolution(tmp_path):
+    (tmp_path / "classes.txt").write_text("background\na\nb\n")
+    net = parse_net(f'layer {{ name: "d" type: "ImageData" top: "x0" image_data_param {{ source: "{tmp_path}/l" }} }}\n'
+                    'layer { name: "fc" type: "InnerProduct" bottom: "x0" top: "x0" inner_product_param '
+                    "{ num_output: 3 } }\n" + deep(3000).partition("\n")[2]
+                    + 'layer { name: "s" type: "Softmax" bottom: "x3000" top: "s" }')
+    refuse_other_classes(net, "net.prototxt")
+    net.layer[1].inner_product_param.num_output = 4
+    with pytest.raises(UserError, match="layer 'fc' scores 4 classes with background, but the data has 3"):
+        refuse_other_classes(net, "net.prototxt")
+
+
+def test_bottoms_that_nobody_makes_are_all_named_and_compared_for_the_first_few(tmp_path):
+    bottoms = " ".join(f'bottom: "y{k}"' for k in range(300))
+    text = input_layer(300) + f'layer {{ name: "c" type: "Concat" {bottoms} top: "c" }}\n'
+    findings = [f for f in State(Source(write(tmp_path, text)), "test").findings if "makes its bottom" in f.text]
+    assert len(findings) == 300 and "its bottom 'y299'; blobs so far: x0, x1, x2, x3, x4, x5, x6, x7, ..." \
+        in findings[-1].text
+    assert all(len(f.text) < 200 for f in findings)
+
+
+def test_unknown_fields_are_named_up_to_a_number(tmp_path):
+    fields = "\n".join(f"nosuch{k}: 1" for k in range(3 * MOST_UNKNOWN))
+    source = Source(write(tmp_path, f'layer {{ name: "a" type: "ReLU"\n{fields}\n}}'))
+    assert source.net is None and len(source.findings) == MOST_UNKNOWN
+    assert "no field 'nosuch0'" in source.findings[0].text and source.findings[-1].line == MOST_UNKNOWN + 1
