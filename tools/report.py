@@ -11,17 +11,19 @@ with photo, cues, pseudo-label, segmentation and ground truth of a few photos.
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from dsrg.crf_backend import use_crf_backend
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.versions import git_commit
+from dsrg.pipeline import prototxts
 from dsrg.report.montage import draw_montage
 from dsrg.report.page import page
 from dsrg.report.run_contents import open_cues, read_data_set
 from dsrg.report.run_results import cost, left_out_lines, read_run, remarks, table
-from dsrg.report.seed_growth import seed_growth
+from dsrg.report.seed_growth import read_stored, seed_growth
 
 
 def parse_args(argv=None):
@@ -30,12 +32,19 @@ def parse_args(argv=None):
     parser.add_argument("--photos", type=int, default=6, help="photos on the sheet; 0 leaves it out (default 6)")
     parser.add_argument("--no-growth", action="store_true",
                         help="leave out how seeds grew, for which snapshots of stage s are run on six photos")
+    parser.add_argument("--page-only", action="store_true", help="make report.html alone, quickly: from what lies "
+                        "there, with fewer photos; while the run goes on the page renews itself")
     parser.add_argument("--device", default="cpu", help="cpu or a GPU number, for these snapshots (default cpu)")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.page_only:
+        messages = SimpleNamespace(**prototxts.messages())
+        for run in args.runs:
+            write_text(run / "report.html", page(run, messages, read_stored(run), quick=True))
+        return
     runs = [read_run(folder) for folder in args.runs]
     first, lines = args.runs[0], table(runs)
     if len(lines) == 2:

@@ -18,6 +18,7 @@ from functools import partial
 from dsrg.io.command_line import CommandParser, command_parser
 from dsrg.io.errors import run_main, tell_error
 from dsrg.io.terminal import is_quiet
+from dsrg.pipeline.live_page import LivePage
 from dsrg.pipeline.plan import plan
 from dsrg.pipeline.processes import Stopped
 from dsrg.pipeline.run_parts import Choice, parts
@@ -90,7 +91,8 @@ def _main(argv, environment):
         print("\n".join(plan(found, choice)))
         return 0
     try:
-        return execute(found, choice, (lambda line: None) if is_quiet() else partial(print, flush=True))
+        say = (lambda line: None) if is_quiet() else partial(print, flush=True)
+        return execute(found, choice, say, live_page=LivePage)
     except Stopped as stopped:
         print(f"stopped; go on with\n  {again}", file=sys.stderr)
         return 128 + stopped.number

@@ -10,10 +10,11 @@ from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Children, Stopped
 from dsrg.pipeline.run_parts import Choice
+from dsrg.pipeline.run_record import RunRecord
 from dsrg.pipeline.stamps import read_json
 
 
-def execute(found, choice, say=print, children=None):
+def execute(found, choice, say=print, children=None, live_page=None):
     """Run what is not done.
 
     Parameters
@@ -24,6 +25,8 @@ def execute(found, choice, say=print, children=None):
         Takes one line.
     children : optional
         What runs the commands, a processes.Children by default.
+    live_page : callable, optional
+        Makes of a run's folder and an environment what keeps its page up to date, a live_page.LivePage.
 
     Returns
     -------
@@ -37,22 +40,67 @@ def execute(found, choice, say=print, children=None):
     UserError
         Another process works in the folder, a stage did not make what it should, an input is not there.
     """
+    # the plain run of an ablation is shared with other readers when there is nothing to run in it
     with (children or Children()) as children, contextlib.ExitStack() as locks:
         for k, part in enumerate(found):
             last = k == len(found) - 1
-            lock = _lock(part, locks, shared=not last)
-            status = _execute(part, choice if last else Choice(adopt=choice.adopt), children, say, lock)
+            shared = not last and not _left_to_run(part)
+            locks.enter_context(Lock(part.run.folder / ".lock", str(part.run.folder), shared))
+            with _watched(part, live_page, shared) as watched:
+                status = _execute(part, choice if last else Choice(adopt=choice.adopt), children, say, watched)
+                watched.end("failed" if status else "done", status)
             if status:
                 return status
     return 0
 
 
-def _lock(part, locks, shared):
-    """Hold a run's folder; the plain run's of an ablation is shared with other readers when there is nothing to run."""
-    what, path = str(part.run.folder), part.run.folder / ".lock"
-    if shared and not _left_to_run(part):
-        return locks.enter_context(Lock(path, what, shared=True))
-    return locks.enter_context(Lock(path, what))
+class _Watched:
+    """What a run tells those who look at it meanwhile: its record, and its page where that is kept up to date.
+
+    Of a folder that others read as well, nothing: there is nothing to do in it.
+    """
+
+    def __init__(self, part, live_page, shared):
+        self.record = None if shared else RunRecord(part.run, part.rows)
+        self.page = live_page and not shared and live_page(part.run.folder, environment(part.run.settings))
+        self.ended = shared
+
+    def begin(self, name, number):
+        if self.record:
+            self.record.begin(name, number)
+
+    def stage_done(self):
+        if self.page:
+            self.page.stage_done()
+
+    def while_running(self):
+        if self.page:
+            self.page.while_running()
+
+    def page_is_made(self):
+        if self.page:
+            self.page.forget()
+
+    def end(self, state, status):
+        self.ended = True
+        if self.record:
+            self.record.end(state, status)
+        if self.page:
+            self.page.close(render=state != "stopped")
+
+
+@contextlib.contextmanager
+def _watched(part, live_page, shared):
+    """Prepares the folder, and notes how the run in it ended."""
+    run_folder.prepare(part.run, part.texts, part.says)
+    watched = _Watched(part, live_page, shared)
+    try:
+        yield watched
+    except BaseException as error:
+        if not watched.ended:
+            stopped = isinstance(error, Stopped | KeyboardInterrupt)
+            watched.end("stopped" if stopped else "failed", 128 + error.number if isinstance(error, Stopped) else 1)
+        raise
 
 
 def _left_to_run(part):
@@ -63,9 +111,8 @@ def _left_to_run(part):
         return True
 
 
-def _execute(part, choice, children, say, lock):
+def _execute(part, choice, children, say, watched):
     run = part.run
-    run_folder.prepare(run, part.texts, part.says)
     part.stamps.tidy()
     if part.says is not None:
         say(f"== ablation {run.settings.ablation}: {part.says}")
@@ -75,7 +122,8 @@ def _execute(part, choice, children, say, lock):
         if reason:
             say(f"{head}: left out, {reason}")
             continue
-        status = _run_row(part, row, head, choice, children, say)
+        watched.begin(row.name, number)
+        status = _run_row(part, row, head, choice, children, say, watched)
         if status:
             return status
         run.coming.add(row.name)
@@ -83,12 +131,13 @@ def _execute(part, choice, children, say, lock):
     return 0
 
 
-def _run_row(part, row, head, choice, children, say):
+def _run_row(part, row, head, choice, children, say, watched):
     run, stamps = part.run, part.stamps
     command = [*row.command(run), *row.unkeyed(run)]
     shown = " ".join(row.command(run)[2:])
     if row.always:
         say(f"{head}: {shown}")
+        watched.page_is_made()
         return children.run(command, run.folder, environment(run.settings)).status
     state = stamps.state(row, forced=choice.force)
     if state.done:
@@ -112,6 +161,7 @@ def _run_row(part, row, head, choice, children, say):
 
     def note(seconds):
         stamps.begin(row.name, state.inputs, before + seconds, peak)
+        watched.while_running()
 
     started = time.monotonic()
     ended = children.run(command, run.folder, environment(run.settings), note)
@@ -120,6 +170,7 @@ def _run_row(part, row, head, choice, children, say):
         stamps.finish(row, state.inputs, row.command(run), seconds=seconds, peak_mib=peak,
                       finished=time.strftime("%Y-%m-%d %H:%M:%S"), resumed=state.resumes)
         say(f"{head}: {seconds:.0f} s, peak {peak} MiB")
+        watched.stage_done()
     else:
         stamps.begin(row.name, state.inputs, seconds, peak)
     if children.wanted:

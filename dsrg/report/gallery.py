@@ -25,7 +25,7 @@ MEASURED = 1000         # val photos whose IoU is taken; of more, as many at eve
 VAL_MAPS = (("static", "static seeds"), ("s", "stage s"), ("f", "stage f"), ("full", "supervised"))
 
 
-def val_rows(run, data_set, most):
+def val_rows(run, data_set, most, measured=MEASURED):
     """Val photos with the segmentations of each model, best, median and worst first among those chosen.
 
     Photos are ranked by the last model of the weak pipeline that segmented them. Where there are more than `most`, a
@@ -36,6 +36,8 @@ def val_rows(run, data_set, most):
     run : Path
     data_set : dict
         As from dsrg.report.run_contents.read_data_set.
+    most, measured : int
+        Photos that are shown, and photos whose IoU is taken to choose them.
 
     Returns
     -------
@@ -56,11 +58,11 @@ def val_rows(run, data_set, most):
         pictures.append(map_picture(mask_path(run, image_id), "truth", classes))
         return _row(image_id, iou, rank, shown, classes, pictures)
 
-    return _chosen_rows(spread(data_set["val"], MEASURED), most, row, data_set, lambda i: (
+    return _chosen_rows(spread(data_set["val"], measured), most, row, data_set, lambda i: (
         file_of(run / "segmentations" / judged, i), mask_path(run, i)))
 
 
-def train_rows(run, data_set, cues, growth, most):
+def train_rows(run, data_set, cues, growth, most, measured=MEASURED):
     """Train photos with cues, grown seeds where they were followed, pseudo-label and truth, as `val_rows`.
 
     Parameters
@@ -87,7 +89,7 @@ def train_rows(run, data_set, cues, growth, most):
                      map_picture(mask_path(run, image_id), "truth", classes)]
         return _row(image_id, iou, rank, shown, classes, pictures)
 
-    ids = list(dict.fromkeys([*followed, *spread(data_set["train"], MEASURED)]))
+    ids = list(dict.fromkeys([*followed, *spread(data_set["train"], measured)]))
     return _chosen_rows(ids, most, row, data_set,
                         lambda i: (file_of(run / "labels", i), mask_path(run, i)), first=list(followed))
 

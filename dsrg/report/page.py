@@ -11,6 +11,7 @@ import numpy as np
 from dsrg.cuefile.scarce_classes import cells_of_classes
 from dsrg.io.errors import UserError
 from dsrg.io.versions import git_commit
+from dsrg.pipeline.run_record import read_record
 from dsrg.report import curves, gallery, seed_growth
 from dsrg.report.comparison import settings
 from dsrg.report.paper_numbers import paper_miou
@@ -23,15 +24,20 @@ from dsrg.report.run_contents import (
     read_stages,
 )
 from dsrg.report.run_results import ROWS, read_run
+from dsrg.report.run_state import read_state
 from dsrg.report.run_warnings import run_warnings
+from dsrg.report.state_text import progress_words, stage_words
 
 LARGEST = 15_000_000    # bytes of the page
 PHOTOS = 24             # of each gallery; fewer where the page would be larger than LARGEST
+#: of a page made quickly: photos of each gallery, photos measured to choose them, models whose confusion is drawn
+QUICK = {"photos": 12, "measured": 60, "confusions": 1}
+REFRESH = 30            # seconds between two looks of a page at a run that goes on
 MODELS = {"static": "static seeds", "s": "stage s", "f": "stage f", "full": "supervised"}
 PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "pillow", "krahenbuhl2013")
 
 
-def page(folder, pb, growth=None, notes=(), photos=PHOTOS):
+def page(folder, pb, growth=None, notes=(), photos=PHOTOS, quick=False):
     """The HTML text of a run's page.
 
     Parameters
@@ -46,6 +52,8 @@ def page(folder, pb, growth=None, notes=(), photos=PHOTOS):
         What the page could not be given, and why.
     photos : int
         Of each gallery, at most; fewer are taken until the page has less than LARGEST bytes.
+    quick : bool
+        Take a second or two whatever the size of the data set: QUICK.
 
     Raises
     ------
@@ -53,10 +61,13 @@ def page(folder, pb, growth=None, notes=(), photos=PHOTOS):
         The folder is no run, or holds a result or a prototxt that cannot be read.
     """
     folder = Path(folder)
-    said = {**_measured(folder), **_described(folder, pb), "notes": list(notes)}
+    measured = QUICK["measured"] if quick else gallery.MEASURED
+    photos = min(photos, QUICK["photos"]) if quick else photos
+    said = {**_measured(folder, QUICK["confusions"] if quick else len(MODELS)), **_described(folder, pb),
+            "notes": list(notes), "live": _live(folder)}
     said["growth"] = _growth(folder, growth, said["data_set"])
     while True:
-        text = template("page.html").render(said, **_galleries(folder, said, growth, photos))
+        text = template("page.html").render(said, **_galleries(folder, said, growth, photos, measured))
         if len(text.encode()) < LARGEST or not photos:
             return text
         photos //= 2
@@ -70,7 +81,17 @@ def template(name):
     return environment.get_template(name)
 
 
-def _measured(folder):
+def _live(folder):
+    """Where a run stands that goes on; None of one that does not, or is at its last stage, report."""
+    record = read_record(folder)
+    if record.get("state") != "running" or record.get("stage") == "report":
+        return None
+    state = read_state(folder, warnings=False)
+    words = ": ".join(filter(None, (stage_words(state), progress_words(state))))
+    return {"words": words, "made": int(time.time()), "refresh": REFRESH}
+
+
+def _measured(folder, confusions):
     """Results, curves and warnings."""
     run, results, logs = read_run(folder), read_results(folder), read_logs(folder)
     data_set, cues = read_data_set(folder), open_cues(folder)
@@ -78,7 +99,7 @@ def _measured(folder):
     warnings = run_warnings(run, results, logs, data_set, cells)
     drawn = [{"svg": curves.training_curves(name, TRAININGS[name].capitalize(), log),
               "iterations": len(log["iteration"]), "seconds": _mean(log["seconds"])} for name, log in logs.items()]
-    return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results),
+    return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results, confusions),
             "warnings": warnings, "classifier": run["classifier"], "curves": drawn,
             "data_set": data_set, "cues": cues, "cue_chart": _cue_chart(data_set, cells),
             "commits": sorted(run["commits"]), "stages": read_stages(folder)}
@@ -99,8 +120,8 @@ def _share(miou, name):
     return miou[name] / miou["full"]
 
 
-def _classes(results):
-    """IoU by class and confusion of each model evaluated."""
+def _classes(results, confusions):
+    """IoU by class of each model evaluated, and confusion of the last `confusions` of the weak pipeline."""
     models = {name: results[name] for name in MODELS
               if (rows := results.get(name, {}).get("classes")) and all("iou" in row for row in rows)}
     if not models:
@@ -109,10 +130,9 @@ def _classes(results):
     series = {MODELS[name]: [row["iou"] for row in result["classes"]] for name, result in models.items()
               if [row["name"] for row in result["classes"]] == classes}
     bars = {name: [None if v is None else 100 * v for v in row] for name, row in series.items()}
+    drawn = [name for name in ("f", "s", "static", "full") if models.get(name, {}).get("confusion")][:confusions]
     charts = [{"title": MODELS[name], "svg": curves.confusion_chart(name, f"Confusion of {MODELS[name]}", classes,
-                                                                    result["confusion"])}
-              for name, result in models.items() if result.get("confusion")]
-    charts.sort(key=lambda chart: chart["title"] != MODELS["f"])
+                                                                    models[name]["confusion"])} for name in drawn]
     return {"classes": classes, "series": series, "confusion": charts,
             "svg": curves.class_bars("iou", "IoU by class", classes, bars)}
 
@@ -161,13 +181,14 @@ def _growth(folder, growth, data_set):
             "svg": curves.several_curves("growth", "Share of the map with a seed", lines, "%")}
 
 
-def _galleries(folder, said, growth, photos):
+def _galleries(folder, said, growth, photos, measured):
     data_set = said["data_set"]
     if data_set is None or not photos:
         return {"galleries": [], "legend": []}
     train = data_set["counts"].get("train")
-    groups = (("val", "Val photos", gallery.val_rows(folder, data_set, photos), len(data_set["val"])),
-              ("train", "Train photos", gallery.train_rows(folder, data_set, said["cues"], growth, photos // 2),
+    groups = (("val", "Val photos", gallery.val_rows(folder, data_set, photos, measured), len(data_set["val"])),
+              ("train", "Train photos", gallery.train_rows(folder, data_set, said["cues"], growth, photos // 2,
+                                                          measured),
                len(data_set["train"])))
     found = [{"key": key, "title": title, "rows": rows, "of": of} for key, title, rows, of in groups if rows]
     return {"galleries": found,

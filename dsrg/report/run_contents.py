@@ -20,8 +20,18 @@ from dsrg.report.run_results import ROWS
 TRAININGS = {"cam": "classifier", "static": "static seeds", "train-s": "stage s", "train-f": "stage f",
              "full": "fully supervised"}
 
+
 def read_log(path):
-    """A training's log of losses.
+    """A training's log of losses; see `parse_log`."""
+    return parse_log(Path(path).read_text(encoding="utf-8", errors="replace").splitlines())
+
+
+def parse_log(texts):
+    """Lines of a training's log of losses.
+
+    Parameters
+    ----------
+    texts : iterable of str
 
     Returns
     -------
@@ -30,7 +40,7 @@ def read_log(path):
         no value. Lines that a kill cut off do not count.
     """
     lines = []
-    for text in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in texts:
         try:
             line = json.loads(text)
             lines.append((int(line["iteration"]), _number(line.get("lr")), _number(line.get("seconds")),

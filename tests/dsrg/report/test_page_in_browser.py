@@ -2,15 +2,18 @@
 
 import re
 import shutil
+import time
 
 import caffe
 import pytest
 
 from dsrg.io.atomic_files import write_text
+from dsrg.pipeline.run_record import RECORD
 from dsrg.report.comparison import groups
 from dsrg.report.comparison_page import comparison_page
-from dsrg.report.page import page
+from dsrg.report.page import REFRESH, page
 from tests.browser import LOOKS, browser, browser_page, console, serious_findings  # noqa: F401 (fixtures)
+from tests.dsrg.pipeline.test_live_page import record
 from tests.dsrg.report.made_run import make_run
 from tests.dsrg.report.test_page import GROWTH
 
@@ -101,6 +104,45 @@ def test_the_keyboard_reaches_filters_and_pictures_and_closes_with_escape(shown)
     shown.keyboard.press("Escape")
     assert not shown.locator("dialog").is_visible()
     assert shown.evaluate(focus).strip() == "photo"
+
+
+def test_a_page_of_a_run_that_goes_on_renews_itself_and_leaves_the_reader_where_he_was(pages, browser_page):  # noqa: F811
+    """Scrolled, filtered, with details open and a picture enlarged, though something came in above meanwhile."""
+    folder = pages["page"].parent / "demo"
+    record(folder)
+    path = folder / "report.html"
+    path.write_text(page(folder, caffe.proto.caffe_pb2, GROWTH))
+    (folder / RECORD).unlink()
+    browser_page.clock.install()
+    browser_page.goto(path.as_uri())
+    assert "The run goes on, stage 2 of 3, train-s: 300 of 400 iterations" in browser_page.locator(".live").inner_text()
+    section = browser_page.locator("#gallery-val").locator("xpath=..")
+    section.get_by_role("combobox", name="Class").select_option("cow")
+    section.get_by_label("maps over the photo").check()
+    browser_page.locator("summary", has_text="IoU of each class as numbers").click()
+    browser_page.evaluate("document.querySelector('#gallery-val').scrollIntoView()")
+    section.locator(".entry:visible").first.get_by_role("button").nth(2).click()
+    top = browser_page.evaluate("document.querySelector('#gallery-val').getBoundingClientRect().top")
+    path.write_text(path.read_text().replace('<main id="main">', '<main id="main"><div id="new">new</div>'))
+    browser_page.clock.run_for(1000 * REFRESH + 1)
+    browser_page.locator("#new").wait_for()
+    browser_page.locator("dialog[open]").wait_for()
+    assert browser_page.locator("dialog p").inner_text().startswith("u: stage s: ")
+    assert [e.get_attribute("data-id") for e in section.locator(".entry:visible").all()] == ["u", "w", "y"]
+    assert section.get_by_label("maps over the photo").is_checked()
+    assert browser_page.locator("details[open] summary").first.inner_text() == "IoU of each class as numbers"
+    now = browser_page.evaluate("document.querySelector('#gallery-val').getBoundingClientRect().top")
+    assert abs(now - top) < 3
+
+
+def test_a_page_without_news_says_so(pages, browser_page):  # noqa: F811
+    folder = pages["page"].parent / "demo"
+    record(folder)
+    text = re.sub('data-made="[0-9]+"', f'data-made="{int(time.time()) - 3600}"', page(folder, caffe.proto.caffe_pb2))
+    (folder / RECORD).unlink()
+    browser_page.set_content(text)
+    assert "No news for 60 minutes" in browser_page.locator(".live").inner_text()
+    assert "renews itself" not in pages["page"].read_text(), "the page of a finished run has nothing of it"
 
 
 def test_a_page_shows_everything_without_its_script(browser, pages):  # noqa: F811

@@ -1,0 +1,93 @@
+"""What a run is doing, in one small file of its folder, for those who watch it.
+
+The file says which stages were asked for, which one is in work, and how the run ended. A run that is killed cannot say
+so: the file names its process so exactly (machine, boot, start) that a reader can tell whether it still lives.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import time
+from pathlib import Path
+
+from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
+from dsrg.pipeline.stamps import read_json
+
+RECORD = "logs/run-state.json"
+
+
+class RunRecord:
+    """Keeps the file of one run.
+
+    Parameters
+    ----------
+    run : Run
+    rows : list of Stage
+        That were asked for.
+    """
+
+    def __init__(self, run, rows):
+        self._path = run.folder / RECORD
+        left_out = {row.name: reason for row in rows if (reason := _left_out(row, run))}
+        self._said = {"process": _identity(os.getpid()), "host": socket.gethostname(), "began": time.time(),
+                      "stages": [row.name for row in rows], "left_out": left_out, "iterations": _iterations(run, rows),
+                      "stage": None, "number": 0, "stage_began": None, "state": "running", "status": None}
+        self._write()
+
+    def begin(self, name, number):
+        """A stage begins, the `number`-th of those asked for."""
+        self._said |= {"stage": name, "number": number, "stage_began": time.time()}
+        self._write()
+
+    def end(self, state, status=0):
+        """The run ends: 'done', 'stopped' (by a signal) or 'failed', with its exit status."""
+        self._said |= {"state": state, "status": status, "ended": time.time()}
+        self._write()
+
+    def _write(self):
+        with contextlib.suppress(UserError):    # who watches must not keep a run from going on
+            write_text(self._path, json.dumps(self._said, indent=1) + "\n")
+
+
+def read_record(folder):
+    """What the file says, {} where a run wrote none; "state" is 'killed' where its process is gone without a word.
+
+    A process of another machine is taken at its word.
+    """
+    record = read_json(Path(folder, RECORD))
+    if record.get("state") == "running" and record.get("host") == socket.gethostname():
+        process = record.get("process")         # None where the system has no /proc
+        if process is not None and (not isinstance(process, dict) or _identity(process.get("id")) != process):
+            record["state"] = "killed"
+    return record
+
+
+def _identity(number):
+    """{"id", "start", "boot"} of a process that lives, None else; no process later has the same three."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        fields = Path(f"/proc/{int(number)}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    except (OSError, TypeError, ValueError):
+        return None
+    return {"id": int(number), "start": int(fields.split()[19]), "boot": boot}
+
+
+def _left_out(row, run):
+    try:
+        return row.left_out(run)
+    except UserError:           # it depends on what an earlier stage has yet to make
+        return None
+
+
+def _iterations(run, rows):
+    """{training stage: the iteration it ends with}."""
+    found = {}
+    for row in rows:
+        with contextlib.suppress(UserError):
+            for name in row.makes(run).files[:1]:
+                if match := re.search(r"_iter_(\d+)\.caffemodel", name):
+                    found[row.name] = int(match[1])
+    return found

@@ -1,0 +1,34 @@
+"""The state of a run (dsrg.report.run_state) as rich draws it on a terminal."""
+
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dsrg.report.state_text import loss_words, more_words, progress_words, stage_words, state_words
+
+#: colour of each state, beside the word itself
+STYLES = {"running": "bold cyan", "done": "bold green", "stopped": "bold yellow", "failed": "bold red",
+          "killed": "bold red", "not begun": "bold"}
+
+
+def drawn(state):
+    """What rich draws of the same: a line, a bar of the stage, losses, stages done, warning."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", justify="right")
+    table.add_column(overflow="fold")
+    table.add_row("run", Text.assemble((state["run"], "bold"), "  ", (state_words(state), STYLES[state["state"]])))
+    if state["stage"]:
+        table.add_row("stage", stage_words(state))
+    progress = state["progress"]
+    if progress and progress["of"]:
+        table.add_row("", ProgressBar(total=progress["of"], completed=progress["done"], width=40))
+    if words := progress_words(state):
+        table.add_row("", words)
+    if losses := loss_words(state):
+        table.add_row("losses", losses)
+    count = sum(one == "done" for one in state["stages"].values())
+    table.add_row("done", f"{count} of {sum(one != 'left out' for one in state['stages'].values())} stages")
+    if state["warnings"]:
+        table.add_row("warning", Text(state["warnings"][-1] + more_words(state), style="yellow"))
+    return Group(table)

@@ -1,0 +1,86 @@
+# PYTHON_ARGCOMPLETE_OK
+"""Shows the state of runs in the terminal: stage, bar, losses, time left, last warning.
+
+    python -m tools.watch work/demo                  until the run ends; Ctrl-C ends the watching, not the run
+    python -m tools.watch work/demo --once           once
+    python -m tools.watch work/demo --once --json    once, for scripts
+
+On a terminal the picture is drawn again and again (in no colours with NO_COLOR=1); elsewhere a line is printed when a
+stage begins and every half a minute. All of it goes to stdout. The exit status is 0 when every run
+is done, or with --once whatever their state; 1 when one has failed or was killed or stopped.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+
+from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.errors import run_main
+from dsrg.report.run_state import read_state
+from dsrg.report.state_drawing import drawn
+from dsrg.report.state_text import plain_lines
+
+SECONDS_BETWEEN_LINES = 30
+
+
+def parse_args(argv=None):
+    parser = command_parser("tools.watch", __doc__, json=True)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, such as work/demo")
+    parser.add_argument("--once", action="store_true", help="print the state and end; so does --json, which prints a list of several runs")
+    parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS",
+                        help="time between two looks (default 2)")
+    args = parser.parse_args(argv)
+    if args.interval <= 0:
+        parser.error("--interval must be above 0")
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    states = [read_state(run) for run in args.runs]
+    if args.json:
+        print_json(states[0] if len(states) == 1 else states)
+        return 0
+    if args.once:
+        print("\n".join(line for state in states for line in plain_lines(state)))
+        return 0
+    watch = _draw if sys.stdout.isatty() else _print
+    try:
+        states = watch(args)
+    except KeyboardInterrupt:
+        return 130
+    return 0 if all(state["state"] == "done" for state in states) else 1
+
+
+def _looks(args):
+    """The states again and again, until no run goes on."""
+    while True:
+        states = [read_state(run) for run in args.runs]
+        yield states
+        if not any(state["state"] == "running" for state in states):
+            return
+        time.sleep(args.interval)
+
+
+def _draw(args):
+    with Live(console=Console(), auto_refresh=False) as live:
+        for states in _looks(args):
+            live.update(Group(*map(drawn, states)), refresh=True)
+    return states
+
+
+def _print(args):
+    told, at = None, 0.0
+    for states in _looks(args):
+        stages = [(state["state"], state["stage"], state["warnings"][-1:]) for state in states]
+        if stages != told or time.monotonic() - at >= SECONDS_BETWEEN_LINES:
+            told, at = stages, time.monotonic()
+            print("\n".join(line for state in states for line in plain_lines(state)), flush=True)
+    return states
+
+
+if __name__ == "__main__":
+    run_main(main)
