@@ -182,8 +182,8 @@ JSON = {
                                         lambda value: value["size"] == [3, 3] and value["classes"][1]["coverage"] > 0),
 }
 #: tried where their material is: tests/tools/test_compare.py, test_segment_run.py and so on
-ELSEWHERE = {"tools.check_data", "tools.compare", "tools.segment", "localization_cues.classifier_quality",
-             "localization_cues.drfi"}
+ELSEWHERE = {"tools.check_data", "tools.compare", "tools.segment", "tools.watch",
+             "localization_cues.classifier_quality", "localization_cues.drfi"}
 
 
 @pytest.mark.parametrize("module", JSON)

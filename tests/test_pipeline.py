@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dsrg.report.run_state import read_state
 from tests.conftest import PATIENCE, ROOT
 
 STAGES_WITHOUT_MASKS = "lists,cam,cues,train-s,label,train-f"
@@ -45,6 +47,7 @@ def whole_run(folder):
     result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
     assert result.returncode == 0, result.stdout + result.stderr
     (folder / "output.txt").write_text(result.stdout)
+    (folder / "notes.txt").write_text(result.stderr)
     return folder / "work" / "demo"
 
 
@@ -57,6 +60,24 @@ def test_ends_with_the_table(whole_run, folder):
     assert (whole_run / "results/report.png").stat().st_size > 10_000
     assert "DSRG, stage s</th><td>val</td>" in (whole_run / "report.html").read_text()
     assert (whole_run / "results/report.md").read_text().strip() in table
+
+
+def test_stages_are_told_on_stdout_and_progress_on_stderr_in_plain_text(whole_run, folder):
+    out, notes = (folder / "output.txt").read_text(), (folder / "notes.txt").read_text()
+    assert "\x1b" not in out + notes and "\r" not in out + notes, "no colours, no bars"
+    begun = re.findall(r"^\[(\d+)/22\] (\S+): (?:tools|training|localization_cues)\.", out, re.MULTILINE)
+    done = re.findall(r"^\[(\d+)/22\] (\S+): \d+ s, peak \d+ MiB$", out, re.MULTILINE)
+    assert done and begun == [*done, ("22", "report")] and ("4", "cam") in begun
+    assert "/22] " not in notes
+    assert re.search(r"^cam: 3/3, loss \S+, lr \S+, \d\d:\d\d passed, 00:00 left", notes, re.MULTILINE)
+    assert "/3, loss" not in out
+
+
+def test_the_run_has_told_who_watches_it_and_its_page_is_still(whole_run):
+    state = read_state(whole_run)
+    assert (state["state"], state["status"], state["number"], state["of"]) == ("done", 0, 22, 22)
+    assert "renews itself" not in (whole_run / "report.html").read_text()
+    assert "Iteration 0, lr = " in (whole_run / "logs/train-s.log").read_text()
 
 
 def test_every_val_photo_is_segmented_by_every_model(whole_run):

@@ -1,13 +1,13 @@
 # PYTHON_ARGCOMPLETE_OK
 """Shows the state of runs in the terminal: stage, bar, losses, time left, last warning.
 
-    python -m tools.watch work/demo                  until the run ends; Ctrl-C ends the watching, not the run
-    python -m tools.watch work/demo --once           once
-    python -m tools.watch work/demo --once --json    once, for scripts
+    python -m tools.watch work/demo             # until the run ends; Ctrl-C ends the watching, not the run
+    python -m tools.watch work/demo --once      # as it is now
+    python -m tools.watch work/demo --json      # the same for scripts; of several runs a list
 
 On a terminal the picture is drawn again and again (in no colours with NO_COLOR=1); elsewhere a line is printed when a
-stage begins and every half a minute. All of it goes to stdout. The exit status is 0 when every run
-is done, or with --once whatever their state; 1 when one has failed or was killed or stopped.
+stage begins and every half a minute. All of it goes to stdout. The exit status is 0 when every run is done, or with
+--once whatever their state; 1 when one has failed or was killed or stopped.
 """
 
 import sys
@@ -19,6 +19,7 @@ from rich.live import Live
 
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main
+from dsrg.io.terminal import in_colour, redraws
 from dsrg.report.run_state import read_state
 from dsrg.report.state_drawing import drawn
 from dsrg.report.state_text import plain_lines
@@ -29,7 +30,7 @@ SECONDS_BETWEEN_LINES = 30
 def parse_args(argv=None):
     parser = command_parser("tools.watch", __doc__, json=True)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, such as work/demo")
-    parser.add_argument("--once", action="store_true", help="print the state and end; so does --json, which prints a list of several runs")
+    parser.add_argument("--once", action="store_true", help="print the state once (so does --json)")
     parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS",
                         help="time between two looks (default 2)")
     args = parser.parse_args(argv)
@@ -47,7 +48,7 @@ def main(argv=None):
     if args.once:
         print("\n".join(line for state in states for line in plain_lines(state)))
         return 0
-    watch = _draw if sys.stdout.isatty() else _print
+    watch = _draw if redraws(sys.stdout) else _print
     try:
         states = watch(args)
     except KeyboardInterrupt:
@@ -66,7 +67,7 @@ def _looks(args):
 
 
 def _draw(args):
-    with Live(console=Console(), auto_refresh=False) as live:
+    with Live(console=Console(no_color=not in_colour(sys.stdout)), auto_refresh=False) as live:
         for states in _looks(args):
             live.update(Group(*map(drawn, states)), refresh=True)
     return states

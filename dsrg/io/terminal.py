@@ -28,6 +28,20 @@ def shows_bars():
     return not _quiet and sys.stderr.isatty()
 
 
+def redraws(stream):
+    """Whether what a stream shows can be drawn anew in its place: a terminal that is not TERM=dumb.
+
+    Parameters
+    ----------
+    stream : file
+
+    Returns
+    -------
+    bool
+    """
+    return os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
 def in_colour(stream):
     """Whether a stream takes colours: a terminal that is not TERM=dumb, and no NO_COLOR (https://no-color.org).
 
@@ -39,7 +53,7 @@ def in_colour(stream):
     -------
     bool
     """
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+    return not os.environ.get("NO_COLOR") and redraws(stream)
 
 
 def styled(text, style, stream=None):

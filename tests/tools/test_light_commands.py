@@ -21,6 +21,7 @@ print(json.dumps(sorted({HEAVY!r} & sys.modules.keys())))
 def run_folder(folder):
     (folder / "run/results").mkdir(parents=True)
     (folder / "run/results/s.json").write_text(json.dumps({"miou": 0.5, "commit": "abc"}))
+    (folder / "run/solver-s.prototxt").touch()
     (folder / "run/train-s.prototxt").write_text((ROOT / "prototxts/demo/train-s.prototxt").read_text())
     return str(folder / "run")
 
@@ -28,6 +29,7 @@ def run_folder(folder):
 COMMANDS = {
     "tools.compare": lambda folder: [run_folder(folder)],
     "tools.make_nets": lambda folder: ["prototxts/demo", "--check"],
+    "tools.watch": lambda folder: [run_folder(folder), "--json"],
     "tools.set_batch": lambda folder: ["2", run_folder(folder)],
     "tools.ablate": lambda folder: ["prototxts/ablations/static.yaml", run_folder(folder)],
 }
