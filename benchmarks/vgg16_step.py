@@ -33,8 +33,10 @@ def make_run(work, batch, photos=12):
 
     for prototxt in EXPERIMENT.glob("*.prototxt"):
         shutil.copy(prototxt, work)
-    net = work / "train-s.prototxt"
-    net.write_text(net.read_text().replace("batch_size: 20", f"batch_size: {batch}"))
+    taken_by = {"train-s": "batch_size: 20", "train-f": "'batch_size': 10", "cam-train": "batch_size: 15"}
+    for name, taken in taken_by.items():
+        net, key = work / f"{name}.prototxt", taken.rsplit(" ", 1)[0]
+        net.write_text(net.read_text().replace(taken, f"{key} {batch}"))
     commands = (["tools.make_voc_sample", "--out", "data", "--photos", str(photos)],
                 ["tools.make_lists", "--data", "data", "--out", "lists"])
     for command in commands:
@@ -63,6 +65,20 @@ def box_cues(annotation, classes):
     return np.array(sorted(labels)), np.stack([label_map[rows, columns], rows, columns])
 
 
+def random_weights(net):
+    """He's weights where the experiment expects ImageNet's; the layers of the scores have fillers."""
+    import caffe
+    import torch
+
+    rng = np.random.default_rng(0)
+    for name, blobs in net.params.items():
+        if not name.startswith("fc8"):
+            fan_in = np.prod(blobs[0].shape[1:])
+            values = rng.standard_normal(tuple(blobs[0].shape), np.float32) * np.float32(np.sqrt(2 / fan_in))
+            # not through .data, whose numpy view would pin the weights to another layout than a training's
+            blobs[0].data_memory.write(torch.from_numpy(values).to(caffe.device.current()))
+
+
 def steps(work, iterations, precision):
     """Train; (seconds of each step, losses of each step as rows of seed and constrain loss)."""
     from training.findcaffe import caffe
@@ -72,11 +88,7 @@ def steps(work, iterations, precision):
     caffe.set_precision(precision)
     np.random.seed(0)  # noqa: NPY002 (Python layers draw from the global generator in setup)
     solver = caffe.SGDSolver("solver-s.prototxt")
-    rng = np.random.default_rng(0)
-    for name, blobs in solver.net.params.items():
-        if not name.startswith("fc8"):  # those have fillers; the others are meant to come from ImageNet
-            fan_in = np.prod(blobs[0].shape[1:])
-            blobs[0].data[...] = rng.standard_normal(tuple(blobs[0].shape), np.float32) * np.sqrt(2 / fan_in)
+    random_weights(solver.net)
     seconds, losses = [], []
     for _ in range(iterations):
         start = time.perf_counter()

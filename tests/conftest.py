@@ -21,6 +21,26 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(_number, _usual)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", metavar="N",
+                     help="what the engine computes on in every test: cpu, or the number of a CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def engine_device(request):
+    """Run the test on the device of --device; nothing is imported for the CPU."""
+    device = request.config.getoption("--device")
+    if device == "cpu":
+        yield
+        return
+    import caffe
+
+    caffe.set_device(int(device))
+    caffe.set_mode_gpu()
+    yield
+    caffe.set_mode_cpu()
+
+
 def shared_root():
     """Folder with goldens, photos and weights that the project does not ship (variable DSRG_SHARED)."""
     return Path(os.environ.get("DSRG_SHARED", ROOT.parent / "shared")).resolve()

@@ -49,6 +49,7 @@ def set_mode_gpu():
     """
     _require_cuda("set_mode_gpu()")
     _state.update(gpu=True, mode_chosen=True)
+    _apply_precision()
 
 
 def set_device(device_id):
@@ -79,6 +80,7 @@ def follow_solver_mode(solver_param):
     if solver_param.solver_mode == solver_param.GPU:
         if torch.cuda.is_available():
             _state["gpu"] = True
+            _apply_precision()
             set_device(os.environ.get("LOCAL_RANK", solver_param.device_id))  # torchrun: one device a process
         else:
             warnings.warn("solver_mode: GPU, but torch finds no CUDA device: computing on the CPU", stacklevel=3)
@@ -108,9 +110,14 @@ def set_precision(name):
     if name not in PRECISIONS:
         raise ValueError(f"precision {name!r}: expected one of {', '.join(PRECISIONS)}")
     _state["precision"] = name
+    _apply_precision()
+
+
+def _apply_precision():
+    """Tell CUDA's libraries: left alone, torch lets cuDNN round the inputs of convolutions to TF32."""
     if torch.cuda.is_available():
-        torch.backends.cuda.matmul.allow_tf32 = name != "fp32"
-        torch.backends.cudnn.allow_tf32 = name != "fp32"
+        torch.backends.cuda.matmul.allow_tf32 = _state["precision"] != "fp32"
+        torch.backends.cudnn.allow_tf32 = _state["precision"] != "fp32"
 
 
 def precision():

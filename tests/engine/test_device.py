@@ -81,6 +81,22 @@ def test_a_device_that_is_not_there(monkeypatch):
         caffe.set_device(2)
 
 
+@pytest.mark.parametrize(("name", "rounded"), [("fp32", False), ("tf32", True), ("bf16", True)])
+def test_gpu_mode_tells_cuda_the_precision_in_force(monkeypatch, name, rounded):
+    """torch's own start is TF32 for convolutions, whatever `precision` says."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setitem(device._state, "precision", name)
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.allow_tf32 = matmul.allow_tf32 = not rounded
+    try:
+        caffe.set_mode_gpu()
+        assert cudnn.allow_tf32 is matmul.allow_tf32 is rounded
+    finally:
+        caffe.set_mode_cpu()
+        cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_gpu_computes_the_same(tmp_path, rng):

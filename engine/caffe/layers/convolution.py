@@ -18,7 +18,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .. import device
+from .. import device, layouts
 from ..layer import register
 from ..torch_layer import TorchLayer
 
@@ -117,7 +117,7 @@ class _ConvLayer(_WindowLayer):
                 f"group {self.group} must divide the bottom's channels, {self.channels}, and num_output, {self.outputs}"
             )
         self.add_param((*self.weight_channels(), *self.windows.kernel), self.param.weight_filler)
-        keep_channels_last(self.blobs[0])  # now, so that a solver's history takes the same layout
+        self.keep_layout()  # now, so that a solver's history takes the same
         if self.param.bias_term:
             self.add_param((self.outputs,), self.param.bias_filler)
 
@@ -134,14 +134,14 @@ class _ConvLayer(_WindowLayer):
         return [(*lead, self.outputs, *self.out_extents(shape)) for shape in shapes]
 
     def forward(self, bottom, top):
-        keep_channels_last(self.blobs[0])
+        self.keep_layout()
         super().forward(bottom, top)
 
     def compute(self, *tensors):
         n = len(tensors) - len(self.blobs)
         weight, bias = (*tensors[n:], None)[:2]
         if weight.ndim == 4:
-            weight = weight.contiguous(memory_format=torch.channels_last)
+            weight = weight.contiguous(memory_format=self.layout())
         return tuple(self.one(x, weight, bias) for x in tensors[:n])
 
     def one(self, x, weight, bias):
@@ -149,16 +149,19 @@ class _ConvLayer(_WindowLayer):
         if len(lead) != 1:  # axes before the channels are all batch
             x = x.reshape(-1, *x.shape[self.channel_axis :])
         if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=self.layout())
         y = self.operation(x, weight, bias)
         return y if len(lead) == 1 else y.reshape(*lead, *y.shape[1:])
 
+    def layout(self):
+        """The memory format of 4-d bottoms and weights."""
+        return layouts.of_convolution(self.windows.kernel, self.windows.dilation)
 
-def keep_channels_last(blob):
-    """Store a 4-d weight channels_last, as the convolutions read it, unless a numpy view fixes its layout."""
-    memory = blob.data_memory
-    if not memory.exposed and len(memory.shape) == 4:
-        memory.write(memory.read(device.current()).contiguous(memory_format=torch.channels_last))
+    def keep_layout(self):
+        """Store a 4-d weight as the convolutions read it, unless a numpy view fixes its layout."""
+        memory = self.blobs[0].data_memory
+        if not memory.exposed and len(memory.shape) == 4:
+            memory.write(memory.read(device.current()).contiguous(memory_format=self.layout()))
 
 
 @register("Convolution")
@@ -198,7 +201,7 @@ class Convolution(_ConvLayer):
         if any(w.pad):
             x = F.pad(x, [p for pad in reversed(w.pad) for p in (pad, pad)])
         x = x[(..., *(slice(None, None, s) for s in w.stride))]
-        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
+        x = x.contiguous(memory_format=self.layout()) if x.ndim == 4 else x.contiguous()
         return (F.conv1d, F.conv2d, F.conv3d)[x.ndim - 3](x, weight, bias, groups=self.group)
 
 

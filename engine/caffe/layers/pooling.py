@@ -154,7 +154,9 @@ class Pooling(TorchLayer):
 
     def compute(self, x):
         p = self.param
-        x = x.contiguous(memory_format=torch.channels_last)  # several times faster than NCHW on a CPU
+        if not (torch.is_grad_enabled() and x.is_contiguous()):
+            # the forward pass is several times as fast on a CPU, which the backward pass would lose again by copying
+            x = x.contiguous(memory_format=torch.channels_last)
         if p.pool == p.AVE:
             return self.pool.average(x)
         if p.pool == p.STOCHASTIC:

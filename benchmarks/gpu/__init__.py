@@ -1,0 +1,1 @@
+"""The steps of benchmarks/gpu.sh: correctness and speed on a CUDA device."""
