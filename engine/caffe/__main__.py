@@ -160,29 +160,28 @@ def device_query(args):
 
 def convert_imageset(args):
     """Make an LMDB of the pictures of a list ("name label" lines)."""
-    from caffe import database_tools
+    from caffe.convert_imageset import convert_imageset as convert
 
     if bool(args.resize_width) != bool(args.resize_height):
         raise SystemExit("error: give --resize_height and --resize_width, or neither")
     size = (args.resize_height, args.resize_width) if args.resize_height else None
-    database_tools.convert_imageset(args.root, args.list, args.database, args.gray, args.shuffle, size, args.check_size,
-                               args.encoded, args.encode_type)
+    convert(args.root, args.list, args.database, args.gray, args.shuffle, size, args.check_size, args.encoded,
+            args.encode_type)
 
 
 def compute_image_mean(args):
     """Mean of an LMDB's pictures, as a binaryproto for mean_file and as numbers for mean_value."""
-    from caffe import database_tools
+    from caffe.compute_image_mean import compute_image_mean as mean_of
 
-    database_tools.compute_image_mean(args.database, args.output)
+    mean_of(args.database, args.output)
 
 
 def extract_features(args):
     """Store blobs of a net that feeds itself in LMDBs."""
-    from caffe import database_tools
+    from caffe import extract_features as tool
 
-    database_tools.use_device(args.mode, int(args.device_id.removeprefix("DEVICE_ID=")))
-    database_tools.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","),
-                               args.batches)
+    tool.use_device(args.mode, int(args.device_id.removeprefix("DEVICE_ID=")))
+    tool.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","), args.batches)
 
 
 def _positive(text):

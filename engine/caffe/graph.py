@@ -7,14 +7,15 @@ layers and bottoms take part in the backward pass (loss, lr_mult, propagate_down
 import os
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from . import binary_families, device, forks
-from .blob import Blob, RawBlobVec
+from .backward_pass import find_backward
+from .blob import Blob
 from .errors import CaffeError
+from .graph_nodes import Learnable, Node, check_counts, read_loss_weights
 from .graph_views import GraphViews
 from .layer import REGISTRY, LayerError, NativeLayer, layer_type_list
 from .limits import TooMuch, require_memory
@@ -23,43 +24,6 @@ from .prototxt import PrototxtError, filter_net, insert_splits, layer_lines, rea
 from .python_layer import make_python_layer
 
 AUTOMATIC = "(automatic)"  # Caffe's name for the tops that a prototxt leaves out
-
-
-@dataclass(eq=False)
-class Node:
-    """One layer with its wiring."""
-
-    layer: object
-    param: caffe_pb2.LayerParameter
-    bottom_names: list
-    top_names: list
-    bottoms: RawBlobVec = field(default_factory=RawBlobVec)
-    tops: RawBlobVec = field(default_factory=RawBlobVec)
-    bottom_needs: list = field(default_factory=list)  # propagate_down per bottom
-    param_needs: list = field(default_factory=list)  # per parameter blob
-    param_names: list = field(default_factory=list)  # per parameter blob: its shared name, or its number
-    needs_backward: bool = False
-    loss_weights: list = field(default_factory=list)  # per top
-    loss_shapes: list = field(default_factory=list)  # per top: the shape for which its diff holds the loss weight
-    checked_shapes: list = field(default_factory=list)  # per top: the shape for which there is memory
-
-    @property
-    def title(self):
-        return f"layer '{self.param.name}' ({self.param.type})"
-
-
-@dataclass(eq=False)
-class Learnable:
-    """A parameter blob as the solver sees it: shared parameters once, with their owner."""
-
-    blob: Blob
-    node: Node
-    index: int  # among the blobs of its layer
-    spec: caffe_pb2.ParamSpec
-
-    @property
-    def layer_name(self):
-        return self.node.param.name
 
 
 class Graph(GraphViews):
@@ -74,7 +38,7 @@ class Graph(GraphViews):
         except PrototxtError as error:  # raised without knowing the file
             raise PrototxtError(f"{self._where(error.layer)}{error}", layer=error.layer) from error
         self.name = param.name
-        self._debug_info = param.debug_info
+        self.debug_info = param.debug_info
         self._named_blobs = OrderedDict()
         self._nodes = []
         self._learnable = []
@@ -90,7 +54,7 @@ class Graph(GraphViews):
                 self._locate(error, layer_param, "setup")
                 raise
         self._separate_changed_splits()
-        self._find_backward(param.force_backward)
+        find_backward(self._nodes, param.force_backward)
         self._output_names = sorted(available)
         self._warn_of_statistics()
         for name, numbers in self._repeated_names().items():
@@ -140,9 +104,9 @@ class Graph(GraphViews):
     def _add_layer(self, index, param, needs, owners, available):
         node = Node(self._make_layer(param, index), param, list(param.bottom), list(param.top))
         self._wire(node, needs, available)
-        _check_counts(node)
+        check_counts(node)
         self._set_up(node)
-        _read_loss_weights(node)
+        read_loss_weights(node)
         self._reshape(node)
         self._nodes.append(node)
         if len(param.param) > len(node.layer.blobs):
@@ -274,33 +238,6 @@ class Graph(GraphViews):
                                  "give one value")
             setattr(owner.spec, name, mine_value)
 
-    # -- the backward pass -------------------------------------------------------------------------------------
-    def _find_backward(self, force):
-        """Which layers and bottoms take part in the backward pass (second half of Caffe's Net::Init)."""
-        under_loss, skipped = set(), set()
-        for node in reversed(self._nodes):
-            contributes = any(node.loss_weights) or not under_loss.isdisjoint(node.top_names)
-            if skipped.issuperset(node.top_names):
-                node.needs_backward = False
-                node.bottom_needs = [False] * len(node.bottoms)
-            if not contributes:
-                node.needs_backward = False
-                node.bottom_needs = [False] * len(node.bottoms)
-            else:
-                under_loss.update(node.bottom_names)
-            needs = zip(node.bottom_names, node.bottom_needs, strict=True)
-            skipped.update(name for name, needed in needs if not needed)
-        for node in self._nodes:
-            native = isinstance(node.layer, NativeLayer)
-            if force:
-                node.needs_backward = True
-                node.bottom_needs = [needed or not native or node.layer.allow_force_backward(k)
-                                     for k, needed in enumerate(node.bottom_needs)]
-                node.param_needs = [True] * len(node.param_needs)
-            if native:  # a layer whose gradients are never needed computes without a graph
-                node.layer.propagate_down = [n and node.needs_backward for n in node.bottom_needs]
-                node.layer.param_propagate_down = [n and node.needs_backward for n in node.param_needs]
-
 
 def _read_lines(source):
     """Lines of the layers of a prototxt; none where the net comes from elsewhere."""
@@ -310,31 +247,3 @@ def _read_lines(source):
         return layer_lines(read_text(source))
     except PrototxtError:  # a binary net
         return {}
-
-
-def _check_counts(node):
-    layer = node.layer
-    if not isinstance(layer, NativeLayer):
-        return
-    counts = (("bottom", layer.bottoms, len(node.bottoms)), ("top", layer.tops, len(node.tops)))
-    for kind, (least, most), have in counts:
-        if have < least or (most is not None and have > most):
-            expected = f"{least}" if least == most else f"{least} or more" if most is None else f"{least} to {most}"
-            raise LayerError(f"{node.title}: {have} {kind} blob(s), expected {expected}")
-    if layer.equal and len(node.bottoms) != len(node.tops):
-        raise LayerError(f"{node.title}: {len(node.bottoms)} bottoms but {len(node.tops)} tops; this type makes one "
-                         "top for each bottom")
-
-
-def _read_loss_weights(node):
-    weights = list(node.param.loss_weight)
-    if weights and len(weights) != len(node.tops):
-        raise LayerError(f"{node.title}: {len(weights)} loss_weight for {len(node.tops)} tops; give one for each top "
-                         "or none")
-    if not weights and node.tops:
-        is_loss = isinstance(node.layer, NativeLayer) and node.layer.loss
-        weights = [float(is_loss)] + [0.0] * (len(node.tops) - 1)
-        if is_loss:
-            node.param.loss_weight.extend(weights)  # Caffe's loss layers write it into their parameter, and files
-    node.loss_weights = weights
-    node.loss_shapes = [None] * len(weights)

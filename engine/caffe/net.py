@@ -4,12 +4,10 @@ import os
 
 import numpy as np
 
-from . import debug_info, device, net_weights, tensor_calls
-from .blob import BoolVec
+from . import net_weights
 from .errors import OpenError
-from .graph import Graph
-from .layer import NativeLayer
 from .net_batches import NetBatches
+from .net_running import RunningGraph
 from .proto import caffe_pb2
 from .prototxt import read_net
 
@@ -17,7 +15,7 @@ TRAIN = caffe_pb2.TRAIN
 TEST = caffe_pb2.TEST
 
 
-class Net(Graph, NetBatches):
+class Net(RunningGraph, NetBatches):
     """A network of a prototxt.
 
     Parameters
@@ -51,7 +49,7 @@ class Net(Graph, NetBatches):
         for file in (path, weights):
             if file is not None and not os.path.isfile(file):
                 raise OpenError(f"Could not open file {file}")
-        self._init(read_net(path), phase, level, stages or (), path)
+        self._build(read_net(path), phase, level, stages or (), path)
         if weights is not None:
             self.copy_from(weights)
 
@@ -59,89 +57,8 @@ class Net(Graph, NetBatches):
     def from_param(cls, net_param, phase, level=0, stages=(), source="net"):
         """Net of a NetParameter message (solvers hold nets inline); `source` is the file it was read from, if any."""
         net = cls.__new__(cls)
-        net._init(net_param, phase, level, stages, source)
+        net._build(net_param, phase, level, stages, source)
         return net
-
-    def _init(self, net_param, phase, level, stages, source):
-        self._callbacks = {"before_forward": [], "after_forward": [], "before_backward": [], "after_backward": []}
-        self._build(net_param, phase, level, stages, source)
-
-    # -- running -----------------------------------------------------------------------------------------------
-    def _forward(self, start=0, end=None):
-        """Run layers start..end (indices, inclusive); the weighted loss of those layers as float."""
-        return float(self._run_forward(start, end))
-
-    def _run_forward(self, start=0, end=None):
-        """As _forward; the loss stays a tensor on its device, so that it causes no synchronisation."""
-        end = len(self._nodes) - 1 if end is None else end
-        if not (0 <= start and end < len(self._nodes)):
-            raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")
-        self._follow_seed()
-        loss = 0.0
-        for index in range(start, end + 1):
-            for callback in self._callbacks["before_forward"]:
-                callback(index)
-            loss = loss + self._forward_layer(self._nodes[index])
-            for callback in self._callbacks["after_forward"]:
-                callback(index)
-        return loss
-
-    def _forward_layer(self, node):
-        try:
-            self._reshape(node)
-            tensor_calls.forward(node.layer, node.bottoms, node.tops)
-        except Exception as error:
-            self._locate(error, node.param, "forward")
-            raise
-        if isinstance(node.layer, NativeLayer):
-            node.layer.tick += 1
-        if self._debug_info:
-            debug_info.forward(node)
-        loss = 0.0
-        for blob, weight in zip(node.tops, node.loss_weights, strict=True):
-            if weight:
-                loss = loss + weight * blob.data_memory.read(device.current()).sum()
-        return loss
-
-    def _backward(self, start=None, end=0):
-        """Backward through layers start..end (indices; start is the later one)."""
-        start = len(self._nodes) - 1 if start is None else start
-        if not (0 <= end and start < len(self._nodes)):
-            raise IndexError(f"layers {start}..{end}: this net has layers {len(self._nodes) - 1}..0")
-        for index in range(start, end - 1, -1):
-            node = self._nodes[index]
-            for callback in self._callbacks["before_backward"]:
-                callback(index)
-            if node.needs_backward:
-                try:
-                    tensor_calls.backward(node.layer, node.tops, BoolVec(node.bottom_needs), node.bottoms)
-                except Exception as error:
-                    self._locate(error, node.param, "backward")
-                    raise
-                if self._debug_info:
-                    debug_info.backward(node)
-            for callback in self._callbacks["after_backward"]:
-                callback(index)
-
-    def _backward_all(self):
-        """Backward through the whole net, as a solver does it."""
-        self._backward()
-        if self._debug_info:
-            debug_info.backward_total(self._learnable)
-
-    def reshape(self):
-        """Propagate the shapes of the inputs through all layers."""
-        for node in self._nodes:
-            try:
-                self._reshape(node)
-            except Exception as error:
-                self._locate(error, node.param, "reshape")
-                raise
-
-    def clear_param_diffs(self):
-        """Set the gradients of all parameters to zero (backward adds to them)."""
-        for param in self._learnable:
-            param.blob.diff_memory.clear()
 
     # -- pycaffe's forward and backward ------------------------------------------------------------------------
     def forward(self, blobs=None, start=None, end=None, **kwargs):
@@ -248,23 +165,6 @@ class Net(Graph, NetBatches):
         self._nodes[0].layer.set_arrays(data, labels)
 
     _set_input_arrays = set_input_arrays  # pycaffe's compiled half
-
-    # -- callbacks ---------------------------------------------------------------------------------------------
-    def before_forward(self, callback):
-        """Call ``callback(layer_index)`` before each layer's forward."""
-        self._callbacks["before_forward"].append(callback)
-
-    def after_forward(self, callback):
-        """Call ``callback(layer_index)`` after each layer's forward."""
-        self._callbacks["after_forward"].append(callback)
-
-    def before_backward(self, callback):
-        """Call ``callback(layer_index)`` before each layer's backward."""
-        self._callbacks["before_backward"].append(callback)
-
-    def after_backward(self, callback):
-        """Call ``callback(layer_index)`` after each layer's backward."""
-        self._callbacks["after_backward"].append(callback)
 
     # -- weights -----------------------------------------------------------------------------------------------
     def share_with(self, other):

@@ -12,12 +12,10 @@ from collections import deque
 import numpy as np
 import torch
 
-from . import device, glog, net_weights, parallel, snapshots, update_rules
+from . import device, glog, net_weights, parallel, snapshots, solver_nets, update_rules
 from .blob import NetVec
-from .net import TEST, TRAIN, Net
-from .proto import caffe_pb2
-from .prototxt import read_net, read_solver
-from .snapshots import SolverError
+from .errors import SolverError
+from .prototxt import read_solver
 
 
 class Solver:
@@ -72,52 +70,13 @@ class Solver:
         self._history = None
         self._callbacks = []
         self._losses = deque(maxlen=self.param.average_loss)
-        self.net = self._train_net()
+        self.net = solver_nets.net_to_train(self._source, self.param)
         if self.param.snapshot:
             snapshots.check_names(self)
-        self.test_nets = NetVec(self._test_nets())
-        parallel.share_weights(self.net)
-
-    # -- nets ----------------------------------------------------------------------------------------------------
-    def _train_net(self):
-        p = self.param
-        given = [n for n in ("net", "net_param", "train_net", "train_net_param") if p.HasField(n)]
-        if len(given) != 1:
-            raise SolverError(f"{self._source}: give one of net, net_param, train_net, train_net_param; it has "
-                              f"{', '.join(given) or 'none'}")
-        net = self._make_net(*self._net_message(given[0]), TRAIN, p.train_state)
-        for path in _weight_files(p):
-            net.copy_from(path)
-        return net
-
-    def _test_nets(self):
-        p = self.param
-        jobs = [(m, self._source) for m in p.test_net_param] + [(read_net(f), f) for f in p.test_net]
-        generic = next((n for n in ("net", "net_param") if p.HasField(n)), None)
-        if generic:  # the remaining test_iter are for the net that is trained
-            jobs += [self._net_message(generic) for _ in range(len(p.test_iter) - len(jobs))]
-        if len(jobs) != len(p.test_iter):
-            raise SolverError(f"{self._source}: {len(p.test_iter)} test_iter for {len(jobs)} test net(s); "
-                              "give one each")
-        if len(p.test_state) not in (0, len(jobs)):
-            raise SolverError(f"{self._source}: {len(p.test_state)} test_state for {len(jobs)} test net(s); "
-                              "give one each or none")
-        if jobs and p.test_interval <= 0:
-            raise SolverError(f"{self._source}: test nets need test_interval, the iterations from test to test")
-        states = list(p.test_state) or [caffe_pb2.NetState()] * len(jobs)
-        nets = [self._make_net(*job, TEST, state) for job, state in zip(jobs, states, strict=True)]
-        for net in nets:
+        self.test_nets = NetVec(solver_nets.nets_to_test(self._source, self.param))
+        for net in self.test_nets:
             self.share_weights(net)
-            net._debug_info = p.debug_info
-        return nets
-
-    def _net_message(self, name):
-        value = getattr(self.param, name)
-        return (read_net(value), value) if isinstance(value, str) else (value, self._source)
-
-    def _make_net(self, message, source, phase, state):
-        level = state.level if state.HasField("level") else message.state.level
-        return Net.from_param(message, phase, level, state.stage, source)
+        parallel.share_weights(self.net)
 
     def share_weights(self, net):
         """Make `net` use the weights of the training net."""
@@ -143,7 +102,7 @@ class Solver:
             for on_start, _ in self._callbacks:
                 on_start()
             display = p.display > 0 and self.iter % p.display == 0
-            self.net._debug_info = display and p.debug_info
+            self.net.debug_info = display and p.debug_info
             self._losses.append(self._gradients() / p.iter_size)
             if display:
                 self._display()
@@ -296,10 +255,6 @@ class Solver:
             A state of another net or solver type. Nothing has changed then.
         """
         snapshots.read(self, state_file)
-
-
-def _weight_files(param):
-    return [path for entry in param.weights for path in entry.split(",") if path]
 
 
 def _solver_class(name):

@@ -10,7 +10,7 @@ import h5py
 import lmdb
 import numpy as np
 import pytest
-from caffe import database_tools, limits, lmdb_files, prototxt, serialization
+from caffe import datum_database, limits, lmdb_files, prototxt, serialization
 from caffe.errors import DatabaseError, readable
 from caffe.layers.datum import read_datum
 from caffe.layers.pictures import decode_picture
@@ -163,7 +163,7 @@ def database(tmp_path):
 
 
 def test_a_whole_database_passes(database):
-    assert lmdb_files.check(str(database.parent)) == 401 == len(list(database_tools.records(str(database.parent))))
+    assert lmdb_files.check(str(database.parent)) == 401 == len(list(datum_database.records(str(database.parent))))
 
 
 def test_a_database_that_is_cut_short(database):
@@ -172,7 +172,7 @@ def test_a_database_that_is_cut_short(database):
     for size in (0, 100, 5000, 4096 * 3, len(data) // 2, len(data) - 4096):
         database.write_bytes(data[:size])
         with pytest.raises(DatabaseError, match="cannot open the LMDB .* truncated, damaged or not an LMDB"):
-            list(database_tools.records(str(database.parent)))
+            list(datum_database.records(str(database.parent)))
 
 
 def _pages(data):
@@ -197,7 +197,7 @@ def test_a_database_with_a_damaged_page(database, offset, value):
     struct.pack_into("<H", data, leaf + offset, value)
     database.write_bytes(data)
     with pytest.raises(DatabaseError, match="page"):
-        list(database_tools.records(str(database.parent)))
+        list(datum_database.records(str(database.parent)))
     with pytest.raises(caffe.LayerError, match=r"net.prototxt:1: layer 'd' \(Data\): cannot open the LMDB"):
         build(database.parent, f"""layer {{ name: "d" type: "Data" top: "x"
                                    data_param {{ source: "{database.parent}" backend: LMDB batch_size: 1 }} }}""")

@@ -10,7 +10,7 @@ import cv2
 import h5py
 import lmdb
 import numpy as np
-from caffe import database_tools, prototxt, serialization
+from caffe import datum_database, prototxt, serialization
 from caffe.layers import pictures
 from caffe.layers.datum import read_datum
 from caffe.proto import caffe_pb2
@@ -166,8 +166,8 @@ def _databases():
 
 @reader(_databases, caffe.CaffeError, ".mdb")
 def lmdb_database(path):
-    for what, record in database_tools.records(str(path)):
-        database_tools.values_of(what, record)
+    for what, record in datum_database.records(str(path)):
+        datum_database.values_of(what, record)
 
 
 def _data_hdf5():
