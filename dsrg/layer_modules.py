@@ -1,9 +1,10 @@
 """Which modules the Python layers of a net may come from: this project's, and what the user allows.
 
 A prototxt names a module (python_param), and whoever builds the net imports it: the one place where a net can run
-code. Commands build nets of strangers, so they let nets name this project's layers only. `--allow-module NAME`, or the
-variable ALLOW_MODULES (names with blanks between them), allows more; ALLOW_OUTPUT does so for the folders of
-HDF5Output layers, which otherwise write below the current folder only.
+code. Commands build nets of strangers, so they let nets name this project's layers only. `--allow-module NAME` allows
+more in the process of the command; the variable ALLOW_MODULES (names with blanks between them) does so in all processes
+of a shell or a run. ALLOW_OUTPUT does it for the folders of HDF5Output layers, which otherwise write below the current
+folder only.
 """
 
 import argparse
@@ -16,15 +17,16 @@ from dsrg.io.errors import UserError
 OURS = ("pylayers",)
 MODULES, FOLDERS = "ALLOW_MODULES", "ALLOW_OUTPUT"
 HOME = Path(__file__).resolve().parents[1] / "training"
+_added = []
 
 
 class _Allow(argparse.Action):
-    """Puts the name into the environment, where the processes that a command starts find it, too."""
+    """Allows the module in this process."""
 
     def __call__(self, parser, namespace, value, option_string=None):
         if not all(part.isidentifier() for part in value.split(".")):
             parser.error(f"{option_string} {value}: expected the name of a module, such as mylayers.losses")
-        os.environ[MODULES] = f"{os.environ.get(MODULES, '')} {value}".strip()
+        _added.append(value)
 
 
 def add_flag(parser):
@@ -41,7 +43,7 @@ def add_flag(parser):
 
 def allowed():
     """Names of the modules that nets may name."""
-    return [*OURS, *os.environ.get(MODULES, "").split()]
+    return [*OURS, *os.environ.get(MODULES, "").split(), *_added]
 
 
 def restrict(caffe):

@@ -76,6 +76,7 @@ def everything_allowed(monkeypatch):
     """Commands restrict what nets may import for the rest of their process; each test begins and ends without."""
     monkeypatch.delenv("ALLOW_MODULES", raising=False)
     monkeypatch.delenv("ALLOW_OUTPUT", raising=False)
+    monkeypatch.setattr("dsrg.layer_modules._added", [])
     _lift_restrictions()
     yield
     _lift_restrictions()

@@ -52,8 +52,6 @@ def parse_args(argv, environment):
                         "what they would be made from now: after a change that does not matter")
     parser.add_argument("--called-as", default="python -m tools.run", help=argparse.SUPPRESS)
     args = parser.parse_intermixed_args(argv)
-    if is_quiet():
-        os.environ["QUIET"] = "1"       # for the commands of the stages
     if len(args.experiment) > 1:
         raise UsageError(f"one experiment at a time, got '{args.experiment[0]}' and '{args.experiment[1]}'")
     args.skip_bad = args.skip_bad or environment["SKIP_BAD"] == "1"

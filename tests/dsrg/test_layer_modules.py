@@ -43,11 +43,12 @@ def test_the_variable_allows_more(stranger, monkeypatch):
         layer_modules.restrict(caffe)
 
 
-def test_the_flag_is_kept_for_processes_that_a_command_starts(stranger):
+def test_the_flag_adds_to_the_variable_in_this_process_alone(monkeypatch):
+    monkeypatch.setenv("ALLOW_MODULES", "before")
     parser = argparse.ArgumentParser()
     layer_modules.add_flag(parser)
     parser.parse_args(["--allow-module", "a.b", "--allow-module", "c"])
-    assert os.environ["ALLOW_MODULES"].split() == ["a.b", "c"]
+    assert layer_modules.allowed() == ["pylayers", "before", "a.b", "c"] and os.environ["ALLOW_MODULES"] == "before"
     with pytest.raises(SystemExit):
         parser.parse_args(["--allow-module", "../x"])
 

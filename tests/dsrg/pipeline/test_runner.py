@@ -9,7 +9,7 @@ import pytest
 from dsrg.io.errors import UserError
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Ended, Stopped
-from dsrg.pipeline.runner import execute
+from dsrg.pipeline.runner import environment, execute
 from dsrg.pipeline.settings import UsageError
 from tests.dsrg.pipeline.miniature import Miniature, write
 from tests.dsrg.pipeline.test_redone import AFTER_LISTS, AFTER_S, DATA, EVALUATE, REFERENCE, SEGMENT, change
@@ -369,6 +369,13 @@ def test_a_stage_that_fails_ends_the_run_with_its_status(toy):
     found = toy.parts()
     assert execute(found, toy.choice, toy.said.append, toy.commands) == 3
     assert not (toy.run_folder / "stamps/cam.json").exists() and (toy.run_folder / "stamps/cam.begun").exists()
+
+
+def test_a_quiet_run_has_quiet_stages(toy, monkeypatch):
+    monkeypatch.setattr("dsrg.io.terminal._quiet", True)
+    assert environment(toy.settings)["QUIET"] == "1"
+    monkeypatch.setattr("dsrg.io.terminal._quiet", False)
+    assert environment(toy.settings)["QUIET"] == ""
 
 
 def test_a_stage_that_does_not_make_what_it_should_is_not_done(toy, monkeypatch):
