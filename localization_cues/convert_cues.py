@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dsrg.cuefile.format import load_cues, save_cues
 from dsrg.io.command_line import command_parser
+from dsrg.io.counts import counted
 from dsrg.io.errors import note, run_main
 
 
@@ -26,9 +27,9 @@ def main(argv=None):
     cues = load_cues(args.source)
     save_cues(args.target, cues, overlaps=True)
     if double := cues.overlaps():
-        note(f"note: {len(double)} images have a cell with two cues, the first is {double[0]}; they are kept, and both "
-             "classes are seeds there")
-    print(f"{args.target}: {len(cues)} images, {args.target.stat().st_size / 2**20:.1f} MiB")
+        note(f"note: {counted(len(double), 'image has', 'images have')} a cell with two cues, the first is "
+             f"{double[0]}; the cues are kept, and both classes are seeds there")
+    print(f"{args.target}: {counted(len(cues), 'image')}, {args.target.stat().st_size / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import add_json_flag, command_parser, print_json
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import photos_of
@@ -78,7 +79,7 @@ def main(argv=None):
 def _train(args, photos):
     model = train(photos, args.masks, training_options(args), args.workers)
     save_model(args.out, model)
-    print(f"{args.out}: {args.trees} trees, {len(model.forest.feature)} nodes, "
+    print(f"{args.out}: {counted(args.trees, 'tree')}, {len(model.forest.feature)} nodes, "
           f"{args.out.stat().st_size / 2**20:.1f} MiB")
 
 

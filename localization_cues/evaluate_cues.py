@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Hold a cue file against masks: precision, recall, coverage and IoU of each class, at the cue size.
+"""Compare a cue file with masks: precision, recall, coverage and IoU of each class, at the cue size.
 
     python -m localization_cues.evaluate_cues --cues cues/localization_cues.pickle --list lists/input_list.txt \\
         --masks data/SegmentationClass --classes lists/classes.txt --out results/cues.json
@@ -21,6 +21,7 @@ from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.label_png import load_label_png
@@ -53,7 +54,7 @@ def main(argv=None):
     cues.check(len(classes), size)
     without = [name for number, name in names.items() if number not in cues]
     if without:
-        raise UserError(f"{args.cues} has no cues for {len(without)} photos of {args.list}, the first is "
+        raise UserError(f"{args.cues} has no cues for {counted(len(without), 'photo')} of {args.list}, the first is "
                         f"{without[0]}; the file belongs to another list")
     result, cells = evaluate(cues, names, args.masks, size, len(classes))
     coverage = cells / (len(names) * size[0] * size[1])

@@ -19,6 +19,7 @@ from dsrg.cuefile.map_size import size_of_map
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.image_ids import id_of
 from dsrg.io.lists import read_input_list
@@ -69,7 +70,7 @@ def main(argv=None):
     if args.draw:
         drawn = chosen(names, cues, args)
         draw_overlays(cues, size, drawn, classes, args.images, args.draw)
-        note(f"{args.draw}: {len(drawn)} overlays")
+        note(f"{args.draw}: {counted(len(drawn), 'overlay')}")
 
 
 def chosen(names, cues, args):

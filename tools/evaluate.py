@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Hold label maps against the ground truth: IoU, precision and recall of each class, and their means.
+"""Compare label maps with the ground truth: IoU, precision and recall of each class, and their means.
 
     python -m tools.evaluate --pred segmentations/val --gt data/SegmentationClass --list lists/val_id.txt \\
         --classes lists/classes.txt --out results/val.json
@@ -16,6 +16,7 @@ import numpy as np
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
@@ -82,7 +83,7 @@ def evaluate(pred_dir, gt_dir, ids, num_classes):
     pred_dir, gt_dir = Path(pred_dir), Path(gt_dir)
     missing = [i for i in ids if not (file_of(pred_dir, i)).is_file()]
     if missing:
-        raise UserError(f"{len(missing)} of {len(ids)} images have no prediction in {pred_dir}, the first is "
+        raise UserError(f"{few_of(missing, ids, 'image')} no prediction in {pred_dir}, the first is "
                         f"'{missing[0]}.png'; let the segmentation finish or evaluate another list")
 
     def count(image_id):

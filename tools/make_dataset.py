@@ -7,7 +7,7 @@
 The labels file names a photo and its classes on each line, apart by spaces, or as CSV by commas, semicolons or tabs
 where names hold spaces; a photo may stand on several lines. A header, # comments and tables of 0 and 1 are understood.
 Classes are names, or numbers from 1 with --classes. Photos are named as files below --photos, with or without suffix.
-Each photo and mask is opened once; what is wrong with any of them is told in one go, before anything is written.
+Each photo and mask is opened once; faults in any of them are reported together, before anything is written.
 
 Writes JPEGImages/ (links to the photos, or copies), ImageSets/Segmentation/{train,val}.txt, image_labels.txt,
 classes.txt, and SegmentationClass/ with --masks.

@@ -16,6 +16,7 @@ from scipy.io import loadmat
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png, save_label_png
@@ -76,7 +77,7 @@ def main(argv=None):
         save_label_png(target, mask)
     train = sorted({*sbd, *voc["train"]} - set(voc["val"]))
     write_text(args.data / SETS / "trainaug.txt", "".join(f"{image_id}\n" for image_id in train))
-    print(f"{args.data}: {len(everything)} masks in {OUT}, {len(train)} photos in trainaug.txt")
+    print(f"{args.data}: {counted(len(everything), 'mask')} in {OUT}, {counted(len(train), 'photo')} in trainaug.txt")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.counts import counted
 from dsrg.io.errors import run_main
 from dsrg.model import load
 from dsrg.scoring.listed_photos import segment_listed
@@ -110,7 +111,8 @@ def main(argv=None):
         if args.json:
             print_json(records)
         else:
-            print("\n".join(shares_text(records)) or f"{args.out}: {len(records)} photos, shares.csv, shares.json")
+            print("\n".join(shares_text(records))
+                  or f"{args.out}: {counted(len(records), 'photo')}, shares.csv, shares.json")
         return 1 if failed else 0
     from training.findcaffe import caffe
 

@@ -81,7 +81,7 @@ def process_count():
 
 
 def _wait(processes):
-    """Wait for all processes; when one fails, the others, which would wait for it for ever, are ended.
+    """Wait for all processes; when one fails, the others, which would wait for it forever, are ended.
 
     What asks this process to stop is passed on, once: the processes have groups of their own, which Ctrl-C in a
     terminal does not reach. Each ends its iteration, the first takes a snapshot.

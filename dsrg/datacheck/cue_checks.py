@@ -1,4 +1,4 @@
-"""A cue file held against the photos, labels and classes that it is for."""
+"""A cue file compared with the photos, labels and classes that it is for."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The pseudo-labels of a run held against their photos and labels."""
+"""The pseudo-labels of a run compared with their photos and labels."""
 
 from dsrg.datacheck.picture_facts import Bad
 from dsrg.io.image_ids import file_of

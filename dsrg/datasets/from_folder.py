@@ -1,7 +1,7 @@
 """A data root in VOC layout from a folder of photos and a file of labels.
 
-Everything is read and checked first and all faults are told in one go; then the data root is written beside its place
-and renamed.
+Everything is read and checked first and all faults are reported together; then the data root is written beside its
+place and renamed.
 """
 
 import os
@@ -19,6 +19,7 @@ from dsrg.datasets.photo_names import PhotoNames
 from dsrg.datasets.val_split import choose_val, classes_without_val
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.faults import Faults
 from dsrg.io.image_ids import file_of
@@ -184,7 +185,7 @@ def unused_masks(found, options):
     rest = sorted(set(there) - set(found.masks.values()))
     if not rest:
         return []
-    return [f"{len(rest)} files of {options.masks} are of no photo that was taken, the first is {rest[0]}"]
+    return [f"{counted(len(rest), 'file')} of {options.masks} without a photo that was taken, the first is {rest[0]}"]
 
 
 def refuse_unused(found, options):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import load_label_png
 from dsrg.io.orientation import upright
@@ -94,7 +95,7 @@ class MaskCounts:
 
 
 def judge(counts, labels, classes, trust):
-    """Hold all masks against the labels of their photos.
+    """Compare all masks with the labels of their photos.
 
     Parameters
     ----------
@@ -120,8 +121,8 @@ def judge(counts, labels, classes, trust):
         _refuse_without_objects(counts, len(classes))
     notes = []
     if counts.binary:
-        notes.append(f"{len(counts.binary)} masks hold 0 and {IGNORE_LABEL} (ignored) alone ({_first(counts.binary)}), "
-                     "though their photos are labelled; are they binary?")
+        notes.append(f"{counted(len(counts.binary), 'mask holds', 'masks hold')} 0 and {IGNORE_LABEL} (ignored) alone "
+                     f"({_first(counts.binary)}), though the photo is labelled: binary masks?")
     strange = {c: [name for name in names if c not in labels[name]] for c, names in counts.holders.items()}
     photos = dict.fromkeys(name for names in strange.values() for name in names)
     of_objects = {name for names in counts.holders.values() for name in names}
@@ -136,7 +137,7 @@ def judge(counts, labels, classes, trust):
             f"({classes[worst]}) is in {len(counts.holders[worst])} masks, of which {len(strange[worst])} photos are "
             f"not labelled so but mostly {classes[seen.most_common(1)[0][0]]}; the masks seem to number the classes in "
             "another order (give it with --classes), or labels are missing (--trust-masks takes the masks as they are)")
-    return [*notes, f"{len(photos)} masks hold a class that their photo is not labelled with "
+    return [*notes, f"{counted(len(photos), 'mask holds', 'masks hold')} a class that the photo is not labelled with "
             f"({_first(list(photos))}); check the labels of these photos"]
 
 

@@ -9,7 +9,7 @@ from dsrg.datasets.voc_annotations import labels_from_annotations
 from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.counts import counted
+from dsrg.io.counts import counted, few_of
 from dsrg.io.errors import UserError, note
 from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.image_labels import read_image_labels
@@ -74,8 +74,8 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     if shared := len(set(train) & set(val)):
         note(f"note: {counted(shared, 'image is', 'images are')} "
              f"both in {train_set}.txt and in {val_set}.txt: the result on val will flatter")
-    return (f"{out}: {len(train)} train images ({train_set}.txt), {len(val)} val images ({val_set}.txt), "
-            f"{len(classes)} classes, labels from {source}")
+    return (f"{out}: {counted(len(train), 'train image')} ({train_set}.txt), {counted(len(val), 'val image')} "
+            f"({val_set}.txt), {len(classes)} classes, labels from {source}")
 
 
 def _ids(data, name, bad, may_miss=False):
@@ -153,7 +153,7 @@ def collect_labels(data, source, classes, train, val, bad=()):
         labels = {i: given[i] for i in [*train, *val] if i in given}
     without = [i for i in train if not labels.get(i)]
     if without:
-        raise UserError(f"{len(without)} of {len(train)} train images have no label in {data / source}, the "
+        raise UserError(f"{few_of(without, train, 'train image')} no label in {data / source}, the "
                         f"first is '{without[0]}'; add its classes or take it out of the train list")
     return labels
 
@@ -164,7 +164,7 @@ def photo_numbers(path, train, photos):
     numbers = {i: number_of_id.get(i) for i in train}
     missing = [photos[i] for i, number in numbers.items() if number is None]
     if missing:
-        raise UserError(f"{len(missing)} of {len(train)} train photos have no number in {path}, the first is "
+        raise UserError(f"{few_of(missing, train, 'train photo')} no number in {path}, the first is "
                         f"'{missing[0]}'; give the list that came with the cues, or take them out of the train list")
     largest = max(train, key=numbers.get)
     if numbers[largest] > MAX_NUMBER:

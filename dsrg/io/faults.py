@@ -1,4 +1,4 @@
-"""What is wrong with a file or a folder, collected: the first of each kind are told in one go."""
+"""What is wrong with a file or a folder, collected: the first of each kind are reported together."""
 
 from dsrg.io.errors import UserError
 

@@ -1,4 +1,4 @@
-"""Text files of lines: image ids, and photos with their numbers. All faults of a file are told in one go."""
+"""Text files of lines: image ids, and photos with their numbers. All faults of a file are reported together."""
 
 from dsrg.io.errors import UserError
 from dsrg.io.faults import Faults

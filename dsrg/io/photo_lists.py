@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import id_of, photo_file
 from dsrg.io.image_labels import read_image_labels
@@ -38,8 +39,8 @@ def read_photos(list_path, folder):
               for number, name in read_input_list(list_path).items()}
     missing = [photo.path for photo in photos.values() if not photo.path.is_file()]
     if missing:
-        raise UserError(f"{len(missing)} photos of {list_path} are missing, the first is {missing[0]}; "
-                        "add them or make the lists again")
+        raise UserError(f"{counted(len(missing), 'photo is', 'photos are')} missing of those in {list_path}, the "
+                        f"first is {missing[0]}; add photos or make the lists again")
     return photos
 
 
@@ -65,6 +66,6 @@ def labels_of(photos, labels_path):
     labels = read_image_labels(labels_path)
     bare = [photo.id for photo in photos.values() if not labels.get(photo.id)]
     if bare:
-        raise UserError(f"{len(bare)} photos have no label in {labels_path}, the first is '{bare[0]}'; name their "
-                        "classes there, or take them out of the list")
+        raise UserError(f"{counted(len(bare), 'photo has', 'photos have')} no label in {labels_path}, the first is "
+                        f"'{bare[0]}'; name the classes there, or take them out of the list")
     return {number: labels[photo.id] for number, photo in photos.items()}

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from dsrg.io.atomic_files import atomic_write
+from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError
 from dsrg.io.picture_files import open_picture, read_picture
 
@@ -61,7 +62,7 @@ def find_images(folder, ids):
     found = {image_id: paths[0] for image_id, paths in files.items() if paths}
     missing = [image_id for image_id, paths in files.items() if not paths]
     if missing:
-        raise UserError(f"{len(missing)} of {len(ids)} ids have no photo in {folder}, the first is '{missing[0]}' "
+        raise UserError(f"{few_of(missing, ids, 'id')} no photo in {folder}, the first is '{missing[0]}' "
                         f"(looked for {SUFFIXES_TEXT}); add the photos or take the ids out of the list")
     return found
 

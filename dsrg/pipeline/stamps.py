@@ -2,7 +2,7 @@
 
 stamps/NAME.json stands for a stage that is done. It holds the digests of all that the stage read, of the code it ran
 and of all that it made. stamps/NAME.begun stands for one that was started: what lies there was made from inputs of its
-key, so that a start with the same key goes on from it. Files with neither were made from nobody knows what.
+key, so that a start with the same key goes on from it. Files with neither have unknown inputs.
 """
 
 import json

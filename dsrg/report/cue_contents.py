@@ -2,17 +2,19 @@
 
 import numpy as np
 
+from dsrg.io.counts import counted
 from dsrg.io.image_ids import id_of
 
 #: kinds of images that the summary counts and names
+#: list of images of a summary -> (what is said of some, what is said where the list is empty)
 NOTES = {
-    "missing": "of the list have no cues in this file",
-    "unlisted": "of the file are not in the list",
-    "overlaps": "have a cell with two cues",
-    "label_without_cue": "have a label without a cue",
-    "cue_without_label": "have cues of a class that is not their label",
-    "without_foreground": "have no foreground cue",
-    "without_background": "have no background cue",
+    "missing": ("of the list without cues in this file", "every image of the list has cues in this file"),
+    "unlisted": ("of the file outside the list", "every image of the file is in the list"),
+    "overlaps": ("with two cues in one cell", "no cell has two cues"),
+    "label_without_cue": ("with a label without cues", "every label has cues"),
+    "cue_without_label": ("with cues of a class that is none of its labels", "every cue is of a label of its image"),
+    "without_foreground": ("without foreground cues", "every image has foreground cues"),
+    "without_background": ("without background cues", "every image has background cues"),
 }
 
 
@@ -84,7 +86,7 @@ def as_text(report, classes=None):
     rows, columns = report["cue_size"]
     shares = report["foreground"], report["background"]
     lines = [
-        f"{report['file']}: {report['format']}, {report['images']} images numbered {report['first']} to "
+        f"{report['file']}: {report['format']}, {counted(report['images'], 'image')} numbered {report['first']} to "
         f"{report['last']}, map {rows}x{columns}",
         f"coverage: foreground {shares[0]:.1%}, background {shares[1]:.1%}, together {sum(shares):.1%}",
         "labels an image: " + ", ".join(f"{n} with {k}" for k, n in report["labels_per_image"].items()),
@@ -97,10 +99,11 @@ def as_text(report, classes=None):
         images = ("-", "-") if row["class"] == 0 else (row["images"], row["without_cue"])
         lines.append(f"{title:{width}}  {images[0]:>6}  {images[1]:>11}  {row['cells']:>8}  {100 * row['share']:8.2f}")
     lines.append("")
-    for key, text in NOTES.items():
+    for key, (some, none) in NOTES.items():
         images = report.get(key)
         if images:
-            lines.append(f"{len(images)} images {text}: {', '.join(images[:10])}{', ...' if len(images) > 10 else ''}")
+            more = ", ..." if len(images) > 10 else ""
+            lines.append(f"{counted(len(images), 'image')} {some}: {', '.join(images[:10])}{more}")
         elif images is not None:
-            lines.append(f"no images {text}")
+            lines.append(none)
     return lines

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dsrg.cuefile.scarce_classes import scarce_text
+from dsrg.io.counts import counted
 
 #: kinds of images that the report counts and names
 NOTES = {
@@ -52,12 +53,12 @@ def summary(merged, names, cue_size, classes):
 def print_summary(path, report, names=None):
     """Print what `summary` found; `names` are those of the classes, in index order."""
     size = "x".join(map(str, report["cue_size"]))
-    print(f"{path}: {report['images']} images, {size} cells, foreground {report['foreground']:.1%}, "
+    print(f"{path}: {counted(report['images'], 'image')}, {size} cells, foreground {report['foreground']:.1%}, "
           f"background {report['background']:.1%}")
     for key, text in NOTES.items():
         images = list(report[key])
         if images:
             shown = ", ".join(images[:10]) + (", ..." if len(images) > 10 else "")
-            print(f"  {len(images)} images {text}: {shown}")
+            print(f"  {counted(len(images), 'image')} {text}: {shown}")
     if scarce := scarce_text(report["cells"], names):
         print(f"  {scarce}")

@@ -1,4 +1,4 @@
-"""What papers report for the experiments, mIoU in %: theirs, not this project's, to hold a run's numbers against."""
+"""What papers report for the experiments, mIoU in %: theirs, not this project's, to compare a run with."""
 
 from dsrg.report.comparison import group_name
 
@@ -14,7 +14,7 @@ PAPER_MIOU = {
 
 
 def paper_miou(folder):
-    """The rows that a run can be held against by the name of its folder, <experiment>[-<ablation>][-seed<N>].
+    """The rows that a run can be compared with, by the name of its folder, <experiment>[-<ablation>][-seed<N>].
 
     Examples
     --------

@@ -7,7 +7,7 @@ SHOWN = 8  # layers named in an error; the others are counted
 
 
 def require_weights(net, net_file, weights, caffe_pb2, allow_random=()):
-    """Hold a net's parameters against a weights file, before it is loaded: real Caffe ends the process at a misfit.
+    """Compare a net's parameters with a weights file before it is loaded: real Caffe ends the process at a misfit.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from dsrg.io.atomic_files import atomic_write, write_text
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note, tell_error, warn
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -261,7 +262,7 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None):
     folder = PictureFolder(out, settings, about, pictures, model.class_names)
     todo = {image_id: pictures[image_id] for image_id in folder.start_or_resume(list(pictures), overwrite)}
     there = f", {len(pictures) - len(todo)} of them done before" if len(todo) < len(pictures) else ""
-    note(f"{files.weights}: {len(pictures)} photos to {out}{there}")
+    note(f"{files.weights}: {counted(len(pictures), 'photo')} to {out}{there}")
     refused = {}
     if todo:
         segment_photos(model.net, todo, folder, model.recipe, workers or available_cpus(),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dsrg.io.atomic_files import atomic_write
+from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
 from dsrg.io.image_labels import read_image_labels
@@ -68,7 +69,7 @@ def labels_of_all(path, ids):
     labels = read_image_labels(path)
     without = [image_id for image_id in ids if image_id not in labels]
     if without:
-        raise UserError(f"{len(without)} of {len(ids)} images have no labels in {path}, the first is "
+        raise UserError(f"{few_of(without, ids, 'image')} no labels in {path}, the first is "
                         f"'{without[0]}'; add a line for it or take it out of the list")
     return labels
 

@@ -135,7 +135,7 @@ def array(memory):
 
 
 def check_slopes(sample, run, grads):
-    """Hold gradients against central differences along random directions; the number of slopes compared.
+    """Compare gradients with central differences along random directions; the number of slopes compared.
 
     Where the slopes to both sides differ, a kink (of a ReLU, a maximum) lies at the place: it is left out.
     """
@@ -193,7 +193,7 @@ def compare(what, ours, expected):
 
 
 def check_runs(sample, outputs, grads):
-    """Hold float32 runs of a net, with and without somebody looking, against its float64 run."""
+    """Compare float32 runs of a net, with and without access to its blobs, with its float64 run."""
     for number, look in enumerate(LOOKS):
         for layout in (torch.contiguous_format, torch.channels_last):
             rng = np.random.default_rng(sample.seed + 3)
@@ -215,7 +215,7 @@ def check_runs(sample, outputs, grads):
 
 
 def check_cold(sample, warm, grads):
-    """Hold the backward pass of a net that never ran, with the blobs of one that did, against that one's."""
+    """Compare the backward pass of a net that never ran, with the blobs of one that did, with that one's."""
     if sample.inplace or WARM.intersection(sample.types):
         return
     run = Run(sample)

@@ -63,16 +63,16 @@ def test_printed_with_class_names(folder, capsys):
     assert "coverage: foreground 10.0%, background 3.3%, together 13.3%" in out
     assert "labels an image: 2 with 1, 1 with 2" in out
     assert "green            2            1         3      5.00" in out
-    assert "2 images have a label without a cue: a, 8" in out
-    assert "1 images of the list have no cues in this file: c" in out
+    assert "2 images with a label without cues: a, 8" in out
+    assert "1 image of the list without cues in this file: c" in out
 
 
 def test_npz_and_a_given_size(folder, capsys):
     save_cues("c.npz", {0: ([3], [[3], [1], [1]])})
     inspect.main(["c.npz", "--size", "10", "10"])
     out = capsys.readouterr().out
-    assert "c.npz: npz, 1 images numbered 0 to 0, map 10x10" in out and "foreground 1.0%, background 0.0%" in out
-    assert "no images have a cell with two cues" in out and "of the list" not in out
+    assert "c.npz: npz, 1 image numbered 0 to 0, map 10x10" in out and "foreground 1.0%, background 0.0%" in out
+    assert "no cell has two cues" in out and "of the list" not in out
 
 
 def test_cells_lie_on_pixels_corners_on_corners():

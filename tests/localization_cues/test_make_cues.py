@@ -182,14 +182,14 @@ def test_an_image_with_an_empty_class_is_named(run, capsys):
     (run / "labels.txt").write_text("both 1 2\nred 1 2\n")
     command("--background", "cam-low:0.05")
     out = capsys.readouterr().out
-    assert "1 images with a class below threshold or gate everywhere, kept by its largest cell: red" in out
+    assert "1 image with a class below threshold or gate everywhere, kept by its largest cell: red" in out
 
 
 def test_an_empty_class_left_empty_is_named(run, capsys):
     (run / "labels.txt").write_text("both 1 2\nred 1 2\n")
     command("--background", "none", "--leave-empty")
     printed = capsys.readouterr().out
-    assert "1 images with a class below threshold or gate everywhere, left without a cue: red" in printed
+    assert "1 image with a class below threshold or gate everywhere, left without a cue: red" in printed
     report = json.loads((run / "cues.json").read_text())
     assert report["empty"] == {"red": [2]} and report["fallback"] == {}
     assert report["counts"] == {"fallback": 0, "empty": 1, "lost": 0, "without_background": 2, "without_cues": 0}
@@ -210,9 +210,9 @@ def test_overlap_rule_is_an_option(run):
 
 
 @pytest.mark.parametrize(("file", "text", "message"), [
-    ("labels.txt", "both 1 2\n", "1 photos have no label in labels.txt, the first is 'red'"),
+    ("labels.txt", "both 1 2\n", "1 photo has no label in labels.txt, the first is 'red'"),
     ("labels.txt", "both 1 3\nred 1\n", "label 3: the net has 2 classes"),
-    ("list.txt", "both.png 7\nnone.png 2\n", "1 photos of list.txt are missing, the first is photos/none.png"),
+    ("list.txt", "both.png 7\nnone.png 2\n", "1 photo is missing of those in list.txt, the first is photos/none.png"),
     ("list.txt", "both.png 7\nred.png 7\n", "number 7 is given twice"),
     ("list.txt", "both.png\n", "list.txt:1: expected '<photo> <number>'"),
 ])
@@ -286,7 +286,7 @@ def test_the_size_of_the_map_stands_in_the_json_beside_the_cues(run):
 
 def test_cues_of_another_list_or_another_size(run):
     save_cues("hand.npz", {7: ([1], [[1], [2], [2]])})
-    with pytest.raises(UserError, match="no cues for 1 photos of list.txt, the first is red.png"):
+    with pytest.raises(UserError, match="no cues for 1 photo of list.txt, the first is red.png"):
         evaluate(run, cues="hand.npz")
     with pytest.raises(UserError, match="image 7 has row 2, expected 0 to 1"):
         evaluate(run, "--size", "2", "9", cues="hand.npz")

@@ -51,7 +51,7 @@ def test_writes_every_list_in_the_order_of_the_train_set(data, tmp_path, capsys)
         "cam_quality.txt": "",
         "classes.txt": "background\ncow\nsheep\n",
     }
-    assert "2 train images (train.txt), 1 val images (val.txt), 3 classes, labels from image_labels.txt" \
+    assert "2 train images (train.txt), 1 val image (val.txt), 3 classes, labels from image_labels.txt" \
         in capsys.readouterr().out
 
 
@@ -98,7 +98,7 @@ def test_the_data_root_may_number_its_photos(data):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("a.jpg 7\n", "1 of 2 train photos have no number in numbers.txt, the first is 'b.png'"),
+    ("a.jpg 7\n", "1 of 2 train photos has no number in numbers.txt, the first is 'b.png'"),
     ("a.jpg 7\nb.png 7\n", "number 7 is given twice"),
     ("a.jpg seven\n", "expected '<photo> <number>'"),
     ("a.jpg 1\nb.png 16777217\n", "'b.png' has number 16777217; nets carry numbers as float32"),
@@ -258,8 +258,8 @@ def test_missing_photos_are_counted_and_the_first_named(data):
 
 
 @pytest.mark.parametrize(("labels", "message"), [
-    ("a 1\n", "1 of 2 train images have no label in data/image_labels.txt, the first is 'b'"),
-    ("a 1\nb\n", "1 of 2 train images have no label"),
+    ("a 1\n", "1 of 2 train images has no label in data/image_labels.txt, the first is 'b'"),
+    ("a 1\nb\n", "1 of 2 train images has no label"),
     ("a 1\nb 3\n", r"image_labels\.txt:2: image 'b' has class 3; indices go from 1 to 2"),
     ("a 0 1\nb 1\n", r"image_labels\.txt:1: image 'a' has class 0"),
     ("a 1\nb cwo\n", r"image_labels\.txt:2: image 'b' has class cwo; it is none of the 2 object classes of "

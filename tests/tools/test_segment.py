@@ -234,7 +234,7 @@ def test_truncated_photo_is_named_and_earlier_maps_stay(truth, tmp_path):
 
 def test_missing_photo_is_named_before_any_is_scored(truth, tmp_path):
     (tmp_path / "ids.txt").write_text("a\nx\n")
-    with pytest.raises(UserError, match="1 of 2 ids have no photo in photos, the first is 'x'"):
+    with pytest.raises(UserError, match="1 of 2 ids has no photo in photos, the first is 'x'"):
         run()
     assert not truth.net.forwards
 

@@ -183,7 +183,7 @@ def test_what_cannot_be_done_is_said_in_a_line(run):
 
 
 def test_a_misspelt_photo_stops_no_other(run, capsys):
-    """Among a thousand it would cost the whole night; it is told at the end, with what was meant, and by the status."""
+    """One bad photo among a thousand must not cost the night: it is reported at the end, by name and by the status."""
     photos = [f"work/mine/data/JPEGImages/{name}.jpg" for name in ("0", "l", "2")]
     Image.fromarray(scene(1)).save("work/mine/data/JPEGImages/11.jpg")
     assert main(*photos) == 1

@@ -9,6 +9,7 @@ import numpy as np
 import sklearn
 from sklearn.ensemble import RandomForestRegressor
 
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note
 from dsrg.io.image_ids import file_of
 from dsrg.io.photos import load_image_bgr
@@ -74,8 +75,8 @@ def train(photos, masks, options=TrainOptions(), workers=1):
     chosen = balanced(targets, options.balance, np.random.default_rng(options.seed))
     if not 0 < targets[chosen].sum() < len(chosen):
         raise UserError(f"the masks in {masks} leave no region of the object or none of the ground to learn from "
-                        f"({len(targets)} regions of {len(photos)} photos); check that 255 marks the object")
-    note(f"forest: {len(chosen)} of {len(targets)} regions from {len(photos)} photos")
+                        f"({len(targets)} regions of {counted(len(photos), 'photo')}); check that 255 marks the object")
+    note(f"forest: {len(chosen)} of {len(targets)} regions from {counted(len(photos), 'photo')}")
     regressor = RandomForestRegressor(options.trees, max_features=options.max_features,
                                       min_samples_leaf=options.min_leaf, n_jobs=workers, random_state=options.seed)
     regressor.fit(features[chosen], targets[chosen])

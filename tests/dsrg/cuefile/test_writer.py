@@ -161,7 +161,7 @@ def test_convert_keeps_cells_with_two_cues_as_the_annotation_layer_takes_them(tm
     save_cues(tmp_path / "a.pickle", double, overlaps=True)
     for source, target in (("a.pickle", "b.npz"), ("b.npz", "c.pickle")):
         convert.main([str(tmp_path / source), str(tmp_path / target)])
-        assert "note: 1 images have a cell with two cues, the first is 3; they are kept" in capsys.readouterr().err
+        assert "note: 1 image has a cell with two cues, the first is 3; the cues are kept" in capsys.readouterr().err
     assert (tmp_path / "a.pickle").read_bytes() == (tmp_path / "c.pickle").read_bytes()
     assert load_cues(tmp_path / "b.npz")[3][1].tolist() == [[1, 2, 0], [1, 1, 0], [2, 2, 0]]
 

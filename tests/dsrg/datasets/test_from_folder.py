@@ -142,7 +142,7 @@ def test_a_few_masks_of_0_and_255_are_counted(folder, capsys):
     write_labels(folder, "".join(f"p{n} cow\n" for n in range(4)))
     masks(folder, {0: 255, 1: 1, 2: 1, 3: 1})
     command("--masks", "masks")
-    assert "note: 1 masks hold 0 and 255 (ignored) alone (p0.jpg)" in shown(capsys)
+    assert "note: 1 mask holds 0 and 255 (ignored) alone (p0.jpg)" in shown(capsys)
 
 
 def test_masks_in_another_class_order_are_refused(folder, capsys):
@@ -164,7 +164,7 @@ def test_masks_right_but_for_a_missing_label_are_taken_with_a_count(folder, caps
     masks(folder, {n: 1 if n % 2 or n == 0 else 2 for n in range(8)})
     command("--masks", "masks")
     said = shown(capsys)
-    assert "note: 1 masks hold a class that their photo is not labelled with (p0.jpg)" in said
+    assert "note: 1 mask holds a class that the photo is not labelled with (p0.jpg)" in said
     assert "masks: 6 of 6 train photos, 2 of 2 val photos; pixels in %: 0 background 87.5" in said
 
 
@@ -180,7 +180,7 @@ def test_masks_of_some_photos_are_taken_and_those_photos_measured(folder, capsys
     assert sorted(p.stem for p in (folder / "data/SegmentationClass").iterdir()) == ["p3", "p7", "p8"]
     said = shown(capsys)
     assert "masks: 1 of 10 train photos, 2 of 2 val photos" in said
-    assert "1 files of masks are of no photo that was taken, the first is masks/p99.png" in said
+    assert "1 file of masks without a photo that was taken, the first is masks/p99.png" in said
 
 
 def test_masks_of_no_photo_at_all_are_refused(folder):

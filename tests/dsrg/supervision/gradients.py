@@ -4,7 +4,7 @@ import numpy as np
 
 
 def check_gradient(function, point, gradient, rng, samples=60, step=1e-5, relative=1e-5):
-    """Hold `gradient` of a scalar function at `point` against central differences, at random entries.
+    """Compare `gradient` of a scalar function at `point` with central differences, at random entries.
 
     A sample at which halving the step changes the difference is at a kink (a clip, a maximum that changes hands)
     and is drawn again. The tolerance is relative to the largest gradient, with float64 arithmetic in mind.

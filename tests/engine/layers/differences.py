@@ -4,7 +4,7 @@ import numpy as np
 
 
 def check_layer(single, *values, step=1e-4, rtol=1e-4, atol=1e-7, seed=1, before=None, unread=()):
-    """Hold the gradients of a layer (nets.Single) against central differences of a random functional of its tops.
+    """Compare the gradients of a layer (nets.Single) with central differences of a random functional of its tops.
 
     Places where the differences of two steps disagree lie at a kink (of a ReLU, a maximum) and are left out; there may
     be few of them.
