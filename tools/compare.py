@@ -6,8 +6,10 @@
 Folders that differ in their seed alone (NAME and NAME-seed<N>) are one row, mean ± standard deviation. The settings are
 those of the prototxts in the folders and of the commands of their stages, against the first row's; of the commands only
 stages that both have run are compared (an ablation takes data, classifier and cues from the plain run, and its time is
-without theirs). Writes --out NAME.md and NAME.png where asked, and with --html one page with the table, IoU by class,
-losses on one axis and the photos that the runs segment most differently.
+without theirs). A second table has the mean difference to the first row, seed by seed, with its 95 % confidence
+interval; one that contains 0 is called none, and of fewer than two common seeds nothing is said. Writes --out NAME.md
+and NAME.png where asked, and with --html one page with the tables, IoU by class, losses on one axis and the photos that
+the runs segment most differently.
 """
 
 import os
@@ -18,6 +20,7 @@ from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main
 from dsrg.io.versions import git_commit
 from dsrg.report.comparison import as_records, draw, groups, table
+from dsrg.report.paired_differences import difference_lines, differences_to_the_first
 from training.findcaffe import import_caffe
 
 
@@ -34,9 +37,11 @@ def main(argv=None):
     caffe = import_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
     found = groups(args.runs, caffe.proto.caffe_pb2)
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})
-    lines = [*table(found), "", f"Evaluated at commit {', '.join(commits) or 'none'}; compared at {git_commit()}."]
+    lines = [*table(found), *difference_lines(found), "",
+             f"Evaluated at commit {', '.join(commits) or 'none'}; compared at {git_commit()}."]
     if args.json:
-        print_json({"runs": as_records(found), "evaluated_at": commits, "commit": git_commit()})
+        print_json({"runs": as_records(found), "differences": differences_to_the_first(found),
+                    "evaluated_at": commits, "commit": git_commit()})
     else:
         print("\n".join(lines))
     if args.out:

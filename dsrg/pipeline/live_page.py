@@ -50,7 +50,13 @@ class LivePage:
             self._start()
 
     def close(self, render=True):
-        """The run ended: the page no longer renews itself, and with `render` shows the last stage too."""
+        """The run ended: the page no longer renews itself.
+
+        Parameters
+        ----------
+        render : bool
+            Make it once more where the last stage is not on it.
+        """
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(LAST_PAGE if render else 5)
@@ -87,7 +93,13 @@ class LivePage:
 
 
 def without_live(path):
-    """Take what exists only while a run goes on out of a page."""
+    """Take what exists only while a run goes on out of a page.
+
+    Parameters
+    ----------
+    path : Path
+        Of the page; there need be none.
+    """
     with contextlib.suppress(OSError, UnicodeDecodeError, UserError):
         text = path.read_text(encoding="utf-8")
         before, live, rest = text.partition(LIVE)

@@ -38,12 +38,27 @@ class RunRecord:
         self._write()
 
     def begin(self, name, number):
-        """A stage begins, the `number`-th of those asked for."""
+        """A stage begins.
+
+        Parameters
+        ----------
+        name : str
+        number : int
+            Its place among those asked for, from 1.
+        """
         self._said |= {"stage": name, "number": number, "stage_began": time.time()}
         self._write()
 
     def end(self, state, status=0):
-        """The run ends: 'done', 'stopped' (by a signal) or 'failed', with its exit status."""
+        """The run ends.
+
+        Parameters
+        ----------
+        state : str
+            'done', 'stopped' (by a signal) or 'failed'.
+        status : int
+            Its exit status.
+        """
         self._said |= {"state": state, "status": status, "ended": time.time()}
         self._write()
 
@@ -53,9 +68,20 @@ class RunRecord:
 
 
 def read_record(folder):
-    """What the file says, {} where a run wrote none; "state" is 'killed' where its process is gone without a word.
+    """What a run keeps of itself.
 
-    A process of another machine is taken at its word.
+    Parameters
+    ----------
+    folder : path
+        Of the run.
+
+    Returns
+    -------
+    dict
+        "state": 'running', 'done', 'stopped', 'failed', or 'killed' where its process is gone without a word (a process
+        of another machine is taken at its word); "stages": list of str; "stage", "number": of the one in work or the
+        last; "left_out": {stage: why}; "iterations": {training stage: its last}; "began", "stage_began", "ended":
+        seconds since 1970; "status". {} where there is no record.
     """
     record = read_json(Path(folder, RECORD))
     if record.get("state") == "running" and record.get("host") == socket.gethostname():

@@ -21,6 +21,22 @@ def group_name(folder):
     return re.sub(r"-seed\d+$", "", Path(folder).resolve().name)
 
 
+def seed_of(folder):
+    """The seed that a run's folder is named for.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    int
+        0 for a name without one.
+    """
+    match = re.search(r"-seed(\d+)$", Path(folder).resolve().name)
+    return int(match[1]) if match else 0
+
+
 def settings(folder, pb):
     """What the prototxts of a run say.
 
@@ -102,7 +118,7 @@ def groups(folders, pb):
     Returns
     -------
     dict of str to dict
-        "runs": as from dsrg.report.run_results.read_run; "settings": as from `settings`.
+        "runs": as from dsrg.report.run_results.read_run, with their "seed"; "settings": as from `settings`.
 
     Raises
     ------
@@ -119,7 +135,7 @@ def groups(folders, pb):
         for line in differences(group["settings"], said)[:1]:
             raise UserError(f"{folder}: its settings differ from those of the other seeds ({line}); "
                             "make it again or compare it under another name")
-        group["runs"].append(run)
+        group["runs"].append({**run, "seed": seed_of(folder)})
     return found
 
 

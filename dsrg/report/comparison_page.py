@@ -13,6 +13,7 @@ from dsrg.io.versions import git_commit
 from dsrg.report import curves, gallery
 from dsrg.report.comparison import HEADS, group_name, rows
 from dsrg.report.page import LARGEST, MODELS, template
+from dsrg.report.paired_differences import difference_rows
 from dsrg.report.run_contents import TRAININGS, read_data_set, read_logs, read_results, spread
 
 PHOTOS = 18             # that differ most; fewer where the page would be larger than LARGEST
@@ -35,7 +36,7 @@ def comparison_page(folders, found):
         first.setdefault(group_name(folder), folder)
     said = {"title": " / ".join(found), "made": time.strftime("%Y-%m-%d %H:%M"), "commit": git_commit(),
             "heads": [HEADS[c] for c in columns], "lines": lines, "curves": _curves(folders),
-            "classes": _class_chart(folders, found), "of": list(found)[0]}
+            "classes": _class_chart(folders, found), "of": list(found)[0], "differences": _differences(found)}
     photos = PHOTOS
     while True:
         shown, note, legend = differing_photos(first, photos)
@@ -43,6 +44,12 @@ def comparison_page(folders, found):
         if len(text.encode()) < LARGEST or not photos:
             return text
         photos //= 2
+
+
+def _differences(found):
+    """The table of paired differences, or None of a single group."""
+    columns, rows_of, notes = difference_rows(found)
+    return {"heads": [HEADS[c] for c in columns], "rows": rows_of, "notes": notes} if columns else None
 
 
 def _curves(folders):

@@ -45,6 +45,45 @@ def test_table(runs, capsys):
     assert "commit abc;" in lines[-1]
 
 
+def three_seeds(folder, name, values, ablation=None):
+    return [make_run(folder / (name + (f"-seed{seed}" if seed else "")), value, 60, ablation)
+            for seed, value in values.items()]
+
+
+def test_differences_of_seeds_have_an_interval_and_one_that_contains_0_is_none(tmp_path, capsys):
+    """By hand: points 2, 3, 4 have mean 3, standard error 1 / sqrt 3; Student's t of two degrees of freedom is 4.3027,
+    so 3 ± 2.48. Points 1, 2, 3 give 2 ± 2.48. Points 1, 3 have mean 2, error 1, and t is 12.706."""
+    base = {0: 0.50, 1: 0.54, 2: 0.58}
+    folders = [*three_seeds(tmp_path, "a", base),
+               *three_seeds(tmp_path, "b", {0: 0.52, 1: 0.57, 2: 0.62}),
+               *three_seeds(tmp_path, "c", {2: 0.61, 1: 0.56, 0: 0.51}),
+               *three_seeds(tmp_path, "d", {1: 0.55, 2: 0.61, 7: 0.99}),
+               *three_seeds(tmp_path, "e", {0: 0.4}), *three_seeds(tmp_path, "f", {5: 0.4}),
+               *three_seeds(tmp_path, "g", {seed: value - 0.1 for seed, value in base.items()})]
+    main([*folders, "--html", str(tmp_path / "page.html")])
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("| difference to a | stage s (points) |")
+    cells = ["+3.0 (0.5 to 5.5; 3 seeds)", "none: +2.0 (-0.5 to 4.5; 3 seeds)", "none: +2.0 (-10.7 to 14.7; 2 seeds)",
+             "unknown: -10.0 (1 seed)", "unknown: no seed in common", "-10.0 (-10.0 to -10.0; 3 seeds)"]
+    assert lines[start + 2:start + 8] == [f"| {name} | {cell} |" for name, cell in zip("bcdefg", cells, strict=True)]
+    assert lines[start + 10].startswith("Of two seeds the interval is wide, and of one there is none")
+    page = (tmp_path / "page.html").read_text()
+    assert all(f'<td class="n">{cell}</td>' in page for cell in cells) and "Differences to a</h3>" in page
+    main([*folders, "--json"])
+    b, c, d, e, f, g = json.loads(capsys.readouterr().out)["differences"]
+    assert (b["name"], b["against"], b["miou"]["s"]["verdict"]) == ("b", "a", "more")
+    assert b["miou"]["s"]["low"] == pytest.approx(0.03 - 4.302652730 * 0.01 / 3**0.5, abs=1e-9)
+    assert [one["miou"]["s"]["verdict"] for one in (c, d, e, f, g)] == ["none", "none", "unknown", "unknown", "less"]
+    assert e["miou"]["s"]["low"] is None and f["miou"]["s"]["mean"] is None
+
+
+def test_of_single_runs_nothing_is_said(runs, capsys):
+    main([runs[0], *runs[2:]])
+    assert "Nothing can be said of these differences: that takes two seeds or more" in capsys.readouterr().out
+    main(runs[:2])
+    assert "difference" not in capsys.readouterr().out
+
+
 def test_writes_table_and_drawing(runs, tmp_path, capsys):
     main([*runs, "--out", str(tmp_path / "out" / "all")])
     assert (tmp_path / "out/all.md").read_text() == capsys.readouterr().out
