@@ -1,0 +1,81 @@
+"""Exported nets as files: ONNX and TorchScript."""
+
+import contextlib
+import io
+import warnings
+
+import torch
+
+from dsrg.io.atomic_files import atomic_write
+from dsrg.io.errors import UserError
+
+OPSET = 17                              # of ONNX: read by ONNX Runtime from 1.12 on
+MOST_BYTES = (1 << 31) - (1 << 20)      # a protobuf message ends at 2 GiB
+
+
+def write_onnx(path, net, described):
+    """Write an ONNX model of opset OPSET; batch, height and width are free where the net takes any size.
+
+    Parameters
+    ----------
+    path : path
+    net : TorchNet
+    described : dict of str to str
+        Goes into metadata_props.
+
+    Raises
+    ------
+    UserError
+        The package onnx is missing, a model above 2 GiB, a file that cannot be written.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError(f"the package onnx is missing ({error}); run bash setup.sh") from None
+    size = sum(value.numel() * value.element_size() for value in net.module.state_dict().values())
+    if size > MOST_BYTES:
+        raise UserError(f"the net has {size / 2**30:.1f} GiB of parameters; ONNX in one file holds 2 GiB at most")
+    free = {0: "batch", **({2: "height", 3: "width"} if net.any_size else {})}
+    buffer = io.BytesIO()
+    with _quiet():
+        torch.onnx.export(_scripted(net), (torch.zeros(net.shape),), buffer, dynamo=False, opset_version=OPSET,
+                          input_names=[net.input_name], output_names=net.output_names,
+                          dynamic_axes={net.input_name: free, **{name: _free(name, net) for name in net.output_names}})
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(model)
+    onnx.helper.set_model_props(model, described)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def _free(name, net):
+    """Axes of an output whose lengths follow the input's."""
+    axes = {0: "batch"}
+    if net.any_size and net.output_axes[name] == 4:
+        axes |= {2: f"{name}_height", 3: f"{name}_width"}
+    return axes
+
+
+def write_torchscript(path, net, described):
+    """Write a TorchScript archive, for torch.jit.load and libtorch; `described` lies in it as extra files."""
+    with _quiet(), atomic_write(path) as temporary:
+        torch.jit.save(_scripted(net), str(temporary), _extra_files=described)
+
+
+def _scripted(net):
+    with _quiet():
+        return torch.jit.script(net.module)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """TorchScript, and the exporter that goes by it, are announced as deprecated; both work in torch 2.11 to 2.13.
+
+    What is to replace them, torch.export, makes no files for libtorch's jit and needs another package for ONNX.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "Constant folding")       # what is left unfolded is computed when it runs
+        warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level annotations")
+        yield
