@@ -112,7 +112,7 @@ def _line_of(error, words):
     what = f"{type(error).__name__}: {error}"[:300]
     kept = _keep_traceback(error, words)
     where = f"with the file {kept}" if kept else f"with the output of the same command and {TRACEBACK_FLAG}"
-    return f"this is a bug in DSRG for Caffe ({what}); please report it {where} (see README, Troubleshooting)"
+    return f"this is a bug in DSRG for Caffe ({what}); please report it {where} (see docs/troubleshooting.md)"
 
 
 def _keep_traceback(error, words):

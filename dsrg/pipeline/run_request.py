@@ -76,7 +76,7 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
     paths = {name: _existing(name, variables[name], kind) for name, kind in PATHS.items()}
     data = paths["DATA_ROOT"]
     if data is not None and not (data / "JPEGImages").is_dir():
-        raise UserError(f"DATA_ROOT={data} has no folder JPEGImages; expected VOC layout (see README, Data)")
+        raise UserError(f"DATA_ROOT={data} has no folder JPEGImages; expected VOC layout (see README, Your data)")
     weights = {name: paths[name] for name in WEIGHT_VARIABLES if paths[name] is not None}
     return Settings(experiment, Path(variables["WORK"]).absolute(), ablation, data, paths["CUES"],
                     paths["INPUT_LIST"], weights, variables["MASKS"], variables["ENGINE"], None,

@@ -16,6 +16,7 @@ SCRIPT = """
 import sys, warnings
 import numpy as np
 import pydensecrf.densecrf as dcrf
+import pydensecrf.utils as utils
 from pydensecrf.utils import (
     compute_unary, create_pairwise_bilateral, create_pairwise_gaussian, softmax_to_unary, unary_from_labels,
     unary_from_softmax,
@@ -54,6 +55,19 @@ d.addPairwiseEnergy(create_pairwise_gaussian(sdims=(10, 10), shape=(H, W)), comp
 d.addPairwiseEnergy(create_pairwise_bilateral(sdims=(10, 10), schan=(20, 20, 20), img=image, chdim=2),
                     compat=np.full(M, -4, np.float32), kernel=dcrf.FULL_KERNEL, normalization=dcrf.NORMALIZE_AFTER)
 found["features"] = np.array(d.inference(5))
+
+d = dcrf.DenseCRF2D(W, H, M)                                    # as refinement scripts do: short forms, scaled widths
+d.setUnaryEnergy(np.ascontiguousarray(utils.unary_from_softmax(probs, scale=0.9)))
+d.addPairwiseGaussian(sxy=3 / 1.5, compat=3)
+d.addPairwiseBilateral(sxy=80 / 1.5, srgb=13, rgbim=np.copy(image), compat=10)
+found["scaled"] = np.array(d.inference(10)).reshape((M, H, W))
+
+d = dcrf.DenseCRF2D(W, H, M)                                    # label maps that are sure everywhere
+d.setUnaryEnergy(utils.unary_from_labels(labels % M, M, gt_prob=0.9, zero_unsure=False))
+d.addPairwiseGaussian((1, 2), np.arange(1, M + 1, dtype=np.float32), dcrf.CONST_KERNEL, dcrf.NO_NORMALIZATION)
+d.addPairwiseBilateral(sxy=(20, 10), srgb=(5, 7, 9), rgbim=np.ascontiguousarray(image), compat=4,
+                       normalization=dcrf.NORMALIZE_BEFORE)
+found["sure"] = np.argmax(np.array(d.inference(2)), axis=0)
 
 gray = create_pairwise_bilateral(sdims=(5, 5), schan=(0.1,), img=image[:, :, 0] / 255.0, chdim=-1)
 d = dcrf.DenseCRF2D(W, H, M)                                    # former names, a unary object, a matrix

@@ -18,7 +18,8 @@ def commands():
     """Names of all modules that are commands."""
     modules = (path.relative_to(ROOT).with_suffix("") for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
                if is_command(path))
-    return sorted(".".join(path.parts).removesuffix(".__main__") for path in modules)
+    names = {".".join(path.parts).removesuffix(".__main__") for path in modules}
+    return sorted(name for name in names if name.rpartition(".")[0] not in names)     # not the parts of a command
 
 
 def table():

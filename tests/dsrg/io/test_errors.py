@@ -43,7 +43,7 @@ def test_bug_is_one_line_and_its_traceback_a_file(capsys, tmp_path, monkeypatch)
     kept, = tmp_path.iterdir()
     assert capsys.readouterr().err == (
         "error: this is a bug in DSRG for Caffe (ZeroDivisionError: division by zero); please report it with the file "
-        f"{kept} (see README, Troubleshooting)\n")
+        f"{kept} (see docs/troubleshooting.md)\n")
     assert "Traceback" in kept.read_text() and "1 / 0" in kept.read_text()
 
 
@@ -51,7 +51,7 @@ def test_bug_is_told_where_no_file_can_be_written(capsys, tmp_path, monkeypatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert run(lambda argv: 1 / 0) == 1
     line, = capsys.readouterr().err.splitlines()
-    assert line.endswith("with the output of the same command and --traceback (see README, Troubleshooting)")
+    assert line.endswith("with the output of the same command and --traceback (see docs/troubleshooting.md)")
 
 
 @pytest.mark.parametrize("error", [UserError("list a.txt is empty"), ZeroDivisionError("x"), OSError(28, "full", "a")])
