@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsrg.io import output_folders
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -112,6 +113,47 @@ def test_every_command_that_reads_photos_or_masks_and_writes_is_tried_here():
         if READ & paths and WRITTEN & paths and name not in {*COMMANDS, *BY_LINK}:
             missing.append(name)
     assert missing == []
+
+
+def test_compare_and_check_data_do_not_write_into_photos_that_they_read(folders):
+    """What they read follows from a run or a data root, which no option names."""
+    (folders / "run/results").mkdir(parents=True)
+    (folders / "run/stamps").mkdir()
+    (folders / "run/data").symlink_to(folders / "data")
+    (folders / "run/masks").symlink_to(folders / "read0")
+    (folders / "inside").symlink_to(folders / "data/JPEGImages")
+    save_label_png(folders / "data/JPEGImages/a.png", np.eye(8, dtype=int))
+    before = content(folders)
+    compare, check_data = (importlib.import_module(f"tools.{name}") for name in ("compare", "check_data"))
+    for module, option, place in ((compare, "--html", "read0/a.png"), (compare, "--out", "inside/a"),
+                                   (check_data, "--out", "inside"), (check_data, "--out", "read0/check"),
+                                   (check_data, "--cache", "inside/a.png")):
+        with pytest.raises(UserError, match=f"^{option} .* would write into run/.*, whose photos or masks are read"):
+            module.main(["run", option, place])
+    assert content(folders) == before
+
+
+def test_a_hard_link_to_a_photo_is_replaced_and_the_photo_stays(folders):
+    """Files are written beside and renamed, so that what was linked under the name is not written through."""
+    (folders / "maps").mkdir()
+    (folders / "maps/a.png").hardlink_to(folders / "read0/a.png")
+    (folders / "maps2").mkdir()
+    (folders / "maps2/a.png").symlink_to(folders / "read0/a.png")
+    before = content(folders / "read0")
+    for place in ("maps", "maps2"):
+        argv = ["--images", "read0", "--out", place, "--workers", "1"]
+        importlib.import_module("localization_cues.saliency").main(argv)
+        assert (folders / place / "a.png").read_bytes() != before[folders / "read0/a.png"]
+    assert content(folders / "read0") == before
+
+
+def test_one_folder_under_two_names_of_a_disk_that_ignores_case(tmp_path, monkeypatch):
+    """Such a disk says that both are one file; their resolved paths differ."""
+    (tmp_path / "JPEGImages").mkdir()
+    monkeypatch.setattr(output_folders.os.path, "samefile", lambda a, b: str(a).lower() == str(b).lower())
+    with pytest.raises(UserError, match="would write into"):
+        refuse_inputs_as_output(tmp_path / "jpegimages/maps", tmp_path / "JPEGImages")
+    refuse_inputs_as_output(tmp_path / "maps", tmp_path / "JPEGImages")
 
 
 def test_folders_beside_each_other_and_above_are_fine(tmp_path):

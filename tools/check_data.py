@@ -19,6 +19,7 @@ from dsrg.datacheck.check import check, places_of_data_root, places_of_run, writ
 from dsrg.datacheck.picture_facts import PictureFacts
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.pipeline.settings import experiment_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,9 +65,12 @@ def main(argv=None):
     if args.cue_size:
         given["cue_size"] = tuple(args.cue_size)
     places = replace(places, **given)
+    inputs = (places.data / "JPEGImages", places.masks, places.pseudo_labels)
+    refuse_inputs_as_output(args.out, *inputs)
+    refuse_inputs_as_output(args.cache, *inputs, what="--cache")
     result = check(args.target, places, PictureFacts(args.cache or cache), args.skip_bad)
     if args.out:
-        write_checked(result, args.out, places.data / "JPEGImages", places.masks, places.pseudo_labels)
+        write_checked(result, args.out)
     if args.json:
         print_json(result.record())
     else:

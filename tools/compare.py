@@ -18,6 +18,7 @@ from pathlib import Path
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.versions import git_commit
 from dsrg.report.comparison import as_records, draw, groups, table
 from dsrg.report.paired_differences import difference_lines, differences_to_the_first
@@ -34,6 +35,9 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    read = [run / name for run in args.runs for name in ("data/JPEGImages", "masks")]
+    refuse_inputs_as_output(args.out, *read)
+    refuse_inputs_as_output(args.html, *read, what="--html")
     caffe = import_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
     found = groups(args.runs, caffe.proto.caffe_pb2)
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})

@@ -22,7 +22,6 @@ from dsrg.datacheck.pseudo_labels import check_pseudo_labels
 from dsrg.datasets.left_out import write_left_out
 from dsrg.io.atomic_files import write_text
 from dsrg.io.counts import counted
-from dsrg.io.output_folders import refuse_inputs_as_output
 
 
 @dataclass(frozen=True)
@@ -190,10 +189,9 @@ def _check_what_is_left(result):
             result.found.add("nothing-left", f"{name}: {counted(len(ids), 'photo')}")
 
 
-def write_checked(result, out, *inputs):
-    """Write data.json, data.txt and left_out.txt into a folder in which no photo or mask lies."""
+def write_checked(result, out):
+    """Write data.json, data.txt and left_out.txt into a folder."""
     out = Path(out)
-    refuse_inputs_as_output(out, *inputs)
     write_text(out / "data.json", json.dumps(result.record(), indent=1) + "\n")
     write_text(out / "data.txt", "\n".join(result.text()) + "\n")
     write_left_out(out / "left_out.txt", result.left_out)
