@@ -95,9 +95,8 @@ def read_run_lists(lists, found):
 def _labels_from_annotations(folder, content, found):
     """Labels of the listed photos from VOC's XML; train photos need one, val photos may have one."""
     labels = ImageLabels(source=str(folder))
-    train = set(content.train)
     for image_id in content.ids:
-        if image_id not in train and not file_of(folder, image_id, ".xml").is_file():
+        if not file_of(folder, image_id, ".xml").is_file():
             continue
         try:
             labels.classes.update(labels_from_annotations(folder, [image_id], content.classes))

@@ -217,6 +217,24 @@ def test_a_photo_turned_by_exif_with_an_upright_mask_is_fine(root):
     assert counts(found_in(root)) == {}
 
 
+def test_labels_of_vocs_annotations(root):
+    """No file, one that is no XML, a class that classes.txt lacks, no object; difficult objects count."""
+    (root / "image_labels.txt").unlink()
+    (root / "Annotations").mkdir()
+    for n, image_id in enumerate(TRAIN):
+        name = ("cow", "sheep")[n % 2]
+        (root / f"Annotations/{image_id}.xml").write_text(
+            f"<annotation><object><name>{name}</name><difficult>1</difficult></object></annotation>")
+    assert counts(found_in(root)) == {}
+    (root / "Annotations/p00.xml").unlink()
+    (root / "Annotations/p02.xml").write_text("<annotation>")
+    (root / "Annotations/p03.xml").write_text("<annotation><object><name>yak</name></object></annotation>")
+    (root / "Annotations/p05.xml").write_text("<annotation></annotation>")
+    result = found_in(root)
+    assert counts(result) == {"label-none": 1, "label-unknown": 2, "label-row-empty": 1, "class-few-photos": 2}
+    assert set(found_in(root, skip_bad=True).left_out) == {"p00", "p02", "p03", "p05"}
+
+
 # ---- cues and pseudo-labels --------------------------------------------------------------------------------------
 
 
