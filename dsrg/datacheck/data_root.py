@@ -184,7 +184,7 @@ def check_masks(content, folder, pictures, found):
     """The masks that there are, each against its photo and the classes, and all of them against the labels."""
     if not folder.is_dir():
         return
-    paths = {image_id: path for image_id in content.ids if (path := mask_file(folder, image_id)) is not None}
+    paths = {image_id: path for image_id in content.photos if (path := mask_file(folder, image_id)) is not None}
     for image_id, fact in zip(paths, pictures.look((path, True) for path in paths.values()), strict=True):
         if isinstance(fact, Bad):
             found.add(fact.kind, fact.text, image_id)
@@ -192,9 +192,10 @@ def check_masks(content, folder, pictures, found):
             content.masks[image_id] = fact
             _check_values(paths[image_id], fact, content, found, image_id)
     for name, ids in (("train", content.train), ("val", content.val)):
-        bare = [i for i in ids if i not in paths]
-        if bare and len(bare) < len(ids):
-            found.add("mask-missing", f"{name}: {len(bare)} of {counted(len(ids), 'photo')}, '{bare[0]}' first")
+        there = [i for i in ids if i in content.photos]
+        bare = [i for i in there if i not in paths]
+        if 0 < len(bare) < len(there):
+            found.add("mask-missing", f"{name}: {len(bare)} of {counted(len(there), 'photo')}, '{bare[0]}' first")
     _check_against_labels(content, paths, found)
 
 

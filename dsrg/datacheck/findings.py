@@ -2,6 +2,7 @@
 
 from dsrg.datacheck.kinds import FAULT, KINDS, WARNING
 from dsrg.io.counts import counted
+from dsrg.io.errors import LONGEST_LINE, printable
 
 FORMAT = 1      # of the JSON
 SHOWN = 10      # lines of one kind that the text gives
@@ -36,7 +37,7 @@ class Findings:
         """
         if kind not in KINDS:
             raise KeyError(kind)
-        self._lines.setdefault(kind, []).append(str(text))
+        self._lines.setdefault(kind, []).append(printable(text)[:LONGEST_LINE])
         if photo is not None:
             self._photos.setdefault(kind, {})[photo] = True
 

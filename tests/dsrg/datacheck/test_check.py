@@ -194,6 +194,17 @@ def test_nothing_is_found_where_nothing_is_wrong(root):
                              "nothing is wrong with it"]
 
 
+def test_lists_of_a_stranger_are_told_without_harm(root):
+    """Escape sequences, names longer than any file's, bytes that are no text, lines without end."""
+    edit(f"{SETS}/train.txt", "p02\n", "p02\na\x1b[31m\n" + "n" * 300 + "\n" + "l " * 5000 + "\n")(root)
+    (root / f"{SETS}/val.txt").write_bytes(b"v0\n\xff\xfe\n")
+    result = found_in(root)
+    assert counts(result) == {"file-unusable": 1, "line-no-id": 2, "photo-missing": 1, "label-none": 1}
+    text = "\n".join(result.text())
+    assert "'a\\x1b[31m' holds a control character" in text and "\x1b" not in text
+    assert "val.txt is not UTF-8 text" in text and max(map(len, result.text())) < 2100
+
+
 def test_photos_that_permissions_forbid(root, monkeypatch):
     """Told apart from damage; whoever runs the tests may be allowed to read everything."""
     opened = os.open

@@ -50,7 +50,7 @@ ALL = ("lists", "cam", "cues", *STAGES)
 @pytest.fixture
 def no_code(monkeypatch):
     """Digests of code take time and are not what is tested here."""
-    monkeypatch.setattr("dsrg.pipeline.stamps.sources_of", lambda modules, root: [])
+    monkeypatch.setattr("dsrg.pipeline.stage_inputs.sources_of", lambda modules, root: [])
 
 
 @pytest.mark.slow
