@@ -93,9 +93,7 @@ def quota():
 
 
 @pytest.mark.parametrize("write, name", WRITERS.values(), ids=WRITERS)
-def test_write_beyond_the_quota_names_file_and_remedy(write, name, tmp_path, monkeypatch):
-    # git, asked for the commit, would be killed as it refreshes its index, and leave the checkout locked
-    monkeypatch.setattr("dsrg.scoring.label_map_folder.git_commit", lambda: "none")
+def test_write_beyond_the_quota_names_file_and_remedy(write, name, tmp_path):
     folder = tmp_path
     with pytest.raises(UserError) as error, quota():
         write(folder)

@@ -1,24 +1,24 @@
 """Training on several GPUs, one process for each.
 
-The embedded engine does it through torch's launcher, which `relaunch` puts in this process's place. Caffe 1.0 does it
-through the NCCL objects of pycaffe: `relaunch` starts the processes and waits, `announce` and `join` are called in each
-of them. DeepLab-v2's Caffe is older than NCCL in pycaffe, and is refused with what to do instead.
+`relaunch` starts the processes and waits for them (training/ranks.py). Those of the embedded engine find each other
+through torch.distributed; those of Caffe 1.0 through the NCCL objects of pycaffe, for which `announce` and `join` are
+called in each of them. DeepLab-v2's Caffe is older than NCCL in pycaffe, and is refused with what to do instead.
 
-RANK, LOCAL_RANK and WORLD_SIZE, by which launchers number their processes, are read here and nowhere else.
+RANK, LOCAL_RANK and WORLD_SIZE, by which launchers number their processes, are read here and nowhere else. torchrun,
+started by hand for several machines, sets them as well.
 """
 
 import os
-import signal
-import subprocess
+import socket
 import sys
-import time
 
 from dsrg.caffe_device import device_numbers
 from dsrg.find_caffe import is_embedded
 from dsrg.io.errors import UserError
+from dsrg.io.workers import available_cpus
+from training.ranks import LAUNCHER, launch
 
 UID = "DSRG_NCCL_UID"           # what makes the processes of one training find each other, in hexadecimal digits
-SECONDS_TO_STOP = 30            # for an iteration and a snapshot, before a process is killed
 
 
 def is_root():
@@ -51,18 +51,27 @@ def relaunch(caffe, device, seed):
     if count < 2 or is_one_of_several():
         return None
     arguments = [*sys.argv[1:], "--seed", str(seed)]
+    variables = {"WORLD_SIZE": str(count)}
     if is_embedded(caffe):
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        # "--": the launcher would take --log for one of its own options
-        os.execv(sys.executable, [*launcher, "-m", "--", "training.train", *arguments])
-    if not (hasattr(caffe, "has_nccl") and caffe.has_nccl()):
+        variables |= meeting_place() | {"OMP_NUM_THREADS": threads_of_each(count)}
+    elif hasattr(caffe, "has_nccl") and caffe.has_nccl():
+        variables[UID] = caffe.NCCL.new_uid().hex()
+    else:
         raise UserError(f"--device {device}: this pycaffe trains on one GPU; several need Caffe 1.0 built with "
                         "USE_NCCL := 1, and DeepLab-v2's Caffe is older. Give one GPU, or use --engine embedded")
-    uid = caffe.NCCL.new_uid()
-    shared = {**os.environ, "WORLD_SIZE": str(count), UID: uid.hex()}
-    command = [sys.executable, "-m", "training.train", *arguments]
-    return _wait([subprocess.Popen(command, env={**shared, "RANK": str(k), "LOCAL_RANK": str(k)}, process_group=0)
-                  for k in range(count)])
+    return launch([sys.executable, "-m", "training.train", *arguments], count, variables)
+
+
+def meeting_place():
+    """Where the processes of torch.distributed find each other: an address of this machine, a port that is free."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(found.getsockname()[1])}
+
+
+def threads_of_each(count):
+    """OMP_NUM_THREADS of each of so many processes: what the user says, else their share of the cores."""
+    return os.environ.get("OMP_NUM_THREADS") or str(max(1, available_cpus() // count))
 
 
 def is_one_of_several():
@@ -80,40 +89,13 @@ def process_count():
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _wait(processes):
-    """Wait for all processes; when one fails, the others, which would wait for it forever, are ended.
+def launcher():
+    """Number of the process that `relaunch` started this one from, to tell what should stop them all; None elsewhere.
 
-    What asks this process to stop is passed on, once: the processes have groups of their own, which Ctrl-C in a
-    terminal does not reach. Each ends its iteration, the first takes a snapshot.
+    The first of them stops by itself, with a snapshot, and is told so by the launcher; so it has none, either.
     """
-    def pass_on(number, frame):
-        for process in processes:
-            process.send_signal(number)
-        sys.exit(128 + number)
-
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-               if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, pass_on) for number in numbers}
-    try:
-        while True:
-            states = [process.poll() for process in processes]
-            failed = next((state for state in states if state), None)
-            if failed is not None:
-                for process in processes:
-                    process.terminate()
-                return failed if failed > 0 else 128 - failed
-            if all(state == 0 for state in states):
-                return 0
-            time.sleep(0.1)
-    finally:
-        end = time.monotonic() + SECONDS_TO_STOP
-        for process in processes:
-            try:
-                process.wait(max(0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    given = os.environ.get(LAUNCHER)
+    return None if given is None or is_root() or int(given) != os.getppid() else os.getppid()
 
 
 def announce(caffe):

@@ -40,6 +40,7 @@ from training.initial_weights import copy_weights
 from training.loss_log import LossLog, Progress
 from training.loss_watch import LossWatch, NotFinite
 from training.multi_gpu import is_root
+from training.ranks import LOST, end_quietly
 from training.run_files import resolve
 from training.tensorboard_log import TensorboardLog
 
@@ -96,7 +97,8 @@ def main(argv=None):
     with contextlib.ExitStack() as held:
         if is_root():
             held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
-        return _train(caffe, caffe_pb2, run, args, precision)
+        status = _train(caffe, caffe_pb2, run, args, precision)
+    return end_quietly() if status == LOST else status
 
 
 def _already_done(run):
@@ -138,7 +140,7 @@ def _train(caffe, caffe_pb2, run, args, precision):
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
     with contextlib.ExitStack() as opened:
         logs = [opened.enter_context(contextlib.closing(log)) for log in _logs(solver, run, args, caffe_pb2)]
-        return _steps(solver, run, logs, args, caffe_pb2)
+        return _steps(solver, run, logs, args, caffe_pb2, getattr(caffe, "ProcessLost", ()))
 
 
 def _logs(solver, run, args, caffe_pb2):
@@ -179,14 +181,17 @@ def _restore(solver, run, path):
     note(f"resumed from {path}")
 
 
-def _steps(solver, run, logs, args, caffe_pb2):
-    """Step to max_iter and take the last snapshot; the exit status."""
-    end = run.solver.max_iter
+def _steps(solver, run, logs, args, caffe_pb2, lost=()):
+    """Step to max_iter and take the last snapshot; the exit status.
+
+    Where another process of several is `lost` (an exception class), the last whole iteration is the end.
+    """
+    end, alone = run.solver.max_iter, False
     watch = LossWatch(solver)
     timed = next((log for log in logs if isinstance(log, LossLog)), None)
     progress = Progress(os.path.basename(run.prefix), solver.iter, end, run.solver.average_loss, run.solver.display,
                         silent=not is_root(), earlier=timed.earlier if timed else 0.0)
-    with contextlib.closing(progress), StopSignal() as stop:
+    with contextlib.closing(progress), StopSignal(multi_gpu.launcher()) as stop:
         while solver.iter < end and not stop.wanted:
             # DeepLab-v2's Caffe does not expose the learning rate
             iteration, rate, started = solver.iter, getattr(solver, "lr", None), time.monotonic()
@@ -195,6 +200,9 @@ def _steps(solver, run, logs, args, caffe_pb2):
             except NotFinite:
                 progress.close()
                 raise UserError(_not_finite(run, iteration, rate, watch)) from None
+            except lost:
+                alone = True
+                break
             progress.step(solver.iter, rate, watch.losses)
             seconds = time.monotonic() - started
             for log in logs:
@@ -210,7 +218,7 @@ def _steps(solver, run, logs, args, caffe_pb2):
         again = _resume_command(args)
         hint = f"; go on with\n  {again}" if again else ""
         _tell(f"stopped after iteration {solver.iter}, snapshot written{hint}")
-        return 128 + stop.wanted
+        return LOST if alone else 128 + stop.wanted
     _tell(f"trained: {run.finished()}" + (f" in {tqdm.format_interval(timed.elapsed())}" if timed else ""))
     return 0
 
@@ -233,7 +241,17 @@ def _not_finite(run, iteration, rate, watch):
 class StopSignal:
     """Ctrl-C, SIGTERM and SIGHUP (a terminal that closes) set `wanted` to their number, for the loop to end between two
     iterations; a second one ends the process at once. Under nohup SIGHUP stays ignored.
+
+    Of several processes the first alone stops so, since the others wait for it in every iteration.
+
+    Parameters
+    ----------
+    launcher : int, optional
+        Process that is told instead.
     """
+
+    def __init__(self, launcher=None):
+        self._launcher = launcher
 
     def __enter__(self):
         self.wanted = 0
@@ -244,9 +262,13 @@ class StopSignal:
         return self
 
     def _note(self, number, frame):
+        if self._launcher is not None:
+            os.kill(self._launcher, number)
+            return
         if self.wanted:
             raise KeyboardInterrupt
-        self.wanted = number
+        if is_root():
+            self.wanted = number
 
     def __exit__(self, *exc_info):
         for number, handler in self._before.items():

@@ -3,13 +3,27 @@
 import subprocess
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def git_commit():
-    """Commit of this checkout with '+' when files differ from it, or 'unknown' outside a git checkout."""
-    root = Path(__file__).resolve().parents[2]
-    try:
-        commit = subprocess.run(["git", "-C", root, "describe", "--always", "--dirty=+", "--abbrev=12"],
-                                capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+
+def git_commit(root=ROOT):
+    """Commit of a checkout with '+' when files differ from it, or 'unknown' outside a git checkout.
+
+    Nothing is written: `describe --dirty` would refresh the index, and a git that a full disk ends while it does leaves
+    the checkout locked.
+    """
+    commit = _git(root, "describe", "--always", "--abbrev=12")
+    if not commit:
         return "unknown"
-    return commit.stdout.strip() or "unknown"
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return commit if changed == "" else commit + "+"
+
+
+def _git(root, *words):
+    """What git says, or None where it fails."""
+    try:
+        done = subprocess.run(["git", "--no-optional-locks", "-C", root, *words], capture_output=True, text=True,
+                              timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

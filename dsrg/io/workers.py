@@ -3,9 +3,11 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.connection import wait
 from pathlib import Path
 
 
@@ -23,6 +25,7 @@ class Processes(ProcessPoolExecutor):
 
     Threads of the libraries do not survive a fork, so the processes are spawned. Left alone, BLAS would start a thread
     for every core in every process, for products of a few rows; waiting for each other costs them more than the work.
+    They end with this process, however it ends: a pool's own wait for jobs that nobody will send any more.
     `setup(*setup_arguments)` runs once in each process before its first job.
     """
 
@@ -39,9 +42,17 @@ class Processes(ProcessPoolExecutor):
 def _start(setup, arguments):
     import cv2  # which no variable tells
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the parent, which ends the pool
     cv2.setNumThreads(1)
     if setup:
         setup(*arguments)
+
+
+def _end_with_parent():
+    """Wait for the end of the process that owns the pool, and end as by SIGKILL."""
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextlib.contextmanager

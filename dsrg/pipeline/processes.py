@@ -35,6 +35,25 @@ def die_with_parent():
         libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
+def dying_with(parent):
+    """A preexec_fn for children of this process: they die when it does, and take the signals that a run passes on.
+
+    Parameters
+    ----------
+    parent : int
+        os.getpid() of this process.
+    """
+    def in_child():
+        die_with_parent()
+        if os.getppid() != parent:          # it died before it could be asked for
+            os._exit(1)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+
+    return in_child
+
+
 class Children:
     """Runs commands one after another, and passes on what asks this process to stop.
 
@@ -96,21 +115,12 @@ class Children:
         Stopped
             Before the child is started.
         """
-        parent = os.getpid()
-
-        def in_child():
-            die_with_parent()
-            if os.getppid() != parent:          # it died before it could be asked for
-                os._exit(1)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-
         started = last = time.monotonic()
         signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
         try:
             # the child is known before a signal can come that must reach it
             self._child = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                                           process_group=0, preexec_fn=in_child)
+                                           process_group=0, preexec_fn=dying_with(os.getpid()))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         pause = 0.005

@@ -13,7 +13,16 @@ import importlib.util
 import sys
 import types
 
-from .errors import CaffeError, DeviceError, LayerError, ModelFileError, OpenError, PrototxtError, SolverError
+from .errors import (
+    CaffeError,
+    DeviceError,
+    LayerError,
+    ModelFileError,
+    OpenError,
+    ProcessLost,
+    PrototxtError,
+    SolverError,
+)
 from .proto.caffe_pb2 import TEST, TRAIN
 from .version import __version__
 from .waiting import wait_briefly
@@ -40,8 +49,9 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "PrototxtError",
-           "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto", *sorted(_HOMES)]
+__all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "ProcessLost",
+           "PrototxtError", "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto",
+           *sorted(_HOMES)]
 
 
 def __getattr__(name):

@@ -80,6 +80,10 @@ class OpenError(CaffeError, RuntimeError):
     """A file that cannot be opened: "Could not open file X", as pycaffe says it."""
 
 
+class ProcessLost(CaffeError, RuntimeError):
+    """Another process of a training of several has ended; the weights are those of the last whole iteration."""
+
+
 class DatabaseError(CaffeError, ValueError):
     """A database, or a list of pictures for one, that cannot be read or written."""
 

@@ -6,6 +6,7 @@ so that weights stay equal everywhere. Without torchrun every function here does
 """
 
 import atexit
+import contextlib
 import os
 
 import numpy as np
@@ -13,16 +14,37 @@ import torch
 import torch.distributed as dist
 
 from . import device
+from .errors import ProcessLost
 
 
 def start():
     """Join the process group that torchrun announces in the environment; once."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2 or dist.is_initialized():
         return
-    dist.init_process_group("nccl" if device.current().type == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device.current().type == "cuda" else "gloo")
+    except RuntimeError as error:   # all of torch.distributed's are
+        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise ProcessLost(f"the processes of this training did not find each other at {where}: "
+                          f"{_first_line(error)}") from error
     atexit.register(dist.destroy_process_group)
     device.set_solver_count(dist.get_world_size())
     device.set_solver_rank(dist.get_rank())
+
+
+@contextlib.contextmanager
+def _all_there():
+    """A block in which the processes wait for each other; ProcessLost where one of them has ended."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ProcessLost(f"another process of this training has ended ({_first_line(error)})") from error
+
+
+def _first_line(error):
+    return str(error).partition("\n")[0]
 
 
 def share_seeds():
@@ -31,7 +53,8 @@ def share_seeds():
         return
     mine = device.seeds()
     words = [mine.entropy, mine.spawn_key, mine.pool_size, mine.n_children_spawned]
-    dist.broadcast_object_list(words, 0)
+    with _all_there():
+        dist.broadcast_object_list(words, 0)
     entropy, spawn_key, pool_size, spawned = words
     device.adopt_seeds(np.random.SeedSequence(entropy, spawn_key=spawn_key, pool_size=pool_size,
                                               n_children_spawned=spawned))
@@ -44,14 +67,21 @@ def is_root():
 
 @torch.no_grad()
 def average_gradients(net):
-    """Replace every parameter gradient by its mean over the processes."""
+    """Replace every parameter gradient by its mean over the processes.
+
+    Raises
+    ------
+    ProcessLost
+        Where one of them has ended: nothing has changed then, the last whole iteration can be kept in a snapshot.
+    """
     if not dist.is_initialized():
         return
     where, world = device.current(), dist.get_world_size()
     diffs = [param.blob.diff_memory for param in net._learnable]
     flat = torch.cat([d.read(where).float().reshape(-1) for d in diffs])
-    dist.all_reduce(flat)
-    flat /= world
+    with _all_there():
+        dist.all_reduce(flat)
+        flat /= world
     first = 0
     for memory in diffs:
         count = memory.read(where).numel()
@@ -68,7 +98,8 @@ def share_weights(net):
     for param in net._learnable:
         values = param.blob.data_memory.mutable(where)
         received = values.contiguous()  # the layout of memory may differ from process to process
-        dist.broadcast(received, 0)
+        with _all_there():
+            dist.broadcast(received, 0)
         values.copy_(received)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from dsrg.io.errors import UserError
 from dsrg.pipeline.locks import Lock
-from tests.conftest import PATIENCE, ROOT
+from tests.conftest import ROOT
 from tests.training.runs import NET, SOLVER, make_run
 from training import train
 
@@ -302,20 +302,13 @@ def test_precision_is_refused_where_caffe_has_none(run, monkeypatch):
 
 
 def test_several_devices_start_one_process_for_each(run, monkeypatch):
-    class Replaced(Exception):
-        pass
-
-    def execv(program, words):
-        raise Replaced(words)
-
-    monkeypatch.setattr("os.execv", execv)
+    asked = []
+    monkeypatch.setattr("training.multi_gpu.launch", lambda *words: asked.append(words) or 0)
     monkeypatch.setattr("sys.argv", ["train.py", "--solver", "solver.prototxt", "--device", "0,1", "--log", "x"])
-    with pytest.raises(Replaced) as caught:
-        run("--device", "0,1", "--log", "x")
-    words = caught.value.args[0]
-    assert "--nproc-per-node=2" in words
-    assert words[words.index("--"):] == ["--", "training.train", "--solver", "solver.prototxt", "--device", "0,1",
-                                         "--log", "x", "--seed", "11"]
+    assert run("--device", "0,1", "--log", "x") == 0
+    (command, count, _), = asked
+    assert count == 2 and command[1:] == ["-m", "training.train", "--solver", "solver.prototxt", "--device", "0,1",
+                                          "--log", "x", "--seed", "11"]
 
 
 def test_several_processes_need_a_seed_they_share(run, monkeypatch):
@@ -392,17 +385,3 @@ def test_a_signal_leaves_a_snapshot_and_says_how_to_go_on(run, number, status):
     assert process.returncode == status, error
     states = list(run.folder.glob("models/tiny_iter_*.solverstate"))
     assert len(states) == 1 and "python -m training.train --solver solver.prototxt --log log.jsonl --resume" in error
-
-
-@pytest.mark.slow
-def test_two_processes_train_one_net(run):
-    """On the CPU, over gloo: other batches than one process alone, one log, one set of snapshots."""
-    run()
-    alone = digest(run.folder / "models/tiny_iter_8.caffemodel")
-    remove_snapshots(run.folder)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "--")
-    process = start(run.folder, "--log", "log.jsonl", launcher=launcher)
-    error = process.communicate(timeout=PATIENCE)[1]
-    assert process.returncode == 0 and error.count("trained: models/tiny_iter_8.caffemodel") == 1, error
-    assert len((run.folder / "log.jsonl").read_text().splitlines()) == 8
-    assert digest(run.folder / "models/tiny_iter_8.caffemodel") != alone
