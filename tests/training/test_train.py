@@ -249,7 +249,7 @@ def test_the_time_of_a_resumed_training_is_that_of_all_its_parts(run):
     (("--set", "grow"), r"--set grow: expected LAYER\.key=value"),
     (("--set", "annotation.size=[1"), r"--set annotation\.size=\[1: the value or the param_str .* not readable"),
     (("--weights", "none.caffemodel"), r"weights none\.caffemodel do not exist"),
-    (("--weights", "cues.npz"), r"weights cues\.npz are damaged or not a \.caffemodel"),
+    (("--weights", "cues.npz"), r"weights cues\.npz are a zip archive .*; give a \.caffemodel"),
     (("--max-iter", "0"), r"max_iter is 0, expected 1 or more"),
     (("--device", "gpu"), r"--device gpu: expected cpu, a number, or numbers with commas"),
 ])
