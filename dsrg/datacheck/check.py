@@ -8,6 +8,7 @@ from dsrg.cuefile.map_size import size_of_json
 from dsrg.datacheck.cue_checks import check_cues, photo_numbers
 from dsrg.datacheck.data_root import (
     DataSet,
+    check_copies,
     check_ids,
     check_labels,
     check_masks,
@@ -169,6 +170,7 @@ def check(target, places, pictures=None, skip_bad=False):
     check_ids(content, found)
     check_labels(content, found)
     check_photos(content, places.data, pictures, found)
+    check_copies(content, found)
     check_masks(content, places.masks, pictures, found)
     result = Checked(target, found, content, skip_bad=skip_bad)
     if places.cues is not None:

@@ -9,6 +9,7 @@ from dsrg.datasets.photo_names import folded
 from dsrg.datasets.voc_annotations import labels_from_annotations
 from dsrg.datasets.voc_lists import SETS, check_data_root, first_train_set, label_source
 from dsrg.io.class_names import read_classes
+from dsrg.io.copies import copies
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
@@ -178,6 +179,15 @@ def check_photos(content, data, pictures, found):
         content.pictures[image_id] = fact
         if min(fact.height, fact.width) < TINY:
             found.add("photo-tiny", f"{content.photos[image_id]} is {fact.width}x{fact.height}", image_id)
+
+
+def check_copies(content, found):
+    """Val photos of the same bytes as a train photo, under another id."""
+    train, val = set(content.train), set(content.val)
+    for names in copies({i: content.photos[i] for i in content.pictures}, of=val):
+        learned = [i for i in names if i in train]
+        for image_id in (i for i in names if learned and i in val and i not in train):
+            found.add("photo-copied", f"'{image_id}' and '{learned[0]}'", image_id)
 
 
 def check_masks(content, folder, pictures, found):

@@ -79,6 +79,8 @@ KINDS = {
     "photo-cut-off": _of_photo("photo is cut off before its end", "photos are cut off before their end", _AGAIN),
     "photo-too-large": _of_photo("photo has too many pixels", "photos have too many pixels",
                                  "shrink it, or set DSRG_MAX_MEGAPIXELS where such photos are meant"),
+    "photo-copied": _warning("val photo is a copy of a train photo", "val photos are copies of train photos",
+                             "take one of each pair out of its list: what was learned from is no measure"),
     "photo-tiny": _warning("photo has a side under 32 pixels", "photos have a side under 32 pixels",
                            "look at it: nothing can be learned of a photo that small"),
     # image-level labels

@@ -1,6 +1,7 @@
 """What the user should know of a folder of photos, and that stops nothing: a line each."""
 
 from dsrg.datasets.folder_labels import id_of_photo
+from dsrg.io.copies import copies
 from dsrg.io.counts import counted
 from dsrg.io.errors import printable
 from dsrg.io.photo_folder import kinds_text
@@ -37,6 +38,16 @@ def photo_notes(found):
     if found.tiny:
         yield (f"{counted(len(found.tiny), 'photo')} with a side under {TINY} pixels ({found.tiny[0]} first): nothing "
                "can be learned of photos that small")
+
+
+def copy_notes(found, folder):
+    """A line on photos that are another once more, and may so be in train and val."""
+    groups = copies({name: folder / name for name in found.labels})
+    if groups:
+        first = " and ".join(f"'{printable(name)}'" for name in groups[0][:2])
+        number = sum(map(len, groups)) - len(groups)
+        yield (f"{counted(number, 'photo')} of the same content as another ({first}, for one): if one is "
+               "learned from and the other is in val, the result flatters; keep one of each")
 
 
 def notes_on_others(others):

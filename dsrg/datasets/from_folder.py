@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from dsrg.datasets.folder_labels import id_of_photo, ids_of, index_labels, names_used, one_spelling, with_labels
-from dsrg.datasets.folder_notes import TINY, notes_on_others, orientation_notes, photo_notes
+from dsrg.datasets.folder_notes import TINY, copy_notes, notes_on_others, orientation_notes, photo_notes
 from dsrg.datasets.folder_summary import members_of
 from dsrg.datasets.label_table import read_label_table
 from dsrg.datasets.mask_checks import MaskCounts, check_mask, judge
@@ -141,7 +141,8 @@ def read_folder(options):
     if options.masks:
         notes += unused_masks(found, options)
         notes += judge(found.counts, labels, classes, options.trust_masks)
-    notes += [*orientation_notes(found, options), *photo_notes(found), *notes_on_others(others)]
+    notes += [*orientation_notes(found, options), *photo_notes(found),
+              *copy_notes(found, options.photos), *notes_on_others(others)]
     return found
 
 

@@ -19,7 +19,7 @@ def make_root(root):
     for ids, name in ((TRAIN, "train"), (VAL, "val")):
         (root / f"ImageSets/Segmentation/{name}.txt").write_text("".join(f"{i}\n" for i in ids))
         for n, image_id in enumerate(ids):
-            cv2.imwrite(str(root / f"JPEGImages/{image_id}.jpg"), np.full((*SHAPE, 3), 5 * n, np.uint8))
+            cv2.imwrite(str(root / f"JPEGImages/{image_id}.jpg"), np.full((*SHAPE, 3), 5 * n + len(name), np.uint8))
             write_mask(root, image_id, n % 2 + 1)
     (root / "image_labels.txt").write_text("".join(f"{i} {n % 2 + 1}\n" for i, n in numbered()))
     (root / "classes.txt").write_text("".join(f"{name}\n" for name in CLASSES))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 import zlib
 
@@ -140,6 +141,8 @@ SPOILT = {
     "photo-damaged": (photo("p02.jpg", b"this is text"), 1, "p02.jpg is not a readable picture"),
     "photo-cut-off": (cut, 1, "p03.jpg"),
     "photo-too-large": (large, 1, "expected at most 100 megapixels; shrink it"),
+    "photo-copied": (lambda root: shutil.copy(root / "JPEGImages/p06.jpg", root / "JPEGImages/v1.jpg"), 1,
+                     "'v1' and 'p06'"),
     "photo-tiny": (lambda root: [photo("p02.jpg", (1, 1))(root), mask("p02", 1, (1, 1))(root),
                                  save_label_png(root / "SegmentationClass/p02.png", np.ones((1, 1), int))], 1,
                    "p02.jpg is 1x1"),

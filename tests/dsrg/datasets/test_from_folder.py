@@ -289,18 +289,20 @@ def test_what_is_no_photo_or_hardly_one_is_named(folder, capsys):
     write_photos(folder, ["one.png"], (1, 1))
     (folder / "photos/broken.jpg").symlink_to("nothing.jpg")
     (folder / "photos/loop").symlink_to(".")
-    write_labels(folder, "p0,cow\n-p1,cow\nsub/gr\u00f6\u00dfe 2.jpg,cow\none,cow\n")
+    (folder / "photos/again.jpg").symlink_to("p0.jpg")
+    write_labels(folder, "p0,cow\n-p1,cow\nsub/gr\u00f6\u00dfe 2.jpg,cow\none,cow\nagain,cow\n")
     with pytest.raises(UserError, match=r"^photo 'new\\nline.jpg' has no label in labels.txt"):
         command()
     command("--skip-unlabelled", "--val", "0")
     out = shown(capsys)
-    for part in ("data: 4 train photos and 0 val photos",
+    for part in ("data: 5 train photos and 0 val photos",
                  "left out: 1 link to a photo that is not there, 1 photo without a label", "no photo is set apart",
+                 "1 photo of the same content as another ('again.jpg' and 'p0.jpg', for one)",
                  "1 photo with a side under 32 pixels (one.png first)",
                  "1 photo with a space or a folder in the name is called otherwise"):
         assert part in out, part
     assert sorted(path.name for path in (folder / "data/JPEGImages").iterdir()) == [
-        "-p1.jpg", "one.png", "p0.jpg", "sub_gr\u00f6\u00dfe_2.jpg"]
+        "-p1.jpg", "again.jpg", "one.png", "p0.jpg", "sub_gr\u00f6\u00dfe_2.jpg"]
     assert not (folder / "data/ImageSets/Segmentation/val.txt").exists()
     make_lists.main(["--data", "data", "--out", "lists"])
     assert (folder / "lists/val_id.txt").read_text() == ""
