@@ -7,8 +7,13 @@ import pytest
 from tests.conftest import ROOT
 
 ALL = "all of it"
-#: file of the library or of trainings -> why it looks at the environment, and at which variables
+#: file of the engine, the CRF, the library or of trainings -> why it looks at the environment, and at which variables
 READERS = {
+    "engine/caffe/__init__.py": ("once, at its import: scripts have no other edge", {"picture_files.VARIABLE"}),
+    "engine/caffe/glog.py": ("glog's own variable, which Caffe's lines follow", {"GLOG_minloglevel"}),
+    "engine/caffe/torchrun.py": ("the numbers that torchrun gives to its processes", {"WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR",
+                                                                                "MASTER_PORT"}),
+    "engine/caffe/waiting.py": ("sets OpenMP's own variables for libraries that read them", {ALL}),
     "dsrg/find_caffe.py": ("for `from training.findcaffe import caffe` and dsrg.load, which take no arguments",
                            {"ENGINE", "CAFFE_ROOT"}),
     "dsrg/io/command_line.py": ("for the parsers of all commands, and of shells that ask for completions",
@@ -72,7 +77,7 @@ def _name(key, constants):
     return constants.get(getattr(key, "id", None), ALL if key is None else ast.unparse(key))
 
 
-@pytest.mark.parametrize("folder", ["dsrg", "training"])
+@pytest.mark.parametrize("folder", ["engine", "CRF", "dsrg", "training"])
 def test_environment_is_read_at_the_edge(folder):
     found = {str(path.relative_to(ROOT)): variables(path.read_text(encoding="utf-8"))
              for path in sorted((ROOT / folder).rglob("*.py"))}

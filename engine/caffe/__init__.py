@@ -10,15 +10,18 @@ caffe.net_spec) does without torch and starts fast.
 
 import importlib
 import importlib.util
+import os
 import sys
 import types
 
+from . import picture_files
 from .errors import (
     CaffeError,
     DeviceError,
     LayerError,
     ModelFileError,
     OpenError,
+    PictureError,
     ProcessLost,
     PrototxtError,
     SolverError,
@@ -40,6 +43,7 @@ _NAMES = {
     "glog": ("init_log", "log"),
     "layer": ("Layer", "layer_type_list"),
     "net": ("Net",),
+    "picture_files": ("allow_megapixels",),
     "permissions": ("allow_everything", "allow_output_folders", "allow_python_modules"),
     "net_spec": ("NetSpec", "params", "to_proto"),
     "parallel": ("NCCL", "has_nccl"),
@@ -49,7 +53,8 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "ProcessLost",
+__all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "PictureError",
+           "ProcessLost",
            "PrototxtError", "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto",
            *sorted(_HOMES)]
 
@@ -82,3 +87,4 @@ class _Package(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 wait_briefly()  # before any module here imports torch
+picture_files.follow(os.environ.get(picture_files.VARIABLE))  # scripts have no other edge; read this once

@@ -4,7 +4,6 @@ Flags are written as Caffe's users write them (gflags): -solver x, --solver=x, b
 """
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -13,7 +12,7 @@ import traceback
 import torch
 
 import caffe
-from caffe import binary_families, device, gflags, glog, upgrade_tools
+from caffe import binary_families, device, gflags, glog, torchrun, upgrade_tools
 from caffe.errors import readable
 from caffe.layer import NativeLayer
 from caffe.timer import Timer
@@ -31,9 +30,9 @@ def _mode(args):
 
 def _use_local_rank(args):
     """Under torchrun each process takes the GPU of its rank."""
-    rank = os.environ.get("LOCAL_RANK")
+    rank = torchrun.local_rank()
     if rank is not None and args.gpu is not None:
-        args.gpu = rank
+        args.gpu = str(rank)
 
 
 def train(args):

@@ -6,13 +6,13 @@ inner products under autocast; losses, softmax and parameters stay fp32). It is 
 prototxt field, so that a prototxt means the same everywhere.
 """
 
-import os
 import warnings
 from contextlib import nullcontext
 
 import numpy as np
 import torch
 
+from . import torchrun
 from .errors import DeviceError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
@@ -81,7 +81,8 @@ def follow_solver_mode(solver_param):
         if torch.cuda.is_available():
             _state["gpu"] = True
             _apply_precision()
-            set_device(os.environ.get("LOCAL_RANK", solver_param.device_id))  # torchrun: one device a process
+            rank = torchrun.local_rank()
+            set_device(solver_param.device_id if rank is None else rank)  # torchrun: one device a process
         else:
             warnings.warn("solver_mode: GPU, but torch finds no CUDA device: computing on the CPU", stacklevel=3)
     else:

@@ -84,6 +84,10 @@ class ProcessLost(CaffeError, RuntimeError):
     """Another process of a training of several has ended; the weights are those of the last whole iteration."""
 
 
+class PictureError(CaffeError, ValueError):
+    """A picture that is cut short or larger than is allowed."""
+
+
 class DatabaseError(CaffeError, ValueError):
     """A database, or a list of pictures for one, that cannot be read or written."""
 

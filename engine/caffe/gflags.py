@@ -6,7 +6,6 @@ after the other words.
 
 import argparse
 import contextlib
-import os
 import re
 
 from . import glog
@@ -96,17 +95,9 @@ def log_flags():
 @contextlib.contextmanager
 def logging(args):
     """The log as the flags of :func:`log_flags` say."""
-    before = os.environ.get("GLOG_minloglevel")
-    if args.minloglevel is not None:
-        os.environ["GLOG_minloglevel"] = str(args.minloglevel)
-    try:
-        if args.log_dir and not args.logtostderr:
-            with glog.to_folder(args.log_dir, args.alsologtostderr):
-                yield
-        else:
-            yield
-    finally:
+    with contextlib.ExitStack() as stack:
         if args.minloglevel is not None:
-            os.environ.pop("GLOG_minloglevel")
-            if before is not None:
-                os.environ["GLOG_minloglevel"] = before
+            stack.enter_context(glog.least_severity(args.minloglevel))
+        if args.log_dir and not args.logtostderr:
+            stack.enter_context(glog.to_folder(args.log_dir, args.alsologtostderr))
+        yield

@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 
-_state = {"file": None, "stderr": True}
+_state = {"file": None, "stderr": True, "least": None}  # least: severity; None: as the environment says
 
 
 def _emit(severity, source, message):
@@ -26,8 +26,26 @@ def _emit(severity, source, message):
 
 def info(source, message):
     """Print an information line (severity I) unless GLOG_minloglevel is 1 or more."""
-    if int(os.environ.get("GLOG_minloglevel", "0")) < 1:
+    least = _state["least"]
+    if int(os.environ.get("GLOG_minloglevel", "0") if least is None else least) < 1:
         _emit("I", source, message)
+
+
+@contextlib.contextmanager
+def least_severity(level):
+    """Within the block only lines of this severity or more are printed, whatever the environment says.
+
+    Parameters
+    ----------
+    level : int
+        0: all lines, 1: no information, 2: no warnings either.
+    """
+    before = _state["least"]
+    _state["least"] = level
+    try:
+        yield
+    finally:
+        _state["least"] = before
 
 
 @contextlib.contextmanager

@@ -7,25 +7,23 @@ so that weights stay equal everywhere. Without torchrun every function here does
 
 import atexit
 import contextlib
-import os
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from . import device
+from . import device, torchrun
 from .errors import ProcessLost
 
 
 def start():
     """Join the process group that torchrun announces in the environment; once."""
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2 or dist.is_initialized():
+    if torchrun.world_size() < 2 or dist.is_initialized():
         return
     try:
         dist.init_process_group("nccl" if device.current().type == "cuda" else "gloo")
     except RuntimeError as error:   # all of torch.distributed's are
-        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        raise ProcessLost(f"the processes of this training did not find each other at {where}: "
+        raise ProcessLost(f"the processes of this training did not find each other at {torchrun.meeting_place()}: "
                           f"{_first_line(error)}") from error
     atexit.register(dist.destroy_process_group)
     device.set_solver_count(dist.get_world_size())

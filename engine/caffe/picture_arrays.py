@@ -1,6 +1,12 @@
 """Pictures as arrays for pycaffe's preprocessing: read, resized, cropped; (H, W, K) float32 RGB in [0, 1]."""
 
+import os
+
 import numpy as np
+
+from . import picture_files
+from .errors import PictureError
+from .limits import TooMuch
 
 
 def load_image(filename, color=True):
@@ -16,11 +22,20 @@ def load_image(filename, color=True):
     -------
     numpy.ndarray, float32
         RGB in [0, 1]; an alpha channel is dropped.
+
+    Raises
+    ------
+    PictureError
+        A file whose header names more pixels than :func:`caffe.allow_megapixels` says, or that is cut short.
+    OSError
+        No such file, or no regular one.
     """
     import skimage  # slow to import, and only pictures need it
     import skimage.color
     import skimage.io
 
+    if os.path.exists(filename):  # skimage reads addresses, too
+        _check(filename)
     image = skimage.img_as_float(skimage.io.imread(filename))
     if image.ndim == 3 and image.shape[2] in (2, 4):  # gray or colour, and alpha
         image = image[:, :, :-1]
@@ -31,6 +46,20 @@ def load_image(filename, color=True):
     elif not color and image.shape[2] == 3:
         image = skimage.color.rgb2gray(image)[:, :, np.newaxis]
     return image.astype(np.float32)
+
+
+def _check(filename):
+    """Refuse a file that skimage would decode whatever its size, or fill up with gray."""
+    if not os.path.isfile(filename):  # a pipe would wait for ever
+        raise OSError(f"cannot read the picture '{filename}': it is not a regular file")
+    with open(filename, "rb") as file:
+        data = file.read()
+    try:
+        picture_files.decodable(data)  # of formats not known there Pillow refuses the largest
+    except TooMuch as error:
+        raise PictureError(f"the picture '{filename}' ({len(data)} bytes) is refused: {error}") from error
+    if picture_files.cut_short(data):
+        raise PictureError(f"the picture '{filename}' ({len(data)} bytes) is cut short; copy or download it again")
 
 
 def resize_image(im, new_dims, interp_order=1):

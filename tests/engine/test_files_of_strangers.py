@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import caffe
@@ -10,12 +12,13 @@ import h5py
 import lmdb
 import numpy as np
 import pytest
-from caffe import datum_database, limits, lmdb_files, prototxt, serialization
+from caffe import datum_database, limits, lmdb_files, picture_files, prototxt, serialization
 from caffe.errors import DatabaseError, readable
 from caffe.layers.datum import read_datum
 from caffe.layers.pictures import decode_picture
 from caffe.proto import caffe_pb2
 
+from tests.conftest import ROOT
 from tests.engine.nets import build, input_layer, write
 
 RGB = cv2.IMREAD_COLOR
@@ -233,7 +236,7 @@ def headers(width, height):
 
 @pytest.mark.parametrize(("name", "data"), list(headers(60_000, 50_000)))
 def test_pictures_of_gigapixels_are_refused_by_their_header(name, data):
-    assert limits.picture_size(data) == (60_000, 50_000)
+    assert picture_files.picture_size(data) == (60_000, 50_000)
     with pytest.raises(limits.TooMuch, match="60000 x 50000 pixels, more than 100 megapixels; .* DSRG_MAX_MEGAPIXELS"):
         decode_picture(data, RGB)
     datum = caffe_pb2.Datum(encoded=True, data=data)
@@ -244,17 +247,53 @@ def test_pictures_of_gigapixels_are_refused_by_their_header(name, data):
 def test_the_size_in_the_header_is_that_of_the_picture():
     picture = np.zeros((7, 11, 3), np.uint8)
     for suffix in (".png", ".jpg", ".bmp", ".tiff", ".webp", ".ppm"):
-        assert limits.picture_size(cv2.imencode(suffix, picture)[1].tobytes()) == (11, 7), suffix
+        assert picture_files.picture_size(cv2.imencode(suffix, picture)[1].tobytes()) == (11, 7), suffix
 
 
-def test_the_limit_of_pictures_is_a_setting(monkeypatch):
+def test_the_limit_of_pictures_is_a_setting(tmp_path):
     assert decode_picture(png(1000, 1000), RGB).shape == (1000, 1000, 3)
-    monkeypatch.setenv("DSRG_MAX_MEGAPIXELS", "0.5")
-    with pytest.raises(limits.TooMuch, match="more than 0.5 megapixels"):
-        decode_picture(png(1000, 1000), RGB)
-    monkeypatch.setenv("DSRG_MAX_MEGAPIXELS", "many")
-    with pytest.raises(limits.TooMuch, match="DSRG_MAX_MEGAPIXELS=many: expected a number of megapixels above 0"):
-        decode_picture(png(10, 10), RGB)
+    try:
+        caffe.allow_megapixels(0.5)
+        with pytest.raises(limits.TooMuch, match="more than 0.5 megapixels"):
+            decode_picture(png(1000, 1000), RGB)
+        for wrong in ("many", 0, -1, float("nan"), 1e6):
+            with pytest.raises(ValueError, match=f"DSRG_MAX_MEGAPIXELS={wrong}: expected a number of megapixels above"):
+                caffe.allow_megapixels(wrong)
+        assert picture_files.most_pixels() == 500_000
+    finally:
+        caffe.allow_megapixels()
+    assert picture_files.most_pixels() == 100_000_000
+
+
+def test_scripts_and_commands_take_the_limit_from_the_environment_once(tmp_path):
+    script = ("import os, caffe; from caffe import picture_files\n"
+              "os.environ['DSRG_MAX_MEGAPIXELS'] = '7'; print(picture_files.most_pixels())")
+
+    def printed(**environment):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PYTHONPATH": str(ROOT / "engine"), **environment})
+        return done.stdout.strip() or done.stderr.splitlines()[-1]
+
+    assert printed() == "100000000" and printed(DSRG_MAX_MEGAPIXELS="0.5") == "500000"
+    assert printed(DSRG_MAX_MEGAPIXELS="many").endswith("DSRG_MAX_MEGAPIXELS=many: expected a number of megapixels "
+                                                        "above 0")
+
+
+def test_load_image_looks_at_the_header_first(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(dict(headers(60_000, 50_000))["PNG"])
+    with pytest.raises(caffe.PictureError, match=r"bomb\.png' .* is refused: it has 60000 x 50000 pixels, more"):
+        caffe.io.load_image(str(path))
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+    (tmp_path / "whole.jpg").write_bytes(jpeg)
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    assert caffe.io.load_image(tmp_path / "whole.jpg").shape == (40, 60, 3)
+    with pytest.raises(caffe.PictureError, match="is cut short; copy or download it again"):
+        caffe.io.load_image(tmp_path / "cut.jpg")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OSError, match="not a regular file"):
+        caffe.io.load_image(tmp_path / "pipe.png")
 
 
 def test_a_picture_bomb_in_a_list_names_its_line(tmp_path):

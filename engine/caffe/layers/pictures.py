@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from .. import forks
-from ..limits import TooMuch, decodable
+from ..limits import TooMuch
+from ..picture_files import PNG, cut_short, decodable
 
 CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_picture(layer, path, place, color=True, size=None):
@@ -86,33 +86,12 @@ def decode_picture(data, flags):
     TooMuch
         A header that says more pixels than are allowed.
     """
-    if not data or _cut_short(data) or not decodable(data):
+    if not data or cut_short(data) or not decodable(data):
         return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-
-
-def _cut_short(data):
-    """Whether a JPEG or PNG lacks its end: decoders fill the missing part with gray and report no error."""
-    if data[:8] == PNG:
-        return b"IEND" not in data
-    if data[:2] != b"\xff\xd8":
-        return False
-    # walk the JPEG's segments to the start of the scan: a thumbnail inside a segment has an end of its own
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xDA:
-            return data.find(b"\xff\xd9", at) < 0
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without length
-            at += 2
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
 
 
 class PictureCache:
