@@ -92,5 +92,9 @@ class DatabaseError(CaffeError, ValueError):
     """A database, or a list of pictures for one, that cannot be read or written."""
 
 
+class CommandError(CaffeError, ValueError):
+    """Words of a command line that cannot be used."""
+
+
 class DeviceError(CaffeError, RuntimeError):
     """A device that this machine does not have."""

@@ -6,9 +6,11 @@ after the other words.
 
 import argparse
 import contextlib
+import os
 import re
 
 from . import glog
+from .errors import CommandError
 
 #: glog's flags that have no effect here, and whether they are switches
 _WITHOUT_EFFECT = {"colorlogtostderr": True, "log_prefix": True, "stop_logging_if_full_disk": True,
@@ -68,7 +70,8 @@ def switch(text):
 
 def add_switch(parser, name, default=False, **kwargs):
     """Add a flag that needs no value; its name belongs to the switches of to_argparse."""
-    parser.add_argument(f"--{name}", type=switch, nargs="?", const=True, default=default, **kwargs)
+    parser.add_argument(f"--{name}", type=switch, nargs="?", const=True, default=default,
+                        metavar="true|false", **kwargs)
 
 
 def switches_of(*parsers):
@@ -99,5 +102,13 @@ def logging(args):
         if args.minloglevel is not None:
             stack.enter_context(glog.least_severity(args.minloglevel))
         if args.log_dir and not args.logtostderr:
+            _check_folder(args.log_dir)
             stack.enter_context(glog.to_folder(args.log_dir, args.alsologtostderr))
         yield
+
+
+def _check_folder(folder):
+    if not os.path.isdir(folder):
+        raise CommandError(f"--log_dir {folder}: no such folder; make it, or name another")
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"--log_dir {folder}: the folder cannot be written to; name another")

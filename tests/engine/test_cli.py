@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import caffe
+import numpy as np
 import pytest
-from caffe import gflags
+from caffe import command_line, gflags
 from caffe.__main__ import main
 from caffe.gradients import vector_jacobian
 from caffe.layer import REGISTRY
@@ -90,6 +91,51 @@ def test_what_nobody_foresaw_is_one_line_with_its_traceback_in_a_file(folder, mo
     with pytest.raises(SystemExit, match="error: KeyError: 'bug'; this is a bug, .* with the traceback in ") as stop:
         main(["time", "--model", "net.prototxt"])
     assert "\n" not in str(stop.value) and "KeyError: 'bug'" in next(folder.glob("*.traceback")).read_text()
+
+
+@pytest.mark.parametrize("words", [["--traceback", "train", "--solver", "none"], ["train", "--solver", "none"],
+                                   ["train", "--solver", "none", "-traceback"]])
+def test_a_traceback_is_printed_for_those_who_ask(folder, capsys, words):
+    with pytest.raises(SystemExit, match="^error: Could not open file none$"):
+        main(words)
+    assert ("Traceback (most recent call last)" in capsys.readouterr().err) == (len(words) == 4)
+
+
+@pytest.mark.parametrize("command", command_line.EXAMPLES)
+def test_each_command_has_help_with_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0 and "--traceback" in shown and f"example: {command_line.EXAMPLES[command]}\n" in shown
+    program, words = command_line.EXAMPLES[command].split()[:3], command_line.EXAMPLES[command].split()[3:]
+    assert program == ["python", "-m", "caffe"] and command_line.parse(words).command == command
+
+
+def test_help_lists_every_command_with_the_flag_for_tracebacks(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert "--traceback" in shown and [name for name in command_line.EXAMPLES if name not in shown] == []
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["device_query", "--log_dir", "nope"], "error: --log_dir nope: no such folder; make it, or name another"),
+    (["time", "--model", "net.prototxt", "-gpu", "x"], "error: --gpu x: expected the number of a CUDA device, from 0"),
+    (["convert_imageset", "-resize_height=1000000", "-resize_width=2000000", "./", "list.txt", "db"],
+     r"pictures of 2e\+06 megapixels, expected 100 at most; give smaller ones, or raise --max_megapixels"),
+    (["device_query", "--max_megapixels", "-1"], "DSRG_MAX_MEGAPIXELS=-1.0: expected a number of megapixels above 0"),
+    (["extract_features", "w", "m", "b", "d", "1", "lmdb", "GPU", "DEVICE_ID=x"], "'DEVICE_ID=x': expected the number"),
+])
+def test_what_is_wrong_with_the_words(folder, words, message):
+    with pytest.raises(SystemExit, match=message) as stop:
+        main(words)
+    assert "\n" not in str(stop.value)
+
+
+def test_what_does_not_fit_into_memory_is_no_bug(folder, monkeypatch):
+    monkeypatch.setattr(caffe.Net, "_forward", lambda self: np.zeros((1 << 45,)))
+    with pytest.raises(SystemExit, match="error: out of memory .*256. TiB.*; use smaller pictures or batches"):
+        main(["time", "--model", "net.prototxt"])
 
 
 def test_train_finetunes_from_weights(folder, capsys):
@@ -224,7 +270,7 @@ def test_log_dir_keeps_the_lines_in_a_file(folder, capsys, flags, in_file, on_st
         assert re.fullmatch(r"caffe\..*\.log\.INFO\.\d{8}-\d{6}\.\d+", files[1]) and len(files) == 2
         assert text.startswith("Log file created at: ") and "Optimization Done." in text
         assert re.search(r"^I\d{4} .* solver.cpp\] Iteration 2 \(.*\), loss = ", text, re.MULTILINE)
-    with pytest.raises(SystemExit, match="error: .*No such file or directory: 'nosuch/caffe"):
+    with pytest.raises(SystemExit, match="error: --log_dir nosuch: no such folder; make it"):
         main(["train", "-solver", "solver.prototxt", "-log_dir", "nosuch"])
 
 
