@@ -11,8 +11,8 @@ ALL = "all of it"
 READERS = {
     "engine/caffe/__init__.py": ("once, at its import: scripts have no other edge", {"picture_files.VARIABLE"}),
     "engine/caffe/glog.py": ("glog's own variable, which Caffe's lines follow", {"GLOG_minloglevel"}),
-    "engine/caffe/torchrun.py": ("the numbers that torchrun gives to its processes", {"WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR",
-                                                                                "MASTER_PORT"}),
+    "engine/caffe/torchrun.py": ("the numbers that torchrun gives to its processes",
+                                 {"WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}),
     "engine/caffe/waiting.py": ("sets OpenMP's own variables for libraries that read them", {ALL}),
     "dsrg/find_caffe.py": ("for `from training.findcaffe import caffe` and dsrg.load, which take no arguments",
                            {"ENGINE", "CAFFE_ROOT"}),

@@ -54,9 +54,8 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["CaffeError", "DeviceError", "EMBEDDED_ENGINE", "LayerError", "ModelFileError", "OpenError", "PictureError",
-           "ProcessLost",
-           "PrototxtError", "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec", "proto",
-           *sorted(_HOMES)]
+           "ProcessLost", "PrototxtError", "SolverError", "TEST", "TRAIN", "__version__", "io", "layers", "net_spec",
+           "proto", *sorted(_HOMES)]
 
 
 def __getattr__(name):
