@@ -28,8 +28,6 @@ def orientation_notes(found, options):
 
 def photo_notes(found):
     """Lines on photos that lists call otherwise, and on photos of few pixels."""
-    if not found.val:
-        yield "no photo is set apart: nothing will be segmented or measured at the end"
     renamed = [name for name in found.labels if found.ids[name] != id_of_photo(name)]
     if renamed:
         first = renamed[0]

@@ -103,11 +103,13 @@ class _Choice:
 
 
 def classes_without_val(labels, val, classes):
-    """A line on the classes that no val photo shows; None where there is none, or no val photo at all."""
+    """A line on the classes that no val photo shows, or that there is no val photo at all; None where all are shown."""
+    if not val:
+        return "no photo is set apart: nothing will be segmented or measured at the end"
     shown = {c for name in val for c in labels[name]}
     missing = [f"{title} ({counted(number, 'photo')} in all)" for index, title in enumerate(classes[1:], 1)
                if index not in shown and (number := sum(index in known for known in labels.values()))]
-    if not val or not missing:
+    if not missing:
         return None
     return (f"no val photo shows {', '.join(missing[:10])}{', ..' if len(missing) > 10 else ''}: nothing will be "
             "measured of it; add photos, give a larger --val, or name val photos with --val-list")

@@ -43,6 +43,7 @@ def test_data_root_by_hand(folder, capsys):
     assert "data: 3 train photos and 1 val photo, 4 classes with background (big dog, cow, sheep)" in shown.out
     assert "data holds links to photos where they lie now" in shown.out
     assert "1 photo with a space or a folder in the name is called otherwise" in shown.err
+    assert "no photo is set apart" not in shown.err
     assert "'sub/b b' is 'sub_b_b'" in shown.err and "no val photo shows big dog (1 photo in all)" in shown.err
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
