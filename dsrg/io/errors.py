@@ -21,6 +21,7 @@ _REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space or write to another folder"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions or use another folder"),
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "check the path; it may have been moved or removed"),
+    errno.EISDIR: "give a file",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENAMETOOLONG: "choose a shorter name",
 }

@@ -97,9 +97,11 @@ class Comparison:
         Returns
         -------
         dict
-            maps: two dicts, without and with the CRF: "crf" (bool), "map" (data URL of an index PNG at the photo's
-            size, upright), "shares" (a number a class). scores: probability of each class before the CRF, on a grid:
-            "width", "height", "values" (base64 of bytes, 255 for 1, class by class within a cell).
+            maps: two dicts, without and with the CRF: "crf" (bool), "file" (data URL of an index PNG at the photo's
+            size, upright), "map" (the same at the size of the picture that is shown: a browser would hold eight maps
+            of a camera's photo as 32 bits a pixel), "shares" (a number a class).
+            scores: probability of each class before the CRF, on a grid: "width", "height", "values" (base64 of bytes,
+            255 for 1, class by class within a cell).
 
         Raises
         ------
@@ -113,9 +115,12 @@ class Comparison:
         scored = self._net_thread.submit(model.score, picture).result()
         with ThreadPoolExecutor(min(2, available_cpus())) as pool:
             results = list(pool.map(lambda crf: model.label(scored, crf), (False, True)))
-        maps = [{"crf": crf, "map": _index_png(result.upright_labels()),
-                 "shares": share_of_classes(result.labels, len(self.classes)).tolist()}
-                for crf, result in zip((False, True), results, strict=True)]
+        maps = []
+        for crf, result in zip((False, True), results, strict=True):
+            labels = result.upright_labels()
+            maps.append({"crf": crf, "file": _index_png(labels),
+                         "map": _index_png(_shrunk(labels, cv2.INTER_NEAREST_EXACT)),
+                         "shares": share_of_classes(labels, len(self.classes)).tolist()})
         return {"maps": maps, "scores": _cells(scored.scores)}
 
 

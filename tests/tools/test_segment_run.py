@@ -221,6 +221,23 @@ def test_what_is_no_picture_at_all_is_said(run):
         model.segment(b"<html>")
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_labels_of_the_cpu(run):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device; run with pytest -m gpu on a machine that has one")
+    path = run / "data/JPEGImages/3.jpg"
+    cpu, gpu = load("work/mine").segment(path), load("work/mine", device="0").segment(path)
+    assert (cpu.labels == gpu.labels).mean() > 0.999
+    assert np.abs(cpu.scores - gpu.scores).max() < 1e-3 * np.abs(cpu.scores).max()
+
+
+def test_a_device_that_is_not_there_is_said(run):
+    with pytest.raises(UserError, match="no CUDA device|device 99"):
+        load("work/mine", device="99")
+
+
 def test_with_and_without_the_crf_from_one_pass(run):
     model = load("work/mine")
     scored = model.score(run / "data/JPEGImages/2.jpg")

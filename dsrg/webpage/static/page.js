@@ -78,7 +78,7 @@ function begin(file, photo) {
 }
 
 async function fill(section, answer, name) {
-  for (const { crf, map, shares } of answer.maps) {
+  for (const { crf, map, file, shares } of answer.maps) {
     const figure = section.querySelector(`figure[data-crf="${Number(crf)}"]`);
     const stack = figure.querySelector(".stack"), title = `${section.dataset.title} ${crf ? "with" : "without"} CRF`;
     const image = stack.querySelector(".map");
@@ -88,7 +88,7 @@ async function fill(section, answer, name) {
     const shown = shares.map((share, index) => [share, index]).filter(([share]) => share > 0).sort((a, b) => b[0] - a[0]);
     stack.setAttribute("aria-label", `${title}: ${shown.map(([share, index]) => `${classes[index]} ${percent(share)} %`).join(", ")}`);
     const link = figure.querySelector(".save");
-    link.href = map;
+    link.href = file;
     link.download = `${name.replace(/\.[^.]*$/, "")}-${section.dataset.stage}${crf ? "-crf" : ""}.png`;
     link.hidden = false;
     for (const [share, index] of shown) {

@@ -100,6 +100,16 @@ def test_transparent_pixels_show_white(rgb, tmp_path):
     assert (read_picture(tmp_path / "p.png").rgb[0, 0] == 255).all()
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
+def test_of_an_animation_or_of_pages_the_first(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue", "lime")]
+    options = {".webp": {"lossless": True}}.get(suffix, {})
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:], **options)
+    with Image.open(tmp_path / f"a{suffix}") as image:
+        assert image.n_frames == 3
+    np.testing.assert_array_equal(read_picture(tmp_path / f"a{suffix}").rgb, np.full((6, 8, 3), (255, 0, 0), np.uint8))
+
+
 def test_arrays_and_pil_images(rgb):
     np.testing.assert_array_equal(read_picture(rgb).rgb, rgb)
     np.testing.assert_array_equal(read_picture(Image.fromarray(rgb)).rgb, rgb)

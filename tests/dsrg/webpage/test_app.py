@@ -76,7 +76,8 @@ def test_maps_shares_and_scores_are_those_of_load(client, run):
         for got, crf in zip(answer["maps"], (False, True), strict=True):
             expected = model.label(scored, crf)
             assert got["crf"] is crf
-            np.testing.assert_array_equal(np.asarray(pixels(got["map"])), expected.labels)
+            for name in ("map", "file"):
+                np.testing.assert_array_equal(np.asarray(pixels(got[name])), expected.labels)
             assert dict(zip(CLASSES, got["shares"], strict=True)) == pytest.approx(expected.shares())
         cells = answer["scores"]
         values = np.frombuffer(base64.b64decode(cells["values"]), np.uint8).reshape(cells["height"], cells["width"], 3)
@@ -95,7 +96,7 @@ def test_a_photo_is_shown_upright_and_at_a_size_to_look_at(client):
     assert (answer["width"], answer["height"]) == (1500, 900)
     assert pixels(answer["photo"]).size == (1200, 720)
     maps = post(client, "/segment/f", turned).get_json()["maps"]
-    assert pixels(maps[0]["map"]).size == (1500, 900)
+    assert pixels(maps[0]["map"]).size == (1200, 720) and pixels(maps[0]["file"]).size == (1500, 900)
 
 
 @pytest.mark.parametrize(("data", "message"), [
