@@ -70,7 +70,16 @@ def meeting_place():
 
 
 def threads_of_each(count):
-    """OMP_NUM_THREADS of each of so many processes: what the user says, else their share of the cores."""
+    """OMP_NUM_THREADS of each of so many processes: what the user says, else their share of the cores.
+
+    Parameters
+    ----------
+    count : int
+
+    Returns
+    -------
+    str
+    """
     return os.environ.get("OMP_NUM_THREADS") or str(max(1, available_cpus() // count))
 
 

@@ -11,6 +11,14 @@ def git_commit(root=ROOT):
 
     Nothing is written: `describe --dirty` would refresh the index, and a git that a full disk ends while it does leaves
     the checkout locked.
+
+    Parameters
+    ----------
+    root : path
+
+    Returns
+    -------
+    str
     """
     commit = _git(root, "describe", "--always", "--abbrev=12")
     if not commit:

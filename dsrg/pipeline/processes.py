@@ -42,6 +42,10 @@ def dying_with(parent):
     ----------
     parent : int
         os.getpid() of this process.
+
+    Returns
+    -------
+    callable
     """
     def in_child():
         die_with_parent()

@@ -53,6 +53,15 @@ def test_blobs_are_equal_by_tensors_and_by_arrays(layer, batch, tmp_path, machin
             np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
 
 
+def test_a_loss_without_a_form_for_tensors_is_computed_on_the_host(batch, tmp_path, machine, monkeypatch):  # noqa: F811
+    by_arrays = run("arrays", tmp_path, "SeedLossLayer", batch, None)
+    monkeypatch.delattr(pylayers.SeedLossLayer, "compute_tensors")
+    by_tensors = run("tensors", tmp_path, "SeedLossLayer", batch, None)
+    for name, pair in by_arrays.items():
+        for expected, found in zip(pair, by_tensors[name], strict=True):
+            np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
+
+
 WHOLE = NET.replace(", 'grow': False", "") + """
 layer { name: "crf" type: "Python" bottom: "softmax" bottom: "images" top: "log_q"
   python_param { module: "pylayers" layer: "CRFLayer" } }
