@@ -137,8 +137,8 @@ class Checked:
                      else "nothing is wrong with it")
         if self.stops:
             photos = len(self.found.left_out(True)) if not self.found.stopping(True) else 0
-            lines.append("a run stops here" + (f"; --skip-bad (SKIP_BAD=1) leaves {counted(photos, 'photo')} out of it"
-                                               if photos else "") + "; --from lists goes on with all as it is")
+            way = f"; --skip-bad (SKIP_BAD=1) leaves {counted(photos, 'photo')} out of it" if photos else ""
+            lines.append(f"a run stops here{way}; --from lists goes on with all as it is")
         if self.left_out:
             lines.append(f"left out of the run: {counted(len(self.left_out), 'photo')} (--skip-bad)")
         return lines

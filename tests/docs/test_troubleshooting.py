@@ -22,8 +22,10 @@ def messages():
                 if not isinstance(node, ast.Expr):      # a docstring is no message
                     found |= {template(child) for child in ast.iter_child_nodes(node)}
     for name in ("setup.sh", "run.sh"):
-        echoes = re.findall(r'echo "(.*?)"(?: >&2|;|$)', (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
-        found |= {re.sub(r"\$\(.*?\)|\$\w+", GAP, text) for text in echoes}
+        script = (ROOT / name).read_text(encoding="utf-8")
+        said = re.findall(r'echo "(.*?)"(?: >&2|;|$)', script, re.MULTILINE)
+        said += [f"error: {text}" for text in re.findall(r'fail "(.*)"', script)]       # setup.sh's function for errors
+        found |= {re.sub(r"\$\(.*?\)|\$\{.*?\}|\$\w+", GAP, text) for text in said}
     return found - {None}
 
 
