@@ -144,8 +144,7 @@ def _entry(first, base, model, image_id, share, classes):
         truth = gallery.mask_path(base, image_id)
         for name, folder in first.items():
             path = file_of(folder / "segmentations" / model, image_id)
-            iou, _ = gallery.photo_iou(path, truth, len(classes))
-            pictures.append(gallery.map_picture(path, name if iou is None else f"{name} {100 * iou:.1f} %", classes))
+            pictures.append(gallery.judged_picture(path, name, truth, classes))
         pictures.append(gallery.map_picture(truth, "truth", classes))
         _, shown = gallery.photo_iou(path, truth, len(classes))
     except UserError:

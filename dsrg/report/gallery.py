@@ -53,8 +53,9 @@ def val_rows(run, data_set, most, measured=MEASURED):
 
     def row(image_id, iou, shown, rank):
         pictures = [photo_picture(run, image_id)]
-        pictures += [map_picture(file_of(run / "segmentations" / folder, image_id), title, classes)
-                     for folder, title in folders]
+        for folder, title in folders:
+            path = file_of(run / "segmentations" / folder, image_id)
+            pictures.append(judged_picture(path, title, mask_path(run, image_id), classes))
         pictures.append(map_picture(mask_path(run, image_id), "truth", classes))
         return _row(image_id, iou, rank, shown, classes, pictures)
 
@@ -164,6 +165,14 @@ def map_picture(path, title, classes):
         return None
     labels = load_label_png(path)
     return {"title": title, "uri": map_uri(labels), "kind": "map", "alt": f"{title}: {_shares(labels, classes)}"}
+
+
+def judged_picture(path, title, truth, classes):
+    """A label map as `map_picture`, its mean IoU behind the title where there is a true mask."""
+    picture, (iou, _) = map_picture(path, title, classes), photo_iou(path, truth, len(classes))
+    if picture is not None and iou is not None and iou == iou:
+        picture["title"] += f" {100 * iou:.1f} %"
+    return picture
 
 
 def mask_path(run, image_id):

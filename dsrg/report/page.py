@@ -102,7 +102,17 @@ def _measured(folder, confusions):
     return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results, confusions),
             "warnings": warnings, "classifier": run["classifier"], "curves": drawn,
             "data_set": data_set, "cues": cues, "cue_chart": _cue_chart(data_set, cells),
-            "commits": sorted(run["commits"]), "stages": read_stages(folder)}
+            "commits": sorted(run["commits"]), "stages": _stages(folder)}
+
+
+def _stages(folder):
+    """The stages that have begun; the one in work is said to run."""
+    stages, record = read_stages(folder), read_record(folder)
+    for stage in stages:
+        if record.get("state") == "running" and stage["name"] == record.get("stage"):
+            began = record.get("stage_began")
+            stage |= {"state": "running", "seconds": time.time() - began if began else None}
+    return stages
 
 
 def _rows(folder, run):

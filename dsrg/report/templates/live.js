@@ -7,7 +7,7 @@ addEventListener("DOMContentLoaded", () => {
   const key = control => `${title(control.closest("[data-gallery]"))} ${control.name}`;
   const words = detail => detail.querySelector("summary").textContent;
   const button = one => one && [one.closest("section").querySelector("h2").id, one.closest("[data-id]").dataset.id,
-    one.lastElementChild.textContent].join("\n");
+    one.lastElementChild.textContent.replace(/ [\d.]+ %$/, "")].join("\n");
   // the heading above the top of the window: what is new above it does not move what is read
   const above = () => [...document.querySelectorAll("h2")].filter(h => h.getBoundingClientRect().top <= 60).pop();
   const place = heading => heading ? heading.getBoundingClientRect().top : -scrollY;

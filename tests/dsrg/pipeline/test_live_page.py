@@ -18,7 +18,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 def record(folder, **changes):
     said = {"process": _identity(os.getpid()), "host": os.uname().nodename, "began": time.time() - 5,
             "stages": ["lists", "train-s", "report"], "stage": "train-s", "number": 2, "state": "running",
-            "iterations": {"train-s": 400}}
+            "stage_began": time.time() - 4, "iterations": {"train-s": 400}}
     (folder / RECORD).write_text(json.dumps(said | changes))
 
 
@@ -32,7 +32,8 @@ def test_the_page_renews_itself_while_the_run_goes_on_and_not_when_it_has_ended(
     assert (folder / "logs/page.log").read_text() == ""
     text = (folder / "report.html").read_text()
     assert text.count(LIVE) == 1 and text.count(END) == 1
-    assert "The run goes on, stage 2 of 3, train-s: 300 of 400 iterations, 00:25 left." in text
+    assert "The run goes on, stage 2 of 3, train-s: 300 of 400 iterations, 00:25 left" in text
+    assert "train-s</th><td>running, resumed</td>" in text
     page.close(render=False)            # as a run that was stopped
     text = (folder / "report.html").read_text()
     assert LIVE not in text and "The run goes on" not in text and "location.reload" not in text
