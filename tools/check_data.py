@@ -40,7 +40,8 @@ def parse_args(argv):
                       "(default: as the .json beside the cue file says)")
     how = parser.add_argument_group("what is done with it")
     how.add_argument("--skip-bad", action="store_true", help="name the photos with faults to be left out")
-    how.add_argument("--out", type=Path, metavar="DIR", help="write data.json, data.txt and left_out.txt there")
+    how.add_argument("--out", type=Path, metavar="DIR", help="write data.json and data.txt there, and with --skip-bad "
+                     "left_out.txt")
     how.add_argument("--cache", type=Path, metavar="FILE", help="where good pictures are remembered (default: a file "
                      f"in {CACHES}, or in the run's stamps/)")
     return parser.parse_args(argv)

@@ -13,6 +13,7 @@ Writes JPEGImages/ (links to the photos, or copies), ImageSets/Segmentation/{tra
 classes.txt, and SegmentationClass/ with --masks.
 """
 
+import shlex
 from pathlib import Path
 
 from dsrg.datasets.folder_summary import summary
@@ -56,6 +57,7 @@ def main(argv=None):
         masks=args.masks, masks_stored=args.masks_stored, trust_masks=args.trust_masks,
         skip_unlabelled=args.skip_unlabelled, unused_classes=args.unused_classes, copy=args.copy))
     print("\n".join(summary(found, args.out, links=not args.copy)))
+    print(f"next: python -m tools.new_experiment NAME --from msrc15-squeezenet --data {shlex.quote(str(args.out))}")
     for line in found.notes:
         note(f"note: {line}")
 

@@ -192,8 +192,11 @@ def _check_what_is_left(result):
 
 
 def write_checked(result, out):
-    """Write data.json, data.txt and left_out.txt into a folder."""
+    """Write data.json and data.txt into a folder; and left_out.txt where photos may be left out, even if none is."""
     out = Path(out)
     write_text(out / "data.json", json.dumps(result.record(), indent=1) + "\n")
     write_text(out / "data.txt", "\n".join(result.text()) + "\n")
-    write_left_out(out / "left_out.txt", result.left_out)
+    if result.skip_bad:
+        write_left_out(out / "left_out.txt", result.left_out)
+    else:
+        (out / "left_out.txt").unlink(missing_ok=True)      # of an earlier check: nobody is to go by it

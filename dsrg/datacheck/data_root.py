@@ -136,7 +136,13 @@ def check_labels(content, found):
     for image_id, classes in labels.items():
         if classes == [] and image_id not in train:
             found.add("label-row-empty-elsewhere", f"'{image_id}' in {source}", image_id)
-    counts, alone = Counter(), Counter()
+    if content.train:
+        _check_classes(content, found)
+
+
+def _check_classes(content, found):
+    """Classes on no train photo, on few, or never alone on one."""
+    labels, counts, alone = content.labels.classes, Counter(), Counter()
     for image_id in content.train:
         known = labels.get(image_id) or []
         counts.update(known)

@@ -368,6 +368,7 @@ def test_the_command_and_its_json(root, tmp_path, monkeypatch, capsys):
     assert "left out of the run: 1 photo (--skip-bad)" in capsys.readouterr().out
     assert read_left_out("check/left_out.txt") == {"p01": ["photo-empty"]}
     assert json.loads((tmp_path / "check/data.json").read_text())["left_out"] == {"p01": ["photo-empty"]}
+    assert check_data.main([*words, "--out", "check"]) == 1 and not (tmp_path / "check/left_out.txt").exists()
     with pytest.raises(UserError, match="would write into data/JPEGImages"):
         check_data.main([*words, "--out", "data/JPEGImages/check"])
     with pytest.raises(UserError, match="nowhere: no such data root or run"):
