@@ -44,6 +44,14 @@ def ambiguous_statistics(layers):
     """BatchNorm layers of a net with layers of DeepLab-v2 that do not say whether they learn their statistics.
 
     update_global_stats is false there unless given, and BVLC Caffe, which has no such field, always learns.
+
+    Parameters
+    ----------
+    layers : sequence of LayerParameter
+
+    Returns
+    -------
+    list of LayerParameter
     """
     if not any(layer.type in DEEPLAB_TYPES for layer in layers):
         return []
@@ -57,7 +65,17 @@ def _uses_global_statistics(layer):
 
 
 def check(family):
-    """Refuse a name that is not a family."""
+    """Refuse a name that is not a family.
+
+    Parameters
+    ----------
+    family : str
+        "merged" or "deeplab-v2".
+
+    Raises
+    ------
+    ValueError
+    """
     if family not in FAMILIES:
         raise ValueError(f"family {family!r}: expected one of {', '.join(FAMILIES)}")
 
@@ -83,12 +101,39 @@ def to_engine(net):
 
 
 def from_engine(net, family):
-    """A serialized NetParameter of the engine with the numbers of a family."""
+    """A serialized NetParameter of the engine with the numbers of a family.
+
+    Parameters
+    ----------
+    net : bytes or memoryview
+        A serialized NetParameter.
+    family : str
+        "merged" or "deeplab-v2".
+
+    Returns
+    -------
+    bytes or memoryview
+
+    Raises
+    ------
+    ValueError
+        Another family.
+    """
     return _renumbered_net(net, _numbers_to(family))
 
 
 def layer_from_engine(layer, family):
-    """As from_engine, for one serialized LayerParameter."""
+    """As from_engine, for one serialized LayerParameter.
+
+    Parameters
+    ----------
+    layer : bytes or memoryview
+    family : str
+
+    Returns
+    -------
+    bytes
+    """
     view = memoryview(layer)
     return b"".join(_renumbered_layer(view, 0, len(view), _numbers_to(family)) or [layer])
 

@@ -23,7 +23,16 @@ class Blob:
 
     @classmethod
     def without_memory(cls, shape):
-        """A blob whose shape alone matters, as large as it may be; it has no values to look at."""
+        """A blob whose shape alone matters, as large as it may be; it has no values to look at.
+
+        Parameters
+        ----------
+        shape : tuple of int
+
+        Returns
+        -------
+        Blob
+        """
         blob = cls(*shape)
         blob.data_memory = blob.diff_memory = NoMemory(shape)
         return blob
@@ -40,6 +49,7 @@ class Blob:
 
     @property
     def shape(self):
+        """The extents as pycaffe gives them."""
         return IntVec(self._shape)
 
     @property
@@ -49,6 +59,7 @@ class Blob:
 
     @property
     def count(self):
+        """Number of values, int."""
         return prod(self._shape)
 
     num = property(lambda self: self._legacy(0))
@@ -72,7 +83,13 @@ class Blob:
         self.diff_memory.reshape(shape)
 
     def share_data(self, other):
-        """Use the data memory of `other` (same count) from now on."""
+        """Use the data memory of `other` (same count) from now on.
+
+        Parameters
+        ----------
+        other : Blob
+            Of the same count.
+        """
         self.data_memory = in_shape(other.data_memory, self._shape)
 
     def own_data(self):
@@ -80,7 +97,13 @@ class Blob:
         self.data_memory = Memory(self._shape)
 
     def share_diff(self, other):
-        """Use the diff memory of `other` (same count) from now on."""
+        """Use the diff memory of `other` (same count) from now on.
+
+        Parameters
+        ----------
+        other : Blob
+            Of the same count.
+        """
         self.diff_memory = in_shape(other.diff_memory, self._shape)
 
     def __repr__(self):

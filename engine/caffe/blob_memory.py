@@ -60,7 +60,17 @@ class Memory:
         self.shape = shape
 
     def read(self, device):
-        """The values as a tensor on `device`: shared memory, not to be changed."""
+        """The values as a tensor on `device`: shared memory, not to be changed.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        Tensor
+            Of this memory's shape; float32, or bf16 where a layer computed in it.
+        """
         if self._host is not None and (self._host_newest or device.type == "cpu"):
             if device.type == "cpu":
                 return self._host
@@ -73,7 +83,16 @@ class Memory:
         return self._value
 
     def snapshot(self, device):
-        """The values as a tensor on `device` that stays as it is when the numpy view is written to later."""
+        """The values as a tensor on `device` that stays as it is when the numpy view is written to later.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        Tensor
+        """
         if device.type != "cpu":
             value = self.read(device)  # a view that was handed out makes this a new tensor
             if self._kept is not value:
@@ -88,14 +107,30 @@ class Memory:
         return self._kept
 
     def mutable(self, device):
-        """As :meth:`read`, float32, for a change in place."""
+        """As :meth:`read`, float32, for a change in place.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        Tensor, float32
+            Of this memory's shape.
+        """
         value = self.read(device)
         if value.dtype != torch.float32:
             self._value = value = value.float()
         return value
 
     def write(self, tensor):
-        """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU)."""
+        """Take `tensor` as the new values (kept, not copied, unless a numpy view is out on the CPU).
+
+        Parameters
+        ----------
+        tensor : Tensor
+            Of the same count.
+        """
         kept = tensor.requires_grad  # autograd holds most of these tensors anyway
         tensor = tensor.detach()
         if tensor.shape != self.shape:  # what an in-place layer reads may have another shape than what it writes
@@ -109,7 +144,13 @@ class Memory:
         self._host_newest = False
 
     def accumulate(self, tensor):
-        """Add `tensor` to the values (parameter gradients)."""
+        """Add `tensor` to the values (parameter gradients).
+
+        Parameters
+        ----------
+        tensor : Tensor
+            Of the same count, on any device.
+        """
         tensor = tensor.detach()
         if self._host is not None and tensor.device.type == "cpu":
             self._host.add_(tensor.reshape(self.shape))
@@ -210,5 +251,15 @@ class NoMemory:
 
 
 def in_shape(memory, shape):
-    """`memory` under a shape of the same count."""
+    """`memory` under a shape of the same count.
+
+    Parameters
+    ----------
+    memory : Memory
+    shape : tuple of int
+
+    Returns
+    -------
+    Memory or Reshaped
+    """
     return memory if memory.shape == shape else Reshaped(memory, shape)

@@ -14,6 +14,10 @@ from .proto import caffe_pb2
 def load_binaryproto(path):
     """Read the blob of a .binaryproto (mean file, infogain matrix).
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
     Returns
     -------
     numpy.ndarray, float32
@@ -57,6 +61,12 @@ def array_to_blob(array, blob=None):
 def blob_to_array(blob, diff=False):
     """Values of a BlobProto, or its diff.
 
+    Parameters
+    ----------
+    blob : BlobProto
+    diff : bool
+        Take its diff instead of its data.
+
     Returns
     -------
     numpy.ndarray, float32
@@ -75,7 +85,16 @@ def blob_to_array(blob, diff=False):
 
 
 def blob_shape(blob):
-    """Shape of a BlobProto as tuple: num, channels, height, width where any is given, else `shape`."""
+    """Shape of a BlobProto as tuple: num, channels, height, width where any is given, else `shape`.
+
+    Parameters
+    ----------
+    blob : BlobProto
+
+    Returns
+    -------
+    tuple of int
+    """
     legacy = ("num", "channels", "height", "width")
     if any(blob.HasField(name) for name in legacy):
         return tuple(getattr(blob, name) for name in legacy)
@@ -83,7 +102,26 @@ def blob_shape(blob):
 
 
 def in_shape_of(blob, numbers, where):
-    """A float32 copy of flat numbers in the blob's shape."""
+    """A float32 copy of flat numbers in the blob's shape.
+
+    Parameters
+    ----------
+    blob : BlobProto
+        Its shape counts, its numbers do not.
+    numbers : numpy.ndarray
+        Flat, float32 or float64.
+    where : str
+        The file and the place in it, for messages.
+
+    Returns
+    -------
+    numpy.ndarray, float32
+
+    Raises
+    ------
+    ModelFileError
+        A shape beyond Caffe's limits, or another number of values.
+    """
     shape = blob_shape(blob)
     count = math.prod(shape[: MOST_AXES + 1])
     try:

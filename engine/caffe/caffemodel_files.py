@@ -21,11 +21,20 @@ class Weights(OrderedDict):
 def load_caffemodel(path):
     """Structure and parameters of a binary .caffemodel.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
     Returns
     -------
     net : NetParameter
         Upgraded; its blobs keep their shapes but not their numbers.
     weights : OrderedDict
+        As load_weights.
+
+    Raises
+    ------
+    OpenError, ModelFileError
         As load_weights.
     """
     name = os.fspath(path)
@@ -85,7 +94,21 @@ def save_caffemodel(path, net_param, blobs=None, family=binary_families.MERGED):
 
 
 def read_net_binary(path):
-    """A binary NetParameter whole, numbers included, upgraded: for the upgrade tools."""
+    """A binary NetParameter whole, numbers included, upgraded: for the upgrade tools.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    OpenError, ModelFileError
+        As load_weights.
+    """
     name = os.fspath(path)
     with mapped(path) as view:
         net = decode_net(view, view, name)

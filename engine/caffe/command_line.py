@@ -46,7 +46,12 @@ def parse(words):
 
 
 def convert_imageset(args):
-    """Make an LMDB of the pictures of a list ("name label" lines)."""
+    """Make an LMDB of the pictures of a list ("name label" lines).
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     from .convert_imageset import convert_imageset as convert
 
     height, width = args.resize_height, args.resize_width
@@ -61,14 +66,24 @@ def convert_imageset(args):
 
 
 def compute_image_mean(args):
-    """Mean of an LMDB's pictures, as a binaryproto for mean_file and as numbers for mean_value."""
+    """Mean of an LMDB's pictures, as a binaryproto for mean_file and as numbers for mean_value.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     from .compute_image_mean import compute_image_mean as mean_of
 
     mean_of(args.database, args.output)
 
 
 def extract_features(args):
-    """Store blobs of a net that feeds itself in LMDBs."""
+    """Store blobs of a net that feeds itself in LMDBs.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     from . import extract_features as tool
 
     number = args.device_id.removeprefix("DEVICE_ID=")
@@ -108,9 +123,9 @@ def _commands(sub):
         parsers.append(p)
         return p
 
-    _add_train(command("train", net_commands.train, net_commands.train.__doc__))
+    _add_train(command("train", net_commands.train, _summary(net_commands.train)))
     for name, run in (("test", net_commands.test), ("time", net_commands.time_)):
-        p = command(name, run, run.__doc__)
+        p = command(name, run, _summary(run))
         p.add_argument("--model", required=True, help="net prototxt")
         p.add_argument("--weights", required=name == "test", help="caffemodel")
         p.add_argument("--iterations", type=_positive, default=50, help="passes to run")
@@ -118,13 +133,13 @@ def _commands(sub):
         _add_state(p)
         if name == "time":
             p.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="phase of the net")
-    p = command("device_query", net_commands.device_query, net_commands.device_query.__doc__)
+    p = command("device_query", net_commands.device_query, _summary(net_commands.device_query))
     p.add_argument("--gpu", help="CUDA devices, separated by commas; default: all")
     _add_database_tools(command)
     for name, main in (("upgrade_net_proto_text", upgrade_tools.net_text),
                        ("upgrade_net_proto_binary", upgrade_tools.net_binary),
                        ("upgrade_solver_proto_text", upgrade_tools.solver_text)):
-        p = command(name, lambda args, main=main: main(args.source, args.target), main.__doc__.splitlines()[0])
+        p = command(name, lambda args, main=main: main(args.source, args.target), _summary(main))
         p.add_argument("source", help="file to read")
         p.add_argument("target", help="file to write")
         if name == "upgrade_net_proto_binary":
@@ -133,6 +148,10 @@ def _commands(sub):
                                 "Caffe (default) or those of its authors")
             p.set_defaults(run=lambda args: upgrade_tools.net_binary(args.source, args.target, args.family))
     return parsers
+
+
+def _summary(function):
+    return function.__doc__.splitlines()[0]
 
 
 def _common_flags():
@@ -163,7 +182,7 @@ def _add_train(p):
 
 def _add_database_tools(command):
     backend = dict(type=str.lower, choices=("lmdb",), default="lmdb", help="kind of database")
-    p = command("convert_imageset", convert_imageset, convert_imageset.__doc__)
+    p = command("convert_imageset", convert_imageset, _summary(convert_imageset))
     p.add_argument("root", metavar="ROOTFOLDER/", help="put before each name as it is")
     p.add_argument("list", metavar="LISTFILE", help='lines "name label"')
     p.add_argument("database", metavar="DB_NAME", help="LMDB to make")
@@ -175,11 +194,11 @@ def _add_database_tools(command):
     gflags.add_switch(p, "check_size", help="refuse pictures of several sizes")
     gflags.add_switch(p, "encoded", help="store the pictures compressed")
     p.add_argument("--encode_type", default="", help="compression: png, jpg ...; default: that of each file")
-    p = command("compute_image_mean", compute_image_mean, compute_image_mean.__doc__)
+    p = command("compute_image_mean", compute_image_mean, _summary(compute_image_mean))
     p.add_argument("database", metavar="INPUT_DB", help="LMDB to read")
     p.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help="binaryproto to write")
     p.add_argument("--backend", **backend)
-    p = command("extract_features", extract_features, extract_features.__doc__)
+    p = command("extract_features", extract_features, _summary(extract_features))
     p.add_argument("weights", help="caffemodel")
     p.add_argument("model", help="net prototxt with a data layer, phase TEST")
     p.add_argument("blobs", metavar="blob[,blob...]", help="names of blobs")

@@ -12,6 +12,13 @@ from .proto import caffe_pb2
 def compute_image_mean(path, target=None):
     """Mean over the records of an LMDB, written as a binaryproto of shape (1, C, H, W) where `target` is given.
 
+    Parameters
+    ----------
+    path : str
+        The database.
+    target : str, optional
+        File to write.
+
     Returns
     -------
     numpy.ndarray, float64

@@ -30,6 +30,10 @@ class AxisMismatchException(Exception):
 def conv_params(fn):
     """Axis, stride, kernel size (with its dilation) and pad of a Convolution, Deconvolution, Im2col or Pooling.
 
+    Parameters
+    ----------
+    fn : net_spec.Function
+
     Returns
     -------
     (int, numpy.ndarray, numpy.ndarray, numpy.ndarray)
@@ -53,7 +57,16 @@ def conv_params(fn):
 
 
 def crop_params(fn):
-    """First cropped axis and offset (numpy.ndarray) of a Crop."""
+    """First cropped axis and offset (numpy.ndarray) of a Crop.
+
+    Parameters
+    ----------
+    fn : net_spec.Function
+
+    Returns
+    -------
+    (int, numpy.ndarray)
+    """
     params = _params_of(fn, "crop_param")
     return params.get("axis", 2), np.array(params.get("offset", 0), ndmin=1)
 
@@ -64,6 +77,15 @@ def _params_of(fn, message):
 
 def coord_map(fn):
     """The map from the bottom of a layer (net_spec.Function) to its top.
+
+    Parameters
+    ----------
+    fn : net_spec.Function
+
+    Returns
+    -------
+    (int or None, number or array, number or array)
+        Axis, a and b.
 
     Raises
     ------
@@ -87,6 +109,14 @@ def coord_map(fn):
 def compose(base_map, next_map):
     """The map that applies `next_map` first and `base_map` to what it gives.
 
+    Parameters
+    ----------
+    base_map, next_map : (int or None, number or array, number or array)
+
+    Returns
+    -------
+    (int or None, number or array, number or array)
+
     Raises
     ------
     AxisMismatchException
@@ -100,13 +130,31 @@ def compose(base_map, next_map):
 
 
 def inverse(coord_map):
-    """The map the other way."""
+    """The map the other way.
+
+    Parameters
+    ----------
+    coord_map : (int or None, number or array, number or array)
+
+    Returns
+    -------
+    (int or None, number or array, number or array)
+    """
     axis, a, b = coord_map
     return axis, 1 / a, -b / a
 
 
 def coord_map_from_to(top_from, top_to):
     """The map from one top of a NetSpec to another, by way of the nearest top that both depend on.
+
+    Parameters
+    ----------
+    top_from, top_to : net_spec.Top
+        Of one net.
+
+    Returns
+    -------
+    (int or None, number or array, number or array)
 
     Raises
     ------
@@ -144,6 +192,10 @@ def crop(top_from, top_to):
     ----------
     top_from, top_to : net_spec.Top
         Of one net, with the same scale.
+
+    Returns
+    -------
+    net_spec.Top
 
     Raises
     ------

@@ -38,7 +38,13 @@ class Writer:
         return self
 
     def put(self, key, datum):
-        """Add a record; keys come in the order in which they are to be read."""
+        """Add a record; keys come in the order in which they are to be read.
+
+        Parameters
+        ----------
+        key : str
+        datum : Datum
+        """
         self._pending.append((key.encode(errors="surrogateescape"), datum.SerializeToString()))
         if len(self._pending) == COMMIT:
             self._write()
@@ -70,6 +76,14 @@ class Writer:
 def records(path):
     """Every record of an LMDB as (name for messages, Datum), in the order of the keys.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Yields
+    ------
+    (str, Datum)
+
     Raises
     ------
     DatabaseError
@@ -96,7 +110,23 @@ def _items(path, cursor):
 
 
 def values_of(what, datum):
-    """A record's values, (C, H, W): uint8, or float32 where it holds floats."""
+    """A record's values, (C, H, W): uint8, or float32 where it holds floats.
+
+    Parameters
+    ----------
+    what : str
+        The record, for messages.
+    datum : Datum
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    DatabaseError
+        A picture that cannot be decoded, or another number of values than the shape needs.
+    """
     try:
         return datum_values(datum, cv2.IMREAD_UNCHANGED)
     except ValueError as error:

@@ -24,7 +24,12 @@ def backward(node):
 
 
 def backward_total(learnable):
-    """Norms of all parameters and their diffs after a whole backward pass."""
+    """Norms of all parameters and their diffs after a whole backward pass.
+
+    Parameters
+    ----------
+    learnable : list of Learnable
+    """
     l1, l2 = [], []
     for memories in ([p.blob.data_memory for p in learnable], [p.blob.diff_memory for p in learnable]):
         values = [_values(m) for m in memories]

@@ -63,7 +63,13 @@ class Detector(Net):
         return found
 
     def detect_selective_search(self, image_fnames):
-        """pycaffe calls MATLAB's selective search here; not part of this engine."""
+        """pycaffe calls MATLAB's selective search here; not part of this engine.
+
+        Parameters
+        ----------
+        image_fnames : list of str
+            Paths of pictures.
+        """
         raise NotImplementedError(
             "selective search needs MATLAB in pycaffe and is not part of this engine; make windows with a tool of "
             "your choice (skimage.segmentation, cv2.ximgproc) and give them to detect_windows"

@@ -53,7 +53,18 @@ def set_mode_gpu():
 
 
 def set_device(device_id):
-    """Choose the CUDA device (0-based) that GPU mode uses."""
+    """Choose the CUDA device (0-based) that GPU mode uses.
+
+    Parameters
+    ----------
+    device_id : int
+        From 0.
+
+    Raises
+    ------
+    DeviceError
+        No such device on this machine.
+    """
     _require_cuda(f"set_device({device_id})")
     count = torch.cuda.device_count()
     if not 0 <= int(device_id) < count:
@@ -74,6 +85,10 @@ def follow_solver_mode(solver_param):
     """Apply ``solver_mode: GPU`` of a solver file unless the program has chosen a mode itself.
 
     A machine without a GPU gets a warning and the CPU.
+
+    Parameters
+    ----------
+    solver_param : SolverParameter
     """
     if _state["mode_chosen"] or not solver_param.HasField("solver_mode"):
         return
@@ -177,6 +192,10 @@ def set_random_seed(seed):
 
     Nets made later follow it in all they draw. Of nets that stand, the next forward draws anew what each forward draws
     (dropout, random DummyData, stochastic pooling); data layers keep the order and the crops that they were made with.
+
+    Parameters
+    ----------
+    seed : int
     """
     _state.update(seeds=np.random.SeedSequence(int(seed)), seeded=True, seedings=_state["seedings"] + 1)
 
@@ -200,12 +219,23 @@ def seeds():
 
 
 def adopt_seeds(sequence):
-    """Go on with the seeds of another process."""
+    """Go on with the seeds of another process.
+
+    Parameters
+    ----------
+    sequence : numpy.random.SeedSequence
+    """
     _state.update(seeds=sequence, seeded=True)
 
 
 def set_solver_count(count):
-    """Say how many processes train together (pycaffe's; under torchrun the engine sets it): they share the items."""
+    """Say how many processes train together (pycaffe's; under torchrun the engine sets it): they share the items.
+
+    Parameters
+    ----------
+    count : int
+        1 or more.
+    """
     _state["solver_count"] = int(count)
 
 
@@ -215,7 +245,13 @@ def solver_count():
 
 
 def set_solver_rank(rank):
-    """Say which of the processes this one is, from 0: of n, rank r reads the items r, r + n, r + 2 n ..."""
+    """Say which of the processes this one is, from 0: of n, rank r reads the items r, r + n, r + 2 n ...
+
+    Parameters
+    ----------
+    rank : int
+        Below the count.
+    """
     _state["solver_rank"] = int(rank)
 
 
@@ -225,5 +261,10 @@ def solver_rank():
 
 
 def set_multiprocess(flag):
-    """pycaffe's switch between threads and processes; kept without effect, for there are processes only."""
+    """pycaffe's switch between threads and processes; kept without effect, for there are processes only.
+
+    Parameters
+    ----------
+    flag : bool
+    """
     _state["multiprocess"] = bool(flag)

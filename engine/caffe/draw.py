@@ -35,7 +35,16 @@ def get_pooling_types_dict():
 
 
 def get_edge_label(layer):
-    """Label of the edges that leave a layer: batch size or number of outputs, quoted empty text otherwise."""
+    """Label of the edges that leave a layer: batch size or number of outputs, quoted empty text otherwise.
+
+    Parameters
+    ----------
+    layer : LayerParameter
+
+    Returns
+    -------
+    str
+    """
     if layer.type == "Data":
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
@@ -46,7 +55,17 @@ def get_edge_label(layer):
 
 
 def get_layer_lr_mult(layer):
-    """lr_mult of weights and bias of a layer that learns (1 where the prototxt gives none)."""
+    """lr_mult of weights and bias of a layer that learns (1 where the prototxt gives none).
+
+    Parameters
+    ----------
+    layer : LayerParameter
+
+    Returns
+    -------
+    str
+        "[weights, bias]", or "" for other layers.
+    """
     if layer.type not in LEARNING:
         raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
     if len(layer.param) > 2:
@@ -67,6 +86,10 @@ def get_layer_label(layer, rankdir, display_lrm=False):
         Parts are set on lines of their own when the graph runs from left to right, else side by side.
     display_lrm : bool
         Add the learning rate multipliers of layers that learn.
+
+    Returns
+    -------
+    str
     """
     separator = " " if rankdir in ("TB", "BT") else "\\n"
     kind = layer.type
@@ -88,7 +111,17 @@ def get_layer_label(layer, rankdir, display_lrm=False):
 
 
 def choose_color_by_layertype(layertype):
-    """Fill colour of a layer's node, '#RRGGBB'."""
+    """Fill colour of a layer's node, '#RRGGBB'.
+
+    Parameters
+    ----------
+    layertype : str
+        Type of a layer, as in a prototxt.
+
+    Returns
+    -------
+    str
+    """
     return COLORS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
 
 
@@ -112,6 +145,10 @@ def get_pydot_graph(caffe_net, rankdir, label_edges=True, phase=None, display_lr
         caffe.TRAIN or caffe.TEST: draw only the layers of this phase.
     display_lrm : bool
         As in get_layer_label.
+
+    Returns
+    -------
+    pydot.Dot
     """
     pydot = _pydot()
     graph = pydot.Dot(caffe_net.name or "Net", graph_type="digraph", rankdir=rankdir)

@@ -16,6 +16,14 @@ def readable(message):
 
     Names and values come from files, which may hold a megabyte of them, or codes that rewrite the terminal.
 
+    Parameters
+    ----------
+    message : str
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> readable("layer 'a\\x1b[2J'")

@@ -54,7 +54,14 @@ def extract_features(weights, model, blobs, paths, batches):
 
 
 def use_device(mode, device_id):
-    """CPU or GPU of extract_features' last two words."""
+    """CPU or GPU of extract_features' last two words.
+
+    Parameters
+    ----------
+    mode : {"CPU", "GPU"}
+    device_id : int
+        From 0.
+    """
     if mode == "GPU":
         device.set_device(device_id)
         device.set_mode_gpu()

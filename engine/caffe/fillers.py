@@ -60,19 +60,47 @@ def fan(shape, variance_norm):
 
 
 def constant(array, param, rng):
-    """`value` everywhere."""
+    """`value` everywhere.
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+    """
     array[...] = param.value
 
 
 def uniform(array, param, rng):
-    """Uniform in [min, max]."""
+    """Uniform in [min, max].
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+
+    Raises
+    ------
+    ValueError
+        min above max.
+    """
     if param.min > param.max:
         raise ValueError(f"filler 'uniform': min {param.min:g} is above max {param.max:g}")
     array[...] = rng.uniform(param.min, param.max, array.shape)
 
 
 def gaussian(array, param, rng):
-    """Normal with `mean` and `std`; `sparse` keeps every weight with probability sparse / shape[0]."""
+    """Normal with `mean` and `std`; `sparse` keeps every weight with probability sparse / shape[0].
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+
+    Raises
+    ------
+    ValueError
+        `sparse` above the number of outputs.
+    """
     array[...] = rng.normal(param.mean, param.std, array.shape)
     if param.sparse < 0:
         return
@@ -83,25 +111,54 @@ def gaussian(array, param, rng):
 
 
 def positive_unitball(array, param, rng):
-    """Uniform in [0, 1), then every shape[0] slice is divided by its sum."""
+    """Uniform in [0, 1), then every shape[0] slice is divided by its sum.
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+    """
     outputs = array.shape[0] if array.ndim else 1
     rows = rng.random((outputs, array.size // outputs))
     array[...] = (rows / rows.sum(axis=1, keepdims=True)).reshape(array.shape)
 
 
 def xavier(array, param, rng):
-    """Uniform in [-s, s], s = sqrt(3 / fan): variance 1 / fan (Glorot and Bengio 2010)."""
+    """Uniform in [-s, s], s = sqrt(3 / fan): variance 1 / fan (Glorot and Bengio 2010).
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+    """
     scale = np.sqrt(3 / fan(array.shape, param.variance_norm))
     array[...] = rng.uniform(-scale, scale, array.shape)
 
 
 def msra(array, param, rng):
-    """Normal with variance 2 / fan (He et al. 2015)."""
+    """Normal with variance 2 / fan (He et al. 2015).
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+    """
     array[...] = rng.normal(0, np.sqrt(2 / fan(array.shape, param.variance_norm)), array.shape)
 
 
 def bilinear(array, param, rng):
-    """Weights of bilinear interpolation, for a Deconvolution that enlarges: (outputs, inputs, k, k)."""
+    """Weights of bilinear interpolation, for a Deconvolution that enlarges: (outputs, inputs, k, k).
+
+    Parameters
+    ----------
+    array, param, rng
+        As of fill().
+
+    Raises
+    ------
+    ValueError
+        Not four axes, or a kernel that is not square.
+    """
     if array.ndim != 4 or array.shape[2] != array.shape[3]:
         raise ValueError(
             f"filler 'bilinear': the blob is {array.shape}, expected four axes and a square kernel"

@@ -24,7 +24,13 @@ def note_net():
 
 
 def reset_in_child(thing):
-    """Call ``thing.after_fork()`` in every forked child, as long as the object lives there."""
+    """Call ``thing.after_fork()`` in every forked child, as long as the object lives there.
+
+    Parameters
+    ----------
+    thing : object
+        With a method `after_fork`; it is not kept alive.
+    """
     _resettable.add(thing)
 
 

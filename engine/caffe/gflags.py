@@ -28,6 +28,12 @@ def to_argparse(words, switches):
     switches : collection of str
         Names of the flags that need no value.
 
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
     >>> to_argparse(["-solver", "s.prototxt", "train", "-nocheck", "--iterations=5"], {"check"})
     ['train', '--solver=s.prototxt', '--check=false', '--iterations=5']
     """
@@ -59,7 +65,21 @@ def _flag(word, switches, rest):
 
 
 def switch(text):
-    """Value of a switch: true, t, yes, y, 1 or the opposite, as in gflags."""
+    """Value of a switch: true, t, yes, y, 1 or the opposite, as in gflags.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        Another word.
+    """
     words = {"true": True, "t": True, "yes": True, "y": True, "1": True,
              "false": False, "f": False, "no": False, "n": False, "0": False}
     try:
@@ -69,7 +89,17 @@ def switch(text):
 
 
 def add_switch(parser, name, default=False, **kwargs):
-    """Add a flag that needs no value; its name belongs to the switches of to_argparse."""
+    """Add a flag that needs no value; its name belongs to the switches of to_argparse.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    name : str
+        Without dashes.
+    default : bool
+    **kwargs
+        As of add_argument.
+    """
     parser.add_argument(f"--{name}", type=switch, nargs="?", const=True, default=default,
                         metavar="true|false", **kwargs)
 
@@ -97,7 +127,21 @@ def log_flags():
 
 @contextlib.contextmanager
 def logging(args):
-    """The log as the flags of :func:`log_flags` say."""
+    """The log as the flags of :func:`log_flags` say.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    CommandError
+        A folder for logs that is not there or cannot be written to.
+    """
     with contextlib.ExitStack() as stack:
         if args.minloglevel is not None:
             stack.enter_context(glog.least_severity(args.minloglevel))

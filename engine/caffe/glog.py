@@ -25,7 +25,14 @@ def _emit(severity, source, message):
 
 
 def info(source, message):
-    """Print an information line (severity I) unless GLOG_minloglevel is 1 or more."""
+    """Print an information line (severity I) unless GLOG_minloglevel is 1 or more.
+
+    Parameters
+    ----------
+    source : str
+        The file of Caffe's that prints such a line, "solver.cpp".
+    message : str
+    """
     least = _state["least"]
     if int(os.environ.get("GLOG_minloglevel", "0") if least is None else least) < 1:
         _emit("I", source, message)
@@ -39,6 +46,10 @@ def least_severity(level):
     ----------
     level : int
         0: all lines, 1: no information, 2: no warnings either.
+
+    Yields
+    ------
+    None
     """
     before = _state["least"]
     _state["least"] = level
@@ -53,6 +64,16 @@ def to_folder(folder, also_stderr=True):
     """Write the lines to caffe.<machine>.<user>.log.INFO.<time>.<process> in a folder, as glog's log_dir does.
 
     The link caffe.INFO there leads to the newest such file.
+
+    Parameters
+    ----------
+    folder : str
+    also_stderr : bool
+        Show the lines on stderr, too.
+
+    Yields
+    ------
+    None
 
     Raises
     ------
@@ -89,5 +110,10 @@ def init_log(*_args):
 
 
 def log(message):
-    """pycaffe's caffe.log: print one information line."""
+    """pycaffe's caffe.log: print one information line.
+
+    Parameters
+    ----------
+    message : str
+    """
     info("log", message)

@@ -28,6 +28,7 @@ class Node:
 
     @property
     def title(self):
+        """The layer's name and type, as messages begin."""
         return f"layer '{self.param.name}' ({self.param.type})"
 
 
@@ -42,11 +43,21 @@ class Learnable:
 
     @property
     def layer_name(self):
+        """Name of the layer that owns the parameter."""
         return self.node.param.name
 
 
 def check_counts(node):
-    """Refuse another number of bottoms or tops than the layer type takes."""
+    """Refuse another number of bottoms or tops than the layer type takes.
+
+    Parameters
+    ----------
+    node : Node
+
+    Raises
+    ------
+    LayerError
+    """
     layer = node.layer
     if not isinstance(layer, NativeLayer):
         return
@@ -61,7 +72,17 @@ def check_counts(node):
 
 
 def read_loss_weights(node):
-    """Set what each top counts in the loss, from loss_weight or by the layer's type."""
+    """Set what each top counts in the loss, from loss_weight or by the layer's type.
+
+    Parameters
+    ----------
+    node : Node
+
+    Raises
+    ------
+    LayerError
+        Another number of loss_weight than of tops.
+    """
     weights = list(node.param.loss_weight)
     if weights and len(weights) != len(node.tops):
         raise LayerError(f"{node.title}: {len(weights)} loss_weight for {len(node.tops)} tops; give one for each top "

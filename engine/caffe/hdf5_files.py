@@ -35,10 +35,20 @@ class File:
         self.root = self._group(self._file)
 
     def close(self):
+        """Close the file."""
         self._file.close()
 
     def find(self, name):
         """The group or data set of a path of names, or None where there is none; no link but a plain one is followed.
+
+        Parameters
+        ----------
+        name : str
+            Names with "/" between them.
+
+        Returns
+        -------
+        h5py.Group, h5py.Dataset or None
 
         Raises
         ------
@@ -52,11 +62,35 @@ class File:
         return here
 
     def names(self, group):
-        """Names in a group, sorted."""
+        """Names in a group, sorted.
+
+        Parameters
+        ----------
+        group : h5py.Group
+
+        Returns
+        -------
+        list of str
+        """
         return list(group.keys())
 
     def children(self, group, level=0):
-        """Names and objects of a group; a group that is reached twice, or too deep a one, is refused."""
+        """Names and objects of a group; a group that is reached twice, or too deep a one, is refused.
+
+        Parameters
+        ----------
+        group : h5py.Group
+        level : int
+            Depth of the group.
+
+        Returns
+        -------
+        dict of str to h5py.Group or h5py.Dataset
+
+        Raises
+        ------
+        Refused
+        """
         if level > MOST_LEVELS:
             raise Refused(f"'{group.name}' lies more than {MOST_LEVELS} groups deep")
         found = {}
@@ -83,7 +117,20 @@ class File:
         return child
 
     def check(self, dataset):
-        """Refuse a data set that is not numbers, not in this file, or larger than the file can hold; its shape."""
+        """Refuse a data set that is not numbers, not in this file, or larger than the file can hold; its shape.
+
+        Parameters
+        ----------
+        dataset : h5py.Dataset
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        Refused
+        """
         if dataset.is_virtual or dataset.external:
             raise Refused(f"'{dataset.name}' keeps its numbers in other files, which is not followed")
         shape, kind = dataset.shape, dataset.dtype.kind
@@ -100,6 +147,14 @@ class File:
 
     def numbers(self, dataset):
         """A data set as float32 array.
+
+        Parameters
+        ----------
+        dataset : h5py.Dataset
+
+        Returns
+        -------
+        numpy.ndarray, float32
 
         Raises
         ------
@@ -119,7 +174,18 @@ class File:
         return np.asarray(dataset[()], np.float32)
 
     def text(self, name, most=4096):
-        """A string of fixed length (Caffe's learned_net) as str, "" where there is none."""
+        """A string of fixed length (Caffe's learned_net) as str, "" where there is none.
+
+        Parameters
+        ----------
+        name : str
+        most : int
+            Bytes; longer strings are refused.
+
+        Returns
+        -------
+        str
+        """
         dataset = self.find(name)
         if dataset is None:
             return ""
@@ -134,7 +200,16 @@ class File:
         return bytes(value).decode()
 
     def integer(self, name):
-        """The whole number of a data set with one value (Caffe's iter), or None where there is none."""
+        """The whole number of a data set with one value (Caffe's iter), or None where there is none.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        int or None
+        """
         dataset = self.find(name)
         if dataset is None:
             return None
@@ -147,6 +222,12 @@ class File:
 @contextlib.contextmanager
 def reading(path, kind="HDF5 file"):
     """A `File`, with every failure of HDF5 told as one ModelFileError that names the file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    kind : str
+        What messages call the file.
 
     Yields
     ------

@@ -9,6 +9,21 @@ from .modelfile import ModelFileError, atomic_path
 
 
 def load_hdf5(path):
+    """The parameters of an HDF5 weights file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ModelFileError
+        Damaged, or another kind of file.
+    """
     with hdf5_files.reading(path, "weights file") as file:
         data = file.find("data")
         if data is None:
@@ -71,7 +86,19 @@ def save_hdf5(path, weights):
 
 
 def check_hdf5_names(path, weights):
-    """Refuse to write layers with parameters (a mapping from their names) where HDF5 cannot keep a name."""
+    """Refuse to write layers with parameters (a mapping from their names) where HDF5 cannot keep a name.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write, for messages.
+    weights : mapping
+        Layer name -> list of arrays or blobs.
+
+    Raises
+    ------
+    ModelFileError
+    """
     for name, arrays in weights.items():
         if arrays and (why := _obstacle(name, weights)):
             raise ModelFileError(f"cannot write {path}: the layer name '{name}' {why}; rename the layer, or write a "

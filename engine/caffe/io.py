@@ -101,7 +101,16 @@ def array_to_blobproto(arr, diff=None):
 
 
 def arraylist_to_blobprotovector_str(arraylist):
-    """Serialized BlobProtoVector of a list of arrays."""
+    """Serialized BlobProtoVector of a list of arrays.
+
+    Parameters
+    ----------
+    arraylist : sequence of array_like
+
+    Returns
+    -------
+    bytes
+    """
     vector = caffe_pb2.BlobProtoVector()
     for array in arraylist:
         array_to_blob(np.asarray(array), vector.blobs.add())
@@ -109,7 +118,16 @@ def arraylist_to_blobprotovector_str(arraylist):
 
 
 def blobprotovector_str_to_arraylist(str):
-    """List of arrays of a serialized BlobProtoVector."""
+    """List of arrays of a serialized BlobProtoVector.
+
+    Parameters
+    ----------
+    str : bytes
+
+    Returns
+    -------
+    list of numpy.ndarray, float32
+    """
     return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
 
 
@@ -146,6 +164,10 @@ def array_to_datum(arr, label=None):
 
 def datum_to_array(datum):
     """Convert a Datum into an array.
+
+    Parameters
+    ----------
+    datum : Datum
 
     Returns
     -------

@@ -66,6 +66,7 @@ class Layer:
 
     @property
     def type(self):
+        """The layer's type, as in the prototxt."""
         return self._layer_param.type
 
     def configure(self, bottom, top):
@@ -138,7 +139,16 @@ class NativeLayer(Layer):
         """Gradient: none, unless the layer defines it."""
 
     def allow_force_backward(self, bottom_index):
-        """Whether this bottom can have a gradient."""
+        """Whether this bottom can have a gradient.
+
+        Parameters
+        ----------
+        bottom_index : int
+
+        Returns
+        -------
+        bool
+        """
         return bottom_index not in self.labels
 
     def seek(self, forwards):
@@ -146,13 +156,27 @@ class NativeLayer(Layer):
         self.tick, self.seeded_at = int(forwards), 0
 
     def reseed(self, seed):
-        """Draw from another seed (numpy.random.SeedSequence) from the next forward on."""
+        """Draw from another seed (numpy.random.SeedSequence) from the next forward on.
+
+        Parameters
+        ----------
+        seed : numpy.random.SeedSequence
+        """
         if not self.reads_data:
             self.seed, self.seeded_at = seed, self.tick
 
     # -- helpers -----------------------------------------------------------------------------------------------
     def error(self, message):
-        """A LayerError that begins with this layer's name and type."""
+        """A LayerError that begins with this layer's name and type.
+
+        Parameters
+        ----------
+        message : str
+
+        Returns
+        -------
+        LayerError
+        """
         return LayerError(f"layer '{self.name}' ({self.type}): {message}")
 
     def rng(self):
@@ -204,6 +228,10 @@ class NativeLayer(Layer):
             Number of axes of the bottom.
         what : str
             Name of the field in the error message.
+
+        Returns
+        -------
+        int
 
         Raises
         ------

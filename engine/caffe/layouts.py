@@ -46,6 +46,10 @@ def of_convolution(kernel, dilation):
     ----------
     kernel, dilation : sequence of int
         Extents of the kernel and the distance of its cells, an axis each.
+
+    Returns
+    -------
+    torch.memory_format
     """
     chosen = _state["layout"]
     if chosen == "auto":

@@ -19,6 +19,13 @@ class TooMuch(ValueError):
 def require_memory(size, what):
     """Refuse to go on where `size` bytes for `what` are more than this machine has left.
 
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    what : str
+        What needs them, for the message.
+
     Raises
     ------
     TooMuch
@@ -70,7 +77,16 @@ def _process():
 
 
 def check_shape(shape):
-    """Refuse a blob's shape that Caffe refuses: negative extents, more than 32 axes, more than 2^31 - 1 values."""
+    """Refuse a blob's shape that Caffe refuses: negative extents, more than 32 axes, more than 2^31 - 1 values.
+
+    Parameters
+    ----------
+    shape : sequence of int
+
+    Raises
+    ------
+    ValueError
+    """
     if len(shape) > MOST_AXES:
         raise TooMuch(f"a blob of {len(shape)} axes; Caffe's have {MOST_AXES} at most")
     count = 1
@@ -84,6 +100,11 @@ def check_shape(shape):
 
 def check_layers(net, name):
     """Refuse a NetParameter of more layers than any net has; `name` is its file.
+
+    Parameters
+    ----------
+    net : NetParameter
+    name : str
 
     Raises
     ------

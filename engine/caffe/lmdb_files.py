@@ -59,6 +59,14 @@ def open_database(path, readahead=False):
 def check(path):
     """Refuse what is not an LMDB database, or one that is truncated or damaged; the number of records.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    int
+
     Raises
     ------
     DatabaseError

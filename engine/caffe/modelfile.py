@@ -25,7 +25,23 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 @contextlib.contextmanager
 def mapped(path):
-    """Memory-mapped content of a file."""
+    """Memory-mapped content of a file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Yields
+    ------
+    memoryview
+
+    Raises
+    ------
+    OpenError
+        No such file, or no regular one.
+    ModelFileError
+        An empty file.
+    """
     refuse_special(path)
     try:
         file = open(path, "rb")  # noqa: SIM115  (the with below closes it; only opening may fail here)
@@ -40,13 +56,41 @@ def mapped(path):
 
 
 def refuse_special(path):
-    """Refuse a folder, a pipe or a device where a file is expected; opening a pipe would wait for ever."""
+    """Refuse a folder, a pipe or a device where a file is expected; opening a pipe would wait for ever.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Raises
+    ------
+    OpenError
+    """
     if os.path.exists(path) and not os.path.isfile(path):
         raise OpenError(f"Could not open file {path} (it is not a regular file)")
 
 
 def strip(view, message, name, kind):
-    """wire.strip; a failure is reported as: file `name` is not `kind`, and what it seems to be instead."""
+    """wire.strip; a failure is reported as: file `name` is not `kind`, and what it seems to be instead.
+
+    Parameters
+    ----------
+    view : memoryview
+        The whole file.
+    message : str
+        A key of protobuf_wire.NESTED.
+    name, kind : str
+        The file; what it should be.
+
+    Returns
+    -------
+    (bytes, list of numpy.ndarray)
+        As of wire.strip.
+
+    Raises
+    ------
+    ModelFileError
+    """
     try:
         return wire.strip(view, message)
     except wire.WireError as error:
@@ -59,7 +103,26 @@ def strip(view, message, name, kind):
 
 
 def decode(data, message, view, name, kind):
-    """Parse bytes into a message and return it; failures are reported as by strip."""
+    """Parse bytes into a message and return it; failures are reported as by strip.
+
+    Parameters
+    ----------
+    data : bytes
+    message : Message
+        An empty one, filled.
+    view : memoryview
+        The whole file, to say what it is instead.
+    name, kind : str
+        The file; what it should be.
+
+    Returns
+    -------
+    Message
+
+    Raises
+    ------
+    ModelFileError
+    """
     try:
         message.ParseFromString(data)
         wire.check_text(message)
@@ -75,7 +138,23 @@ def decode(data, message, view, name, kind):
 
 
 def decode_net(data, view, name):
-    """Parse bytes of a NetParameter of any family of Caffe; failures are reported as by strip."""
+    """Parse bytes of a NetParameter of any family of Caffe; failures are reported as by strip.
+
+    Parameters
+    ----------
+    data : bytes
+        A NetParameter without the numbers of its blobs.
+    view : memoryview
+    name : str
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    ModelFileError
+    """
     try:
         data = bytes(binary_families.to_engine(data))
     except wire.WireError as error:
@@ -87,7 +166,16 @@ UNKNOWN = "get it again and compare its size or checksum"
 
 
 def looks_like(view):
-    """What a file that is not what was expected seems to be, and what to do."""
+    """What a file that is not what was expected seems to be, and what to do.
+
+    Parameters
+    ----------
+    view : memoryview
+
+    Returns
+    -------
+    str
+    """
     head = bytes(view[:512])
     starts = {
         b"version https://git-lfs": "it is a Git LFS pointer; run `git lfs pull`",
@@ -117,7 +205,16 @@ def looks_like(view):
 
 
 def is_hdf5(path):
-    """Whether a file begins as HDF5 does."""
+    """Whether a file begins as HDF5 does.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    bool
+    """
     refuse_special(path)
     try:
         with open(path, "rb") as file:
@@ -138,14 +235,38 @@ WRITE_REMEDIES = {
 
 
 def write_atomic(path, data):
-    """Write bytes, or a list of buffers, to a file: beside it, synced, renamed."""
+    """Write bytes, or a list of buffers, to a file: beside it, synced, renamed.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    data : bytes or sequence of buffers
+
+    Raises
+    ------
+    ModelFileError
+    """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.writelines([data] if isinstance(data, (bytes, bytearray, memoryview)) else data)
 
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """A path beside `path`; what is written there takes its place on success and is removed on failure."""
+    """A path beside `path`; what is written there takes its place on success and is removed on failure.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Yields
+    ------
+    pathlib.Path
+
+    Raises
+    ------
+    ModelFileError
+        What cannot be written, with the system's reason and a remedy.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -55,7 +55,19 @@ class Net(RunningGraph, NetBatches):
 
     @classmethod
     def from_param(cls, net_param, phase, level=0, stages=(), source="net"):
-        """Net of a NetParameter message (solvers hold nets inline); `source` is the file it was read from, if any."""
+        """Net of a NetParameter message (solvers hold nets inline); `source` is the file it was read from, if any.
+
+        Parameters
+        ----------
+        net_param : NetParameter
+        phase, level, stages
+            As of Net.
+        source : str
+
+        Returns
+        -------
+        Net
+        """
         net = cls.__new__(cls)
         net._build(net_param, phase, level, stages, source)
         return net
@@ -168,11 +180,25 @@ class Net(RunningGraph, NetBatches):
 
     # -- weights -----------------------------------------------------------------------------------------------
     def share_with(self, other):
-        """Use the parameter data of the equally named layers of `other` from now on; diffs stay apart."""
+        """Use the parameter data of the equally named layers of `other` from now on; diffs stay apart.
+
+        Parameters
+        ----------
+        other : Net
+
+        Raises
+        ------
+        caffe.LayerError
+            Shapes that differ, or no layer in common.
+        """
         net_weights.share(self, other)
 
     def copy_from(self, path):
         """Copy weights from a .caffemodel or .h5 by layer name; layers that only one side has are left alone and named.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
 
         Raises
         ------
@@ -184,7 +210,12 @@ class Net(RunningGraph, NetBatches):
         net_weights.copy_from(self, path)
 
     def load_hdf5(self, path):
-        """Copy weights from an HDF5 file."""
+        """Copy weights from an HDF5 file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        """
         net_weights.copy_from(self, path)
 
     def save(self, path, family="merged"):
@@ -205,5 +236,15 @@ class Net(RunningGraph, NetBatches):
         net_weights.save(self, path, family=family)
 
     def save_hdf5(self, path):
-        """Write the weights as HDF5: data/<layer>/<index> (atomically)."""
+        """Write the weights as HDF5: data/<layer>/<index> (atomically).
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        caffe.ModelFileError, caffe.LayerError
+            As save; also layer names that HDF5 cannot keep.
+        """
         net_weights.save_hdf5(self, path)

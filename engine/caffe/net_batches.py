@@ -11,6 +11,13 @@ class NetBatches:
     def forward_all(self, blobs=None, **kwargs):
         """Forward over any number of items, in batches of the net's size (the last one padded with zeros).
 
+        Parameters
+        ----------
+        blobs : list of str
+            Blobs to return beside the outputs.
+        **kwargs : array
+            Values of all inputs, one row for each item.
+
         Returns
         -------
         dict

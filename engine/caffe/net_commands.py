@@ -35,7 +35,12 @@ def _use_local_rank(args):
 
 
 def train(args):
-    """Train or finetune a model."""
+    """Train or finetune a model.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     if args.snapshot and args.weights:
         raise CommandError("give --snapshot to resume or --weights to finetune, not both")
     _use_local_rank(args)
@@ -57,7 +62,12 @@ def _say(line):
 
 
 def test(args):
-    """Score a model."""
+    """Score a model.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     _mode(args)
     net = _net(args, caffe.TEST)
     sums, loss = {}, 0.0
@@ -78,7 +88,12 @@ def test(args):
 
 
 def time_(args):
-    """Benchmark a model layer by layer, forward and backward."""
+    """Benchmark a model layer by layer, forward and backward.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     _mode(args)
     net = _net(args, caffe.TEST if args.phase == "TEST" else caffe.TRAIN)
     _ask_every_layer_back(net)
@@ -139,7 +154,12 @@ def _net(args, phase):
 
 
 def device_query(args):
-    """Show what the engine computes on."""
+    """Show what the engine computes on.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    """
     wanted = range(torch.cuda.device_count())
     if args.gpu not in (None, "all"):
         wanted = [_device_number(index) for index in args.gpu.split(",")]

@@ -91,17 +91,37 @@ class RunningGraph(Graph):
 
     # -- callbacks ---------------------------------------------------------------------------------------------
     def before_forward(self, callback):
-        """Call ``callback(layer_index)`` before each layer's forward."""
+        """Call ``callback(layer_index)`` before each layer's forward.
+
+        Parameters
+        ----------
+        callback : callable
+        """
         self._callbacks["before_forward"].append(callback)
 
     def after_forward(self, callback):
-        """Call ``callback(layer_index)`` after each layer's forward."""
+        """Call ``callback(layer_index)`` after each layer's forward.
+
+        Parameters
+        ----------
+        callback : callable
+        """
         self._callbacks["after_forward"].append(callback)
 
     def before_backward(self, callback):
-        """Call ``callback(layer_index)`` before each layer's backward."""
+        """Call ``callback(layer_index)`` before each layer's backward.
+
+        Parameters
+        ----------
+        callback : callable
+        """
         self._callbacks["before_backward"].append(callback)
 
     def after_backward(self, callback):
-        """Call ``callback(layer_index)`` after each layer's backward."""
+        """Call ``callback(layer_index)`` after each layer's backward.
+
+        Parameters
+        ----------
+        callback : callable
+        """
         self._callbacks["after_backward"].append(callback)

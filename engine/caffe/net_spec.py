@@ -25,7 +25,22 @@ _param_names = param_name_dict()
 
 
 def assign_proto(proto, name, val):
-    """Set a field of a message: a dict fills a sub-message, a list a repeated field (one value is a list of one)."""
+    """Set a field of a message: a dict fills a sub-message, a list a repeated field (one value is a list of one).
+
+    Parameters
+    ----------
+    proto : Message
+    name : str
+        Of a field.
+    val : number, str, dict, Message or list
+
+    Raises
+    ------
+    AttributeError
+        No such field; the nearest name is given.
+    TypeError, ValueError
+        A value that the field does not take.
+    """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
         fields = list(proto.DESCRIPTOR.fields_by_name)
@@ -168,13 +183,21 @@ class NetSpec:
         del self.tops[name]
 
     def keys(self):
+        """Names of the tops, in order."""
         return list(self.tops)
 
     def vals(self):
+        """The tops, in order."""
         return list(self.tops.values())
 
     def update(self, name, params):
-        """Change parameters of the layer that makes top `name`."""
+        """Change parameters of the layer that makes top `name`.
+
+        Parameters
+        ----------
+        name : str
+        params : dict
+        """
         self.tops[name]._update(params)
 
     def to_proto(self):

@@ -101,6 +101,10 @@ def share(net, other):
 
     Parameters that layers of `net` share with each other stay shared: what one of them takes, all take.
 
+    Parameters
+    ----------
+    net, other : Net
+
     Raises
     ------
     LayerError
@@ -149,14 +153,37 @@ def _check_shape(net, node, k, shape, source):
 
 
 def check_distinct(net, path):
-    """Refuse to write weights that could not be told apart when they are read."""
+    """Refuse to write weights that could not be told apart when they are read.
+
+    Parameters
+    ----------
+    net : Net
+    path : str or os.PathLike
+
+    Raises
+    ------
+    LayerError
+    """
     for name, numbers in net._repeated_names().items():
         raise LayerError(f"cannot write {os.fspath(path)}: {net._where(name)}{net._who(numbers)} are all named "
                          f"'{name}'; give each a name of its own")
 
 
 def save(net, path, diffs=False, family="merged"):
-    """Write the net as wired, with its weights (and diffs), as a .caffemodel; `family` as in save_caffemodel."""
+    """Write the net as wired, with its weights (and diffs), as a .caffemodel; `family` as in save_caffemodel.
+
+    Parameters
+    ----------
+    net : Net
+    path : str or os.PathLike
+    diffs : bool
+    family : str
+
+    Raises
+    ------
+    LayerError, ModelFileError
+        Layers that cannot be told apart; a file that cannot be written.
+    """
     check_distinct(net, path)
     message = caffe_pb2.NetParameter(name=net.name)
     message.layer.extend(node.param for node in net._nodes)
@@ -174,7 +201,18 @@ def save(net, path, diffs=False, family="merged"):
 
 
 def save_hdf5(net, path):
-    """Write the weights as HDF5: data/<layer>/<index>; a shared parameter once, with its owner."""
+    """Write the weights as HDF5: data/<layer>/<index>; a shared parameter once, with its owner.
+
+    Parameters
+    ----------
+    net : Net
+    path : str or os.PathLike
+
+    Raises
+    ------
+    LayerError, ModelFileError
+        As save; also names that HDF5 cannot keep.
+    """
     check_distinct(net, path)
     owned = {id(p.blob) for p in net._learnable}
     layers = OrderedDict()

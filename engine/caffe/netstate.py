@@ -9,7 +9,17 @@ from .proto import caffe_pb2
 
 
 def state_meets_rule(state, rule):
-    """Whether a NetState meets a NetStateRule: phase, level, all its stages and none of its not_stages."""
+    """Whether a NetState meets a NetStateRule: phase, level, all its stages and none of its not_stages.
+
+    Parameters
+    ----------
+    state : NetState
+    rule : NetStateRule
+
+    Returns
+    -------
+    bool
+    """
     stages = set(state.stage)
     return (
         (not rule.HasField("phase") or rule.phase == state.phase)
@@ -21,7 +31,22 @@ def state_meets_rule(state, rule):
 
 
 def layer_included(layer, state):
-    """Whether a layer is part of a net in `state`: no rule, or any include met, or no exclude met."""
+    """Whether a layer is part of a net in `state`: no rule, or any include met, or no exclude met.
+
+    Parameters
+    ----------
+    layer : LayerParameter
+    state : NetState
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    PrototxtError
+        Both include and exclude rules.
+    """
     if len(layer.include) and len(layer.exclude):
         raise PrototxtError(
             f"layer '{layer.name}': has both include and exclude rules; write one kind only", layer=layer.name
@@ -39,6 +64,16 @@ def filter_net(net_param, phase=None, level=0, stages=()):
     net_param : NetParameter
     phase : int, optional
         Sets the state (stages are added to those of the net's own `state`). None uses the net's own state.
+    level : int
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    PrototxtError
+        A layer with both include and exclude rules.
     """
     kept = caffe_pb2.NetParameter()
     kept.CopyFrom(net_param)
@@ -55,12 +90,32 @@ def filter_net(net_param, phase=None, level=0, stages=()):
 
 
 def split_layer_name(blob, layer, top_index):
-    """Name of the layer that splits top `top_index` of `layer`."""
+    """Name of the layer that splits top `top_index` of `layer`.
+
+    Parameters
+    ----------
+    blob, layer : str
+    top_index : int
+
+    Returns
+    -------
+    str
+    """
     return f"{blob}_{layer}_{top_index}_split"
 
 
 def split_blob_name(blob, layer, top_index, k):
-    """Name of the k-th copy of a split blob."""
+    """Name of the k-th copy of a split blob.
+
+    Parameters
+    ----------
+    blob, layer : str
+    top_index, k : int
+
+    Returns
+    -------
+    str
+    """
     return f"{split_layer_name(blob, layer, top_index)}_{k}"
 
 
@@ -69,6 +124,19 @@ def insert_splits(net_param):
 
     A loss weight above a top counts as one reader; it moves to the first top of the split. Bottoms of the
     readers are renamed to ``<blob>_<producer>_<top index>_split_<k>``.
+
+    Parameters
+    ----------
+    net_param : NetParameter
+
+    Returns
+    -------
+    NetParameter
+
+    Raises
+    ------
+    PrototxtError
+        A bottom that no earlier layer makes; the nearest name is given.
     """
     source, readers, weight = _count_readers(net_param)
     taken = dict.fromkeys(readers, 0)

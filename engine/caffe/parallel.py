@@ -67,6 +67,10 @@ def is_root():
 def average_gradients(net):
     """Replace every parameter gradient by its mean over the processes.
 
+    Parameters
+    ----------
+    net : Net
+
     Raises
     ------
     ProcessLost
@@ -89,7 +93,12 @@ def average_gradients(net):
 
 @torch.no_grad()
 def share_weights(net):
-    """Give every process rank 0's weights."""
+    """Give every process rank 0's weights.
+
+    Parameters
+    ----------
+    net : Net
+    """
     if not dist.is_initialized():
         return
     where = device.current()

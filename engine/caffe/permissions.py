@@ -38,7 +38,12 @@ def allow_python_modules(*names):
 
 
 def allow_output_folders(*folders):
-    """From now on HDF5Output writes below the current folder and these, and those allowed before."""
+    """From now on HDF5Output writes below the current folder and these, and those allowed before.
+
+    Parameters
+    ----------
+    *folders : str or os.PathLike
+    """
     global _folders
     _folders = {*(_folders or ()), *(os.path.realpath(folder) for folder in folders)}
 
@@ -50,11 +55,25 @@ def allow_everything():
 
 
 def is_module_name(name):
+    """Whether a text is a module's name: identifiers with dots between them.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    bool
+    """
     return _NAME.fullmatch(name) is not None
 
 
 def check_module(name):
     """Refuse a module of a Python layer that may not be imported.
+
+    Parameters
+    ----------
+    name : str
 
     Raises
     ------
@@ -72,6 +91,10 @@ def check_module(name):
 
 def check_output(path):
     """Refuse a file that a net may not write.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
 
     Raises
     ------

@@ -32,6 +32,10 @@ def check_text(message):
     """Raise UnicodeDecodeError where a string of a parsed message is not UTF-8.
 
     protobuf hands such a string out as bytes, or raises when it is asked for, by version; ListFields asks for all.
+
+    Parameters
+    ----------
+    message : Message
     """
     for field, value in message.ListFields():
         if field.message_type is None and field.type != field.TYPE_STRING:
@@ -44,7 +48,16 @@ def check_text(message):
 
 
 def varint(value):
-    """Bytes of a non-negative integer."""
+    """Bytes of a non-negative integer.
+
+    Parameters
+    ----------
+    value : int
+
+    Returns
+    -------
+    bytes
+    """
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -54,7 +67,16 @@ def varint(value):
 
 
 def tag(number, wire_type):
-    """Bytes that begin a field."""
+    """Bytes that begin a field.
+
+    Parameters
+    ----------
+    number, wire_type : int
+
+    Returns
+    -------
+    bytes
+    """
     return varint(number << 3 | wire_type)
 
 
@@ -74,7 +96,23 @@ def _read_varint(view, at, end):
 
 
 def fields(view, start, end):
-    """Yield (field number, wire type, begin of field, begin of payload, end of payload) of a message."""
+    """Yield (field number, wire type, begin of field, begin of payload, end of payload) of a message.
+
+    Parameters
+    ----------
+    view : memoryview
+    start, end : int
+        Where the message lies.
+
+    Yields
+    ------
+    (int, int, int, int, int)
+
+    Raises
+    ------
+    WireError
+        Bytes that are not a message.
+    """
     at = start
     while at < end:
         begin = at
@@ -151,7 +189,17 @@ def _numbers(chunks, dtype):
 
 
 def blob_chunks(array):
-    """An array as the buffers of a BlobProto; numbers that are contiguous float32 are not copied."""
+    """An array as the buffers of a BlobProto; numbers that are contiguous float32 are not copied.
+
+    Parameters
+    ----------
+    array : array_like
+        Any shape; stored as float32.
+
+    Returns
+    -------
+    list of buffers
+    """
     array = np.ascontiguousarray(array, "<f4").reshape(np.shape(array))
     dims = b"".join(varint(dim) for dim in array.shape)
     shape = tag(1, BYTES) + varint(len(dims)) + dims
@@ -161,7 +209,17 @@ def blob_chunks(array):
 
 
 def layer_chunks(layer, arrays):
-    """Buffers of one `layer` of a NetParameter: a serialized LayerParameter, its blobs put in."""
+    """Buffers of one `layer` of a NetParameter: a serialized LayerParameter, its blobs put in.
+
+    Parameters
+    ----------
+    layer : bytes
+    arrays : sequence of numpy.ndarray
+
+    Returns
+    -------
+    list of buffers
+    """
     view = memoryview(layer)
     cut = max((stop for number, _, _, _, stop in fields(view, 0, len(view)) if number < 7), default=0)
     inside = [view[:cut]]

@@ -41,7 +41,20 @@ TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
 
 def read_bytes(path):
-    """Content of a file; OpenError (a RuntimeError) "Could not open file X" like pycaffe's when it cannot be opened."""
+    """Content of a file; OpenError (a RuntimeError) "Could not open file X" like pycaffe's when it cannot be opened.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OpenError
+    """
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -50,7 +63,23 @@ def read_bytes(path):
 
 
 def read_text(path):
-    """Text of a prototxt. Comments in Latin-1 are read too; a binary file is refused."""
+    """Text of a prototxt. Comments in Latin-1 are read too; a binary file is refused.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OpenError
+        A file that cannot be opened.
+    PrototxtError
+        A binary file.
+    """
     data = read_bytes(path)
     if b"\0" in data[:4096]:
         raise PrototxtError(f"{path}: a binary file, expected a prototxt (text); weights are given separately")
@@ -69,6 +98,10 @@ def parse_net(text, name="<string>"):
     name : str
         The file to name in errors.
 
+    Returns
+    -------
+    NetParameter
+
     Raises
     ------
     PrototxtError
@@ -79,7 +112,22 @@ def parse_net(text, name="<string>"):
 
 
 def parse_solver(text, name="<string>"):
-    """SolverParameter of prototxt text, with `solver_type` turned into `type`; errors as in parse_net."""
+    """SolverParameter of prototxt text, with `solver_type` turned into `type`; errors as in parse_net.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        The file to name in errors.
+
+    Returns
+    -------
+    SolverParameter
+
+    Raises
+    ------
+    PrototxtError
+    """
     solver = _parse(text, caffe_pb2.SolverParameter(), name)
     return _upgraded(upgrade.upgrade_solver, solver, text, name)
 
@@ -94,6 +142,10 @@ def read_net(path, phase=None, level=0, stages=()):
         caffe.TRAIN or caffe.TEST: keep only the layers of this state. None keeps all layers.
     level, stages : int, sequence of str
         The rest of the state, used with `phase`.
+
+    Returns
+    -------
+    NetParameter
 
     Raises
     ------
@@ -113,6 +165,18 @@ def read_solver(path):
 
     Without `snapshot_prefix` the prefix is the solver file without its suffix; a prefix that is a folder gets
     the solver file's name appended (both as Caffe does).
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    SolverParameter
+
+    Raises
+    ------
+    OpenError, PrototxtError
     """
     name = os.fspath(path)
     solver = parse_solver(read_text(path), name)
@@ -130,6 +194,15 @@ def to_text(message, full_floats=False):
 
     `full_floats` writes float32 values widened to double (0.30000001192092896 for 0.3), as pycaffe's str()
     did; otherwise the shortest text that reads back to the same float32.
+
+    Parameters
+    ----------
+    message : Message
+    full_floats : bool
+
+    Returns
+    -------
+    str
     """
     if not full_floats:
         return text_format.MessageToString(message)

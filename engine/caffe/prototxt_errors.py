@@ -25,7 +25,17 @@ REMEDIES = {
 
 
 def explain(message):
-    """protobuf's parse message, reworded: what was expected, what was found, and the remedy."""
+    """protobuf's parse message, reworded: what was expected, what was found, and the remedy.
+
+    Parameters
+    ----------
+    message : str
+        What protobuf says.
+
+    Returns
+    -------
+    str
+    """
     message = re.sub(r"^\d+:\d+ : ", "", message)
     message = re.sub(r"^'.*': (?=[A-Z])", "", message)  # the source line, repeated
     unknown = re.match(r'Message type "caffe\.(\S+)" has no field named "(.*)"', message)
@@ -98,6 +108,10 @@ _TOKEN = re.compile(
 
 def layer_lines(text):
     """Lines at which the layers of a prototxt begin.
+
+    Parameters
+    ----------
+    text : str
 
     Returns
     -------

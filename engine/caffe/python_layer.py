@@ -13,6 +13,14 @@ from .layer import Layer, LayerError
 def make_python_layer(layer_param):
     """Construct the Python layer that a LayerParameter names.
 
+    Parameters
+    ----------
+    layer_param : LayerParameter
+
+    Returns
+    -------
+    Layer
+
     Raises
     ------
     LayerError

@@ -54,6 +54,7 @@ class ShapeNet(Graph):
 
     @property
     def nodes(self):
+        """The layers whose shapes are known, in order."""
         return self._nodes
 
     def _try_layer(self, param, needs, owners, available):

@@ -10,7 +10,18 @@ from .errors import OpenError, SolverError
 
 
 def check_folder(source, param):
-    """Refuse a snapshot_prefix that cannot be written before any work is done."""
+    """Refuse a snapshot_prefix that cannot be written before any work is done.
+
+    Parameters
+    ----------
+    source : str
+        The solver file, for messages.
+    param : SolverParameter
+
+    Raises
+    ------
+    SolverError
+    """
     folder = os.path.dirname(param.snapshot_prefix) or "."
     if param.snapshot and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         raise SolverError(f"{source}: snapshot_prefix '{param.snapshot_prefix}': folder '{folder}' does not exist or "
@@ -20,7 +31,16 @@ def check_folder(source, param):
 
 
 def check_names(solver):
-    """Refuse layer names that a snapshot cannot keep, before any work is done."""
+    """Refuse layer names that a snapshot cannot keep, before any work is done.
+
+    Parameters
+    ----------
+    solver : Solver
+
+    Raises
+    ------
+    LayerError, ModelFileError
+    """
     net, p = solver.net, solver.param
     path = f"{p.snapshot_prefix}_iter_<n>.caffemodel"
     net_weights.check_distinct(net, path)
@@ -29,7 +49,17 @@ def check_names(solver):
 
 
 def write(solver):
-    """Write <prefix>_iter_<n>.caffemodel, then .solverstate (.h5 for snapshot_format HDF5)."""
+    """Write <prefix>_iter_<n>.caffemodel, then .solverstate (.h5 for snapshot_format HDF5).
+
+    Parameters
+    ----------
+    solver : Solver
+
+    Raises
+    ------
+    ModelFileError
+        A file that cannot be written.
+    """
     if not parallel.is_root():
         return
     p = solver.param
@@ -48,7 +78,18 @@ def write(solver):
 
 
 def read(solver, state_file):
-    """Set a solver to a .solverstate (or .solverstate.h5); everything is checked before anything changes."""
+    """Set a solver to a .solverstate (or .solverstate.h5); everything is checked before anything changes.
+
+    Parameters
+    ----------
+    solver : Solver
+    state_file : str or os.PathLike
+
+    Raises
+    ------
+    OpenError, ModelFileError, SolverError, LayerError
+        As Solver.restore.
+    """
     state_file = os.fspath(state_file)
     state = serialization.load_solverstate(state_file)
     _check_history(solver, state_file, state.history)

@@ -6,8 +6,6 @@ run equals it.
 """
 
 import os
-import time
-from collections import deque
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from . import device, glog, net_weights, parallel, snapshots, solver_nets, updat
 from .blob import NetVec
 from .errors import SolverError
 from .prototxt import read_solver
+from .solver_log import SolverLog
 
 
 class Solver:
@@ -69,7 +68,7 @@ class Solver:
         self._rule, self.slots = update_rules.RULES[self.type]
         self._history = None
         self._callbacks = []
-        self._losses = deque(maxlen=self.param.average_loss)
+        self._log = SolverLog(self.param.average_loss)
         self.net = solver_nets.net_to_train(self._source, self.param)
         if self.param.snapshot:
             snapshots.check_names(self)
@@ -79,7 +78,12 @@ class Solver:
         parallel.share_weights(self.net)
 
     def share_weights(self, net):
-        """Make `net` use the weights of the training net."""
+        """Make `net` use the weights of the training net.
+
+        Parameters
+        ----------
+        net : Net
+        """
         net_weights.share(net, self.net)
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -90,11 +94,15 @@ class Solver:
         return float(np.float32(update_rules.learning_rate(self.param, self.iter, step)))
 
     def step(self, iterations):
-        """Do `iterations` updates: forward and backward iter_size times, then update, test and snapshot when due."""
+        """Do `iterations` updates: forward and backward iter_size times, then update, test and snapshot when due.
+
+        Parameters
+        ----------
+        iterations : int
+        """
         p, stop = self.param, self.iter + iterations
         self._stopped = False
-        self._losses.clear()
-        self._clock = (time.perf_counter(), self.iter)
+        self._log.begin(self.iter)
         while self.iter < stop:
             self.net.clear_param_diffs()
             if p.test_interval > 0 and self.iter % p.test_interval == 0 and (self.iter > 0 or p.test_initialization):
@@ -103,9 +111,9 @@ class Solver:
                 on_start()
             display = p.display > 0 and self.iter % p.display == 0
             self.net.debug_info = display and p.debug_info
-            self._losses.append(self._gradients() / p.iter_size)
+            self._log.add_loss(self._gradients() / p.iter_size)
             if display:
-                self._display()
+                self._log.display(self.net, self.iter, p.display)
             parallel.average_gradients(self.net)
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
@@ -126,7 +134,12 @@ class Solver:
         return loss
 
     def solve(self, resume_file=None):
-        """Run to max_iter, with the last snapshot and test that Caffe does; `resume_file` is restored first."""
+        """Run to max_iter, with the last snapshot and test that Caffe does; `resume_file` is restored first.
+
+        Parameters
+        ----------
+        resume_file : str or os.PathLike, optional
+        """
         p = self.param
         glog.info("solver.cpp", f"Solving {self.net.name}")
         glog.info("solver.cpp", f"Learning Rate Policy: {p.lr_policy}")
@@ -142,48 +155,28 @@ class Solver:
             glog.info("solver.cpp", "Optimization stopped early.")
             return
         if p.display > 0 and self.iter % p.display == 0:
-            self._losses.append(self.net._run_forward())
-            self._log(f"Iteration {self.iter}, loss = {self._smoothed_loss():g}")
+            self._log.add_loss(self.net._run_forward())
+            self._log.line(f"Iteration {self.iter}, loss = {self._log.smoothed_loss():g}")
         if p.test_interval > 0 and self.iter % p.test_interval == 0:
             self.test_all()
         glog.info("solver.cpp", "Optimization Done.")
 
     def add_callback(self, on_start, on_gradients_ready):
-        """Call the two functions at the start of each iteration and when its gradients are complete."""
+        """Call the two functions at the start of each iteration and when its gradients are complete.
+
+        Parameters
+        ----------
+        on_start, on_gradients_ready : callable
+            Without arguments.
+        """
         self._callbacks.append((on_start, on_gradients_ready))
-
-    # -- lines ---------------------------------------------------------------------------------------------------
-    def _log(self, message, source="solver.cpp"):
-        if parallel.is_root():
-            glog.info(source, message)
-
-    def _smoothed_loss(self):
-        """Mean of the last average_loss losses of this run of `step`."""
-        return sum(map(float, self._losses)) / len(self._losses)
-
-    def _display(self):
-        now, (then, since) = time.perf_counter(), self._clock
-        seconds = now - then
-        self._log(f"Iteration {self.iter} ({(self.iter - since) / (seconds or 1):g} iter/s, "
-                  f"{seconds:g}s/{self.param.display} iters), loss = {self._smoothed_loss():g}")
-        self._clock = (now, self.iter)
-        self._log_outputs(self.net, "Train", {n: self.net.blobs[n].data_memory.array() for n in self.net.outputs})
-
-    def _log_outputs(self, net, which, values):
-        loss_weights, index = net.blob_loss_weights, 0
-        for name in net.outputs:
-            weight = loss_weights[name]
-            for value in np.ravel(values[name]):
-                tail = f" (* {weight:g} = {weight * value:g} loss)" if weight else ""
-                self._log(f"    {which} net output #{index}: {name} = {value:g}{tail}")
-                index += 1
 
     def test_all(self):
         """Run every test net for its test_iter batches and log the mean of its outputs."""
         if not parallel.is_root():
             return
         for index, (net, count) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
-            self._log(f"Iteration {self.iter}, Testing net (#{index})")
+            self._log.line(f"Iteration {self.iter}, Testing net (#{index})")
             self.share_weights(net)
             sums, loss = {}, 0.0
             for _ in range(count):
@@ -191,8 +184,8 @@ class Solver:
                 for name in net.outputs:
                     sums[name] = sums.get(name, 0.0) + net.blobs[name].data_memory.array()
             if self.param.test_compute_loss:
-                self._log(f"Test loss: {loss / count:g}")
-            self._log_outputs(net, "Test", {name: value / count for name, value in sums.items()})
+                self._log.line(f"Test loss: {loss / count:g}")
+            self._log.outputs(net, "Test", {name: value / count for name, value in sums.items()})
 
     # -- update --------------------------------------------------------------------------------------------------
     def history(self):
@@ -210,9 +203,9 @@ class Solver:
         passed, self.current_step = self.current_step, update_rules.steps_passed(p, self.iter, self.current_step)
         rate = update_rules.learning_rate(p, self.iter, self.current_step)
         if p.lr_policy == "multistep" and self.current_step > passed:
-            self._log(f"MultiStep Status: Iteration {self.iter}, step = {self.current_step}", "sgd_solver.cpp")
+            self._log.line(f"MultiStep Status: Iteration {self.iter}, step = {self.current_step}", "sgd_solver.cpp")
         if p.display > 0 and self.iter % p.display == 0:
-            self._log(f"Iteration {self.iter}, lr = {rate:g}", "sgd_solver.cpp")
+            self._log.line(f"Iteration {self.iter}, lr = {rate:g}", "sgd_solver.cpp")
         scale = self._clip(where) / p.iter_size
         for param, history in zip(self.net._learnable, self.history(), strict=True):
             values, spec = param.blob.data_memory.mutable(where), param.spec
@@ -235,7 +228,7 @@ class Solver:
         norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
         if not norm > limit:
             return 1.0
-        self._log(f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor "
+        self._log.line(f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > {limit:g}) by scale factor "
                   f"{limit / norm:g}", "sgd_solver.cpp")
         return limit / norm
 
@@ -246,6 +239,10 @@ class Solver:
 
     def restore(self, state_file):
         """Continue from a .solverstate (or .solverstate.h5): weights, history, iteration and learning rate step.
+
+        Parameters
+        ----------
+        state_file : str or os.PathLike
 
         Raises
         ------
@@ -272,5 +269,20 @@ _CLASSES = {c.type: c for c in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPro
 
 
 def get_solver(solver_file, level=0, stages=()):
-    """The solver of the class that the file's `type` names."""
+    """The solver of the class that the file's `type` names.
+
+    Parameters
+    ----------
+    solver_file : str or os.PathLike
+    level, stages
+        As of Solver.
+
+    Returns
+    -------
+    Solver
+
+    Raises
+    ------
+    OpenError, PrototxtError, SolverError
+    """
     return _CLASSES.get(read_solver(solver_file).type, Solver)(solver_file, level, stages)

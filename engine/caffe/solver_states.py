@@ -24,7 +24,16 @@ class SolverState:
 
 
 def load_solverstate(path):
-    """SolverState of a .solverstate, binary or HDF5; errors as load_weights."""
+    """SolverState of a .solverstate, binary or HDF5; errors as load_weights.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    SolverState
+    """
     if is_hdf5(path):
         return _load_solverstate_hdf5(path)
     name = os.fspath(path)

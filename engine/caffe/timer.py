@@ -20,19 +20,24 @@ class Timer:
         return time.perf_counter()
 
     def start(self):
+        """Begin to measure."""
         self._start = self._stop = self._now()
 
     def stop(self):
+        """End the measurement."""
         self._stop = self._now()
 
     @property
     def seconds(self):
+        """Seconds from start to stop."""
         return self._stop - self._start
 
     @property
     def ms(self):
+        """Milliseconds from start to stop."""
         return 1e3 * self.seconds
 
     @property
     def us(self):
+        """Microseconds from start to stop."""
         return 1e6 * self.seconds

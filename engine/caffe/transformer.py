@@ -103,6 +103,12 @@ class Transformer:
     def set_transpose(self, in_, order):
         """Set the order of the picture's axes in input `in_`: (2, 0, 1) turns (H, W, K) into (K, H, W).
 
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        order : sequence of int
+
         Raises
         ------
         Exception
@@ -116,6 +122,12 @@ class Transformer:
     def set_channel_swap(self, in_, order):
         """Set the order of the channels of input `in_`: (2, 1, 0) turns RGB into BGR.
 
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        order : sequence of int
+
         Raises
         ------
         Exception
@@ -127,7 +139,14 @@ class Transformer:
         self.channel_swap[in_] = order
 
     def set_raw_scale(self, in_, scale):
-        """Set the factor of input `in_` before the mean: 255 for pictures in [0, 1] and a net that takes 0..255."""
+        """Set the factor of input `in_` before the mean: 255 for pictures in [0, 1] and a net that takes 0..255.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        scale : float
+        """
         self._check_input(in_)
         self.raw_scale[in_] = scale
 
@@ -163,6 +182,13 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_, scale):
-        """Set the factor of input `in_` after the mean."""
+        """Set the factor of input `in_` after the mean.
+
+        Parameters
+        ----------
+        in_ : str
+            Name of the input.
+        scale : float
+        """
         self._check_input(in_)
         self.input_scale[in_] = scale

@@ -28,6 +28,10 @@ def learning_rate(param, iteration, step_index):
     step_index : int
         Steps passed so far (step and multistep; see :func:`steps_passed`).
 
+    Returns
+    -------
+    float
+
     Raises
     ------
     ValueError
@@ -52,7 +56,18 @@ def learning_rate(param, iteration, step_index):
 
 
 def steps_passed(param, iteration, step_index):
-    """Caffe's current_step after looking at `iteration` (with multistep it moves one stepvalue at a time)."""
+    """Caffe's current_step after looking at `iteration` (with multistep it moves one stepvalue at a time).
+
+    Parameters
+    ----------
+    param : SolverParameter
+    iteration, step : int
+        The iteration to come; steps passed before it.
+
+    Returns
+    -------
+    int
+    """
     if param.lr_policy == "step":
         return iteration // param.stepsize
     if param.lr_policy == "multistep" and step_index < len(param.stepvalue):
@@ -94,6 +109,15 @@ def sgd(gradient, history, rate, param, iteration):
     """Stochastic gradient descent with momentum m: v <- m v + a g; update v.
 
     Caffe's form (sgd_solver.cpp): the rate is inside the velocity. Bottou, "Stochastic gradient tricks", 2012.
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     (v,) = history
     return v.mul_(param.momentum).add_(gradient, alpha=rate)
@@ -104,6 +128,15 @@ def nesterov(gradient, history, rate, param, iteration):
 
     Nesterov 1983, in the form of Sutskever et al., "On the importance of initialization and momentum in deep
     learning", 2013 (nesterov_solver.cpp).
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     (v,) = history
     before = v * -param.momentum
@@ -115,6 +148,15 @@ def adagrad(gradient, history, rate, param, iteration):
     """AdaGrad: h <- h + g g; update a g / (sqrt(h) + d).
 
     Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning", 2011 (adagrad_solver.cpp).
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     (h,) = history
     h.addcmul_(gradient, gradient)
@@ -125,6 +167,15 @@ def rmsprop(gradient, history, rate, param, iteration):
     """RMSProp with r = rms_decay: h <- r h + (1 - r) g g; update a g / (sqrt(h) + d).
 
     Tieleman and Hinton, "Neural networks for machine learning", lecture 6.5, 2012 (rmsprop_solver.cpp).
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     (h,) = history
     h.mul_(param.rms_decay).addcmul_(gradient, gradient, value=1 - param.rms_decay)
@@ -136,6 +187,15 @@ def adadelta(gradient, history, rate, param, iteration):
     update a s.
 
     Zeiler, "ADADELTA: an adaptive learning rate method", 2012 (adadelta_solver.cpp, which has the rate besides).
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     squares, updates = history
     keep = param.momentum
@@ -151,6 +211,15 @@ def adam(gradient, history, rate, param, iteration):
 
     Kingma and Ba, "Adam: a method for stochastic optimization", 2015, with the second form of its section 2: d is
     added to the root before the correction (adam_solver.cpp).
+
+    Parameters
+    ----------
+    gradient, history, rate, param, iteration
+        As of every update rule, see above.
+
+    Returns
+    -------
+    Tensor
     """
     m, v = history
     t = iteration + 1
@@ -173,7 +242,17 @@ RULES = {
 
 
 def check(param, type_name):
-    """Refuse settings that Caffe refuses, before any work is done."""
+    """Refuse settings that Caffe refuses, before any work is done.
+
+    Parameters
+    ----------
+    param : SolverParameter
+    type_name : str
+
+    Raises
+    ------
+    ValueError
+    """
     if type_name in ("AdaGrad", "RMSProp") and param.momentum:
         raise ValueError(f"{type_name} solver: momentum {param.momentum:g} cannot be used; leave it out")
     if type_name == "RMSProp" and not 0 <= param.rms_decay < 1:

@@ -31,12 +31,30 @@ SOLVER_TYPES = {0: "SGD", 1: "Nesterov", 2: "AdaGrad", 3: "RMSProp", 4: "AdaDelt
 
 
 def needs_v0_upgrade(net):
-    """Whether a net has V0 layers (``layers { layer { ... } }``)."""
+    """Whether a net has V0 layers (``layers { layer { ... } }``).
+
+    Parameters
+    ----------
+    net : NetParameter
+
+    Returns
+    -------
+    bool
+    """
     return any(layer.HasField("layer") for layer in net.layers)
 
 
 def needs_v1_upgrade(net):
-    """Whether a net has `layers` instead of `layer`."""
+    """Whether a net has `layers` instead of `layer`.
+
+    Parameters
+    ----------
+    net : NetParameter
+
+    Returns
+    -------
+    bool
+    """
     return len(net.layers) > 0
 
 
@@ -52,6 +70,11 @@ def upgrade_net(net, weights_only=False):
     weights_only : bool
         The net is read for its blobs: what only matters for running it (an input without a shape, a V0
         field that its layer never read) is not an error.
+
+    Returns
+    -------
+    NetParameter
+        The same.
 
     Raises
     ------
@@ -74,7 +97,12 @@ def upgrade_net(net, weights_only=False):
 
 
 def upgrade_data_transformation(net):
-    """Move scale, mean_file, crop_size and mirror of V1 data layers to transform_param, in place."""
+    """Move scale, mean_file, crop_size and mirror of V1 data layers to transform_param, in place.
+
+    Parameters
+    ----------
+    net : NetParameter
+    """
     params = {V1.DATA: "data_param", V1.IMAGE_DATA: "image_data_param", V1.WINDOW_DATA: "window_data_param"}
     for layer in net.layers:
         if layer.type not in params or not layer.HasField(params[layer.type]):
@@ -87,7 +115,17 @@ def upgrade_data_transformation(net):
 
 
 def upgrade_v1(net):
-    """V1 `layers` to `layer`, in place: enum types to strings, blobs_lr and weight_decay to param."""
+    """V1 `layers` to `layer`, in place: enum types to strings, blobs_lr and weight_decay to param.
+
+    Parameters
+    ----------
+    net : NetParameter
+
+    Raises
+    ------
+    UpgradeError
+        Both `layer` and `layers`.
+    """
     if len(net.layer):
         raise UpgradeError("has both `layer` and the old `layers`; write every layer as `layer`")
     for old in net.layers:
@@ -110,7 +148,19 @@ _V1_SPECIAL = {"type", "param", "blob_share_mode", "blobs_lr", "weight_decay", "
 
 
 def upgrade_inputs(net, weights_only=False):
-    """`input` with `input_shape` or `input_dim` to an Input layer in front, in place."""
+    """`input` with `input_shape` or `input_dim` to an Input layer in front, in place.
+
+    Parameters
+    ----------
+    net : NetParameter
+    weights_only : bool
+        As of upgrade_net.
+
+    Raises
+    ------
+    UpgradeError
+        Inputs without shapes, or of another number.
+    """
     count, shapes, dims = len(net.input), len(net.input_shape), len(net.input_dim)
     if shapes or dims:
         if shapes and shapes != count:
@@ -159,7 +209,22 @@ def _param_specs(old, new):
 
 
 def upgrade_solver(solver):
-    """`solver_type: ADAM` to ``type: "Adam"``, and nets inside the solver, in place."""
+    """`solver_type: ADAM` to ``type: "Adam"``, and nets inside the solver, in place.
+
+    Parameters
+    ----------
+    solver : SolverParameter
+
+    Returns
+    -------
+    SolverParameter
+        The same.
+
+    Raises
+    ------
+    UpgradeError
+        Both `type` and `solver_type`, or a net that cannot be upgraded.
+    """
     if solver.HasField("solver_type"):
         if solver.HasField("type"):
             raise UpgradeError("has both `type` and the old `solver_type`; keep `type`")

@@ -8,7 +8,12 @@ from .modelfile import write_atomic
 
 
 def net_text(source, target):
-    """Write the net prototxt `source` in today's form to `target`."""
+    """Write the net prototxt `source` in today's form to `target`.
+
+    Parameters
+    ----------
+    source, target : str or os.PathLike
+    """
     net = prototxt.parse_net(prototxt.read_text(source), os.fspath(source))
     write_atomic(target, prototxt.to_text(net).encode())
 
@@ -17,11 +22,21 @@ def net_binary(source, target, family="merged"):
     """Write the caffemodel `source` in today's form to `target`.
 
     `family` says whose numbers DeepLab-v2's parameters get, see caffemodel_files.save_caffemodel.
+
+    Parameters
+    ----------
+    source, target : str or os.PathLike
+    family : str
     """
     save_caffemodel(target, read_net_binary(source), family=family)
 
 
 def solver_text(source, target):
-    """Write the solver prototxt `source` in today's form to `target`."""
+    """Write the solver prototxt `source` in today's form to `target`.
+
+    Parameters
+    ----------
+    source, target : str or os.PathLike
+    """
     solver = prototxt.parse_solver(prototxt.read_text(source), os.fspath(source))
     write_atomic(target, prototxt.to_text(solver).encode())

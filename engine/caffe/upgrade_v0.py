@@ -64,7 +64,19 @@ V0_FIELDS = {
 
 
 def upgrade_v0(net, weights_only=False):
-    """V0 layers to V1, in place: padding layers become their reader's pad, fields go to typed messages."""
+    """V0 layers to V1, in place: padding layers become their reader's pad, fields go to typed messages.
+
+    Parameters
+    ----------
+    net : NetParameter
+    weights_only : bool
+        As of upgrade.upgrade_net.
+
+    Raises
+    ------
+    UpgradeError
+        An unknown type, or a field that its layer does not read.
+    """
     old = caffe_pb2.NetParameter()
     old.CopyFrom(net)
     _fold_padding(old)

@@ -31,12 +31,30 @@ class Order:
         self._epochs = {}
 
     def positions(self, tick):
-        """Places in the endless sequence of the items of forward `tick`."""
+        """Places in the endless sequence of the items of forward `tick`.
+
+        Parameters
+        ----------
+        tick : int
+
+        Returns
+        -------
+        numpy.ndarray, int
+        """
         rank, processes = shard(self.layer)
         return self.skip + (tick * self.batch + np.arange(self.batch)) * processes + rank
 
     def items(self, tick):
-        """Item indices of forward `tick`, (batch,) int."""
+        """Item indices of forward `tick`, (batch,) int.
+
+        Parameters
+        ----------
+        tick : int
+
+        Returns
+        -------
+        list of int
+        """
         return [self._item(*divmod(int(p), self.count)) for p in self.positions(tick)]
 
     def _item(self, epoch, place):
@@ -67,15 +85,38 @@ class DataLayer(NativeLayer):
         forks.reset_in_child(self)
 
     def jobs(self, tick):
-        """Functions without arguments, one an item of forward `tick`; they run in threads, in any order."""
+        """Functions without arguments, one an item of forward `tick`; they run in threads, in any order.
+
+        Parameters
+        ----------
+        tick : int
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no jobs")
 
     def deliver(self, items, top):
-        """Put the jobs' results into the tops."""
+        """Put the jobs' results into the tops.
+
+        Parameters
+        ----------
+        items : list
+            What the jobs returned, in order.
+        top : RawBlobVec
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no deliver")
 
     def choices(self, transformer, tick, count):
-        """Random choices for the pictures of forward `tick`, other ones for each rank."""
+        """Random choices for the pictures of forward `tick`, other ones for each rank.
+
+        Parameters
+        ----------
+        transformer : Transformer
+        tick, count : int
+
+        Returns
+        -------
+        list
+            As Transformer.draw.
+        """
         return transformer.draw(generator(self, CHOICES, tick, shard(self)[0]), count)
 
     def reshape(self, bottom, top):
@@ -122,13 +163,27 @@ _threads = _Threads()
 
 
 def write_pictures(blob, pictures):
-    """Put (H, W, C) float32 pictures of one shape into a blob (N, C, H, W); in memory they stay channels_last."""
+    """Put (H, W, C) float32 pictures of one shape into a blob (N, C, H, W); in memory they stay channels_last.
+
+    Parameters
+    ----------
+    blob : Blob
+    pictures : sequence of numpy.ndarray
+    """
     batch = np.stack(pictures)
     write_array(blob, batch, (0, 3, 1, 2) if batch.ndim == 4 else None)
 
 
 def write_array(blob, array, axes=None):
-    """Put a numpy array into a blob, on the current device, its axes permuted."""
+    """Put a numpy array into a blob, on the current device, its axes permuted.
+
+    Parameters
+    ----------
+    blob : Blob
+        Reshaped.
+    array : numpy.ndarray
+    axes : tuple of int, optional
+    """
     tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
     where = device.current()
     if where.type == "cuda":
@@ -139,7 +194,19 @@ def write_array(blob, array, axes=None):
 
 
 def same_shapes(layer, pictures, names):
-    """Refuse pictures of different shapes in one batch."""
+    """Refuse pictures of different shapes in one batch.
+
+    Parameters
+    ----------
+    layer : NativeLayer
+    pictures : sequence of numpy.ndarray
+    names : sequence of str
+        What messages call them.
+
+    Raises
+    ------
+    LayerError
+    """
     for picture, name in zip(pictures, names, strict=True):
         if picture.shape != pictures[0].shape:
             raise layer.error(
@@ -185,7 +252,22 @@ def read_source(layer, path, parse):
 
 
 def resize_to(layer, param):
-    """(new_height, new_width) of a parameter message, None where pictures keep their size."""
+    """(new_height, new_width) of a parameter message, None where pictures keep their size.
+
+    Parameters
+    ----------
+    layer : NativeLayer
+    param : ImageDataParameter or the like
+
+    Returns
+    -------
+    (int, int) or None
+
+    Raises
+    ------
+    LayerError
+        One of the two alone.
+    """
     if bool(param.new_height) != bool(param.new_width):
         raise layer.error(f"new_height {param.new_height}, new_width {param.new_width}: give both or neither")
     return (param.new_height, param.new_width) if param.new_height else None

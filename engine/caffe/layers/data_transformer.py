@@ -47,13 +47,33 @@ class Transformer:
         self.mean = read_mean(layer, p.mean_file) if p.mean_file and not layer.shapes_only else None
 
     def draw(self, rng, count):
-        """Choices for `count` pictures; crops and mirrors are the same whatever the other settings are."""
+        """Choices for `count` pictures; crops and mirrors are the same whatever the other settings are.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        count : int
+
+        Returns
+        -------
+        list
+        """
         mirror, place = rng.integers(0, 2, count), rng.random((count, 2))
         factors = rng.choice(self.factors, count) if self.factors else np.ones(count)
         return [Choice(bool(m) and self.mirror, *p, f) for m, p, f in zip(mirror, place, factors, strict=True)]
 
     def extents(self, height, width):
-        """Height and width of the result."""
+        """Height and width of the result.
+
+        Parameters
+        ----------
+        height, width : int
+            Of the picture.
+
+        Returns
+        -------
+        (int, int)
+        """
         return self.crop or (height, width)
 
     def __call__(self, picture, choice, what="picture"):
@@ -80,7 +100,26 @@ class Transformer:
         return out[:, ::-1] if choice.mirror else out
 
     def window(self, height, width, choice, what):
-        """The crop as a pair of slices."""
+        """The crop as a pair of slices.
+
+        Parameters
+        ----------
+        height, width : int
+            Of the picture.
+        choice
+            One of `draw`.
+        what : str
+            What messages call the picture.
+
+        Returns
+        -------
+        (slice, slice)
+
+        Raises
+        ------
+        LayerError
+            A crop larger than the picture.
+        """
         if self.crop is None:
             return slice(None), slice(None)
         slices = []
@@ -111,7 +150,20 @@ class Transformer:
 
 
 def refuse_old_fields(layer, param, *names):
-    """Refuse fields of a data layer's own message that are read in the old `layers` only (Caffe ignores them)."""
+    """Refuse fields of a data layer's own message that are read in the old `layers` only (Caffe ignores them).
+
+    Parameters
+    ----------
+    layer : NativeLayer
+    param
+        The layer's own message.
+    *names : str
+        Fields.
+
+    Raises
+    ------
+    LayerError
+    """
     given = [name for name in names if param.HasField(name)]
     if given:
         raise layer.error(f"{', '.join(given)} in {param.DESCRIPTOR.name} is read in the old `layers` only; move it to "
@@ -119,7 +171,21 @@ def refuse_old_fields(layer, param, *names):
 
 
 def read_mean(layer, path):
-    """The mean picture of a binaryproto file, as (H, W, C) float32."""
+    """The mean picture of a binaryproto file, as (H, W, C) float32.
+
+    Parameters
+    ----------
+    layer : NativeLayer
+    path : str
+
+    Returns
+    -------
+    numpy.ndarray, float32
+
+    Raises
+    ------
+    LayerError
+    """
     values = read_binaryproto(layer, path, "mean_file")
     shape = (1,) * (4 - values.ndim) + values.shape
     if len(shape) != 4 or shape[0] != 1:

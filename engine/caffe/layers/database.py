@@ -100,7 +100,21 @@ class Data(DataLayer):
                              "database is damaged, make it again") from error
 
     def picture(self, key, value):
-        """A record's picture (H, W, C) and label."""
+        """A record's picture (H, W, C) and label.
+
+        Parameters
+        ----------
+        key, value : bytes
+            Of the record.
+
+        Returns
+        -------
+        (numpy.ndarray, int)
+
+        Raises
+        ------
+        LayerError
+        """
         what = f"record '{key.decode(errors='replace')}' of '{self.param.source}'"
         try:
             values, label = read_datum(value, self.flags)

@@ -39,7 +39,24 @@ def read_datum(value, flags):
 
 
 def values_of(datum, flags):
-    """The values of a Datum as `read_datum` gives them."""
+    """The values of a Datum as `read_datum` gives them.
+
+    Parameters
+    ----------
+    datum : Datum
+    flags : int
+        OpenCV's, for encoded pictures.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, H, W), uint8 or float32.
+
+    Raises
+    ------
+    ValueError
+        As of read_datum.
+    """
     if datum.encoded:
         try:
             picture = decode_picture(datum.data, flags)

@@ -183,7 +183,20 @@ class ImageSegData(_PictureList):
         return out, labels, (min(read[0], crop[0]), min(read[1], crop[1])), place
 
     def rescaled(self, picture, labels, factor, what):
-        """Picture and labels resized by one of scale_factors."""
+        """Picture and labels resized by one of scale_factors.
+
+        Parameters
+        ----------
+        picture, labels : numpy.ndarray
+            (H, W, C) uint8.
+        factor : float
+        what : str
+            What messages call the picture.
+
+        Returns
+        -------
+        (numpy.ndarray, numpy.ndarray)
+        """
         if factor == 1:
             return picture, labels
         # the product of an integer and a C float, cut
@@ -197,6 +210,20 @@ class ImageSegData(_PictureList):
 
     @staticmethod
     def padded(array, extents, value):
+        """The array filled up at the bottom and at the right.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            (H, W, C).
+        extents : (int, int)
+            Least height and width.
+        value : float
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         height, width, channels = array.shape
         out_h, out_w = max(height, extents[0]), max(width, extents[1])
         if (out_h, out_w) == (height, width):

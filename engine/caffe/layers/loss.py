@@ -17,27 +17,10 @@ from ..layer import register
 from ..proto import caffe_pb2
 from ..torch_layer import TorchLayer
 from .bottom_checks import check_range, legacy_shape, read_binaryproto
+from .surrogate_gradients import value_with_gradient_of
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
 FLT_MIN = 1.1754943508222875e-38  # the same in SoftmaxWithLoss
-
-
-class _ValueWithGradientOf(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, value, surrogate):
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return None, grad
-
-
-def value_with_gradient_of(value, surrogate):
-    """A tensor equal to `value` whose gradient is that of `surrogate`: for gradients Caffe defines by hand.
-
-    The two have one shape; no sum of theirs is formed, so that a large surrogate does not swallow the value.
-    """
-    return _ValueWithGradientOf.apply(value, surrogate)
 
 
 class _Loss(TorchLayer):

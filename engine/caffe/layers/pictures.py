@@ -15,7 +15,27 @@ CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers togeth
 
 
 def read_picture(layer, path, place, color=True, size=None):
-    """A picture as (H, W, C) uint8: B, G, R, or one gray channel; resized bilinearly to `size` (height, width)."""
+    """A picture as (H, W, C) uint8: B, G, R, or one gray channel; resized bilinearly to `size` (height, width).
+
+    Parameters
+    ----------
+    layer : NativeLayer
+        Whose `error` makes the errors.
+    path, place : str
+        The file; where it is named, for messages.
+    color : bool
+        Three channels, or one.
+    size : (int, int), optional
+
+    Returns
+    -------
+    numpy.ndarray, uint8
+
+    Raises
+    ------
+    LayerError
+        A file that is missing, cut short, too large or not a picture.
+    """
     data = _read_file(layer, path, place)
     picture = _decoded(layer, path, place, data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
     if picture is None:
@@ -29,6 +49,24 @@ def read_labels(layer, path, place, size=None):
     """A picture of labels as (H, W, 1): gray values, or the indices of a palette PNG; resized without blending.
 
     Caffe reads a palette PNG as the gray values of its colours, which are not labels.
+
+    Parameters
+    ----------
+    layer : NativeLayer
+        Whose `error` makes the errors.
+    path, place : str
+        The file; where it is named, for messages.
+    size : (int, int), optional
+        Height and width.
+
+    Returns
+    -------
+    numpy.ndarray, uint8 or uint16
+
+    Raises
+    ------
+    LayerError
+        A file that is missing, cut short, too large, in colours or not a picture.
     """
     data = _read_file(layer, path, place)
     labels = _decoded(layer, path, place, _palette_to_gray(data), cv2.IMREAD_UNCHANGED)
@@ -81,6 +119,16 @@ def _palette_to_gray(data):
 def decode_picture(data, flags):
     """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early.
 
+    Parameters
+    ----------
+    data : bytes
+    flags : int
+        OpenCV's.
+
+    Returns
+    -------
+    numpy.ndarray or None
+
     Raises
     ------
     TooMuch
@@ -105,7 +153,18 @@ class PictureCache:
         forks.reset_in_child(self)
 
     def get(self, key, read):
-        """The picture of `key`, from memory, or read by calling `read()`."""
+        """The picture of `key`, from memory, or read by calling `read()`.
+
+        Parameters
+        ----------
+        key : hashable
+        read : callable
+            Without arguments; gives the picture.
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         picture = self._pictures.get(key)
         if picture is not None:
             return picture

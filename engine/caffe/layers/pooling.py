@@ -28,7 +28,16 @@ class Pool2d:
         self._divisors = {}  # of the plane last averaged by hand
 
     def out(self, height, width):
-        """Extents of the result."""
+        """Extents of the result.
+
+        Parameters
+        ----------
+        height, width : int
+
+        Returns
+        -------
+        (int, int)
+        """
         sizes = []
         for n, k, s, p in zip((height, width), self.kernel, self.stride, self.pad, strict=True):
             size = (n + 2 * p - k) // s if self.floor else -((k - n - 2 * p) // s)
@@ -58,13 +67,33 @@ class Pool2d:
         return F.pad(x, (pw, right, ph, bottom), value=value)  # a negative amount cuts what no window covers
 
     def max(self, x):
-        """Maxima; ties go to the first."""
+        """Maxima; ties go to the first.
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, C, H, W).
+
+        Returns
+        -------
+        Tensor
+        """
         if self._torch_agrees(*x.shape[2:]):
             return F.max_pool2d(x, self.kernel, self.stride, self.pad, ceil_mode=not self.floor)
         return F.max_pool2d(self._padded(x, torch.finfo(x.dtype).min), self.kernel, self.stride)
 
     def max_with_index(self, x):
-        """Maxima and their places y W + x in the plane, as float32; -1 where a window lies outside the plane."""
+        """Maxima and their places y W + x in the plane, as float32; -1 where a window lies outside the plane.
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, C, H, W).
+
+        Returns
+        -------
+        (Tensor, Tensor)
+        """
         height, width = x.shape[2:]
         padded = self._padded(x, torch.finfo(x.dtype).min)
         y, index = F.max_pool2d(padded, self.kernel, self.stride, return_indices=True)
@@ -74,7 +103,17 @@ class Pool2d:
         return y, torch.where(inside, row * width + column, -1).float()
 
     def average(self, x):
-        """Means over the clipped windows, padding counted."""
+        """Means over the clipped windows, padding counted.
+
+        Parameters
+        ----------
+        x : Tensor
+            (N, C, H, W).
+
+        Returns
+        -------
+        Tensor
+        """
         if self._torch_agrees(*x.shape[2:]):
             return F.avg_pool2d(x, self.kernel, self.stride, self.pad, ceil_mode=not self.floor)
         sums = F.avg_pool2d(self._padded(x, 0.0), self.kernel, self.stride, divisor_override=1)

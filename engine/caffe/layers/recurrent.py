@@ -23,7 +23,16 @@ from ..torch_layer import TorchLayer
 
 
 def lstm_step(cell, gates, cont):
-    """One step: cell (N, D), gates (N, 4D) before their functions, cont (N, 1) -> next cell and output."""
+    """One step: cell (N, D), gates (N, 4D) before their functions, cont (N, 1) -> next cell and output.
+
+    Parameters
+    ----------
+    cell, gates, cont : Tensor
+
+    Returns
+    -------
+    (Tensor, Tensor)
+    """
     i, f, o, g = gates.chunk(4, -1)
     cell = cont * torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
     return cell, torch.sigmoid(o) * torch.tanh(cell)

@@ -127,7 +127,18 @@ class WindowData(DataLayer):
         return jobs
 
     def warped(self, window, mirror):
-        """A window as (crop, crop, C) float32; what lies outside the picture is 0 after the mean is subtracted."""
+        """A window as (crop, crop, C) float32; what lies outside the picture is 0 after the mean is subtracted.
+
+        Parameters
+        ----------
+        window
+            One line of the window file.
+        mirror : bool
+
+        Returns
+        -------
+        numpy.ndarray, float32
+        """
         path, place = self.pictures[window.picture]
         picture = self.cache.get(path, lambda: read_picture(self, path, place, self.channels == 3))
         (x1, y1, x2, y2), pads, size = place_window(
@@ -183,9 +194,28 @@ class WindowWords:
         return self._words.pop()
 
     def next(self):
+        """The next word.
+
+        Returns
+        -------
+        str
+        """
         return self._next()[0]
 
     def number(self, kind, what):
+        """The next word as a number.
+
+        Parameters
+        ----------
+        kind : type
+            int or float.
+        what : str
+            What messages call it.
+
+        Returns
+        -------
+        int or float
+        """
         word = self.next()
         try:
             return kind(word)

@@ -10,7 +10,13 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def generate(out):
-    """Compile caffe.proto into ``out``/caffe_pb2.py; RuntimeError when protoc refuses it."""
+    """Compile caffe.proto into ``out``/caffe_pb2.py; RuntimeError when protoc refuses it.
+
+    Parameters
+    ----------
+    out : str or os.PathLike
+        A folder.
+    """
     from grpc_tools import protoc
 
     status = protoc.main(["protoc", f"--proto_path={FOLDER}", f"--python_out={out}", "caffe.proto"])
