@@ -1,7 +1,6 @@
 """Exported nets as files: ONNX and TorchScript."""
 
 import contextlib
-import io
 import warnings
 
 import torch
@@ -36,15 +35,15 @@ def write_onnx(path, net, described):
     if size > MOST_BYTES:
         raise UserError(f"the net has {size / 2**30:.1f} GiB of parameters; ONNX in one file holds 2 GiB at most")
     free = {0: "batch", **({2: "height", 3: "width"} if net.any_size else {})}
-    buffer = io.BytesIO()
-    with _quiet():
-        torch.onnx.export(_scripted(net), (torch.zeros(net.shape),), buffer, dynamo=False, opset_version=OPSET,
-                          input_names=[net.input_name], output_names=net.output_names,
-                          dynamic_axes={net.input_name: free, **{name: _free(name, net) for name in net.output_names}})
-    model = onnx.load_from_string(buffer.getvalue())
-    onnx.checker.check_model(model)
-    onnx.helper.set_model_props(model, described)
+    axes = {net.input_name: free, **{name: _free(name, net) for name in net.output_names}}
     with atomic_write(path) as temporary:
+        with _quiet():
+            torch.onnx.export(_scripted(net), (torch.zeros(net.shape),), str(temporary), dynamo=False,
+                              opset_version=OPSET, input_names=[net.input_name], output_names=net.output_names,
+                              dynamic_axes=axes)
+        model = onnx.load(temporary)
+        onnx.checker.check_model(model)
+        onnx.helper.set_model_props(model, described)
         temporary.write_bytes(model.SerializeToString())
 
 
