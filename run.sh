@@ -78,7 +78,8 @@ Stages, in their order
   train-f          stage f: the network trained again on the pseudo-labels
   full             the same net on true masks: the reference
   segment          label maps of the val photos by each network (segment-static, segment-s, segment-f, segment-full)
-  evaluate         IoU of cues, pseudo-labels and label maps against true masks (evaluate-cues, evaluate-labels, ..)
+  evaluate         IoU of cues, pseudo-labels and label maps against true masks (evaluate-cues, evaluate-labels,
+                   evaluate-static, evaluate-s, evaluate-f, evaluate-full)
   report           report.html, the page of the run, and its table
 TEXT
   echo; echo "Experiments (prototxts/README.md says how to make your own)"

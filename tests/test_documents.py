@@ -21,6 +21,7 @@ from training.shared_flags import not_negative, positive
 DOCUMENTS = [path for path in sorted(ROOT.rglob("*.md"))
              if not {".venv", ".pytest_cache", "build", "work", "stale"} & set(path.relative_to(ROOT).parts)]
 ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
+COPIES = ("sure", "expand", "squeeze")    # experiments that docs/editing-prototxts.md makes
 OMITTED = {"..", "...", "…"}       # "and what else it needs": options are checked, the whole is not
 
 
@@ -128,7 +129,7 @@ def check_run(words):
     for word in words:
         if word.startswith("--"):
             assert word.split("=")[0] in shown or word == "--help", f"run.sh takes no {word}"
-    if words and not words[0].startswith("-") and words[0] not in ("NAME", "mine", "..", "EXPERIMENT"):
+    if words and not words[0].startswith("-") and words[0] not in ("NAME", "mine", "..", "EXPERIMENT", *COPIES):
         assert (ROOT / "prototxts" / words[0]).is_dir(), f"no experiment {words[0]}"
     if "--stages" in words:
         stages = words[words.index("--stages") + 1]

@@ -9,9 +9,11 @@ FOLDERS = ("tools", "training", "localization_cues", "benchmarks", "docker")
 
 
 def is_command(path):
-    """Whether a module does something when it is run: `if __name__ == "__main__":` at its end."""
-    return any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
-               for node in ast.parse(path.read_text(encoding="utf-8")).body)
+    """Whether a module is there to be typed: `if __name__ == "__main__":` at its end, and a parser with --help."""
+    text = path.read_text(encoding="utf-8")
+    parsed = "argparse" in text or "command_parser" in text
+    return parsed and any(isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+                          for node in ast.parse(text).body)
 
 
 def commands():
