@@ -41,6 +41,7 @@ ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
 CRF_BACKEND=${CRF_BACKEND:-own}  # own (CRF/) | pydensecrf (for comparison)
 # nets of strangers
+LIVE_PAGE=${LIVE_PAGE:-1}        # 0: the page is made by the stage report alone, not after every stage
 ALLOW_MODULES=${ALLOW_MODULES:-} # Python modules with layers that nets may name besides the project's (see SECURITY.md)
 ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that nets may write to outside the run (HDF5Output)
 # ------------------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ columns() { awk -F '\t' -v width="$1" 'NF == 1 {print; next} {printf "  %-" widt
 for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
-  MAX_ITER BATCH SNAPSHOT_KEEP SKIP_BAD TENSORBOARD ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
+  MAX_ITER BATCH SNAPSHOT_KEEP SKIP_BAD TENSORBOARD LIVE_PAGE ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
 bash setup.sh
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"

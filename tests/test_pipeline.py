@@ -25,7 +25,8 @@ def environment(**settings):
     own = ("DATA_ROOT", "WEIGHTS", "VGG_WEIGHTS", "CUES", "INPUT_LIST", "MASKS", "BATCH", "SEED", "STAGES", "DEVICE",
            "ENGINE", "CRF_BACKEND", "SNAPSHOT_KEEP", "TENSORBOARD", "ABLATION", "EXPERIMENT")
     keep = {k: v for k, v in os.environ.items() if k not in own}
-    return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", **{k: str(v) for k, v in settings.items()}}
+    return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", "LIVE_PAGE": "0",
+            **{k: str(v) for k, v in settings.items()}}
 
 
 def run(*arguments, timeout=PATIENCE, **settings):
@@ -44,7 +45,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole_run(folder):
     """The run folder of a demo of three iterations a training, every stage."""
-    result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
+    result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3, LIVE_PAGE=1)
     assert result.returncode == 0, result.stdout + result.stderr
     (folder / "output.txt").write_text(result.stdout)
     (folder / "notes.txt").write_text(result.stderr)

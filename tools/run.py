@@ -90,7 +90,7 @@ def _main(argv, environment):
         return 0
     try:
         say = (lambda line: None) if is_quiet() else partial(print, flush=True)
-        return execute(found, choice, say, live_page=LivePage)
+        return execute(found, choice, say, live_page=LivePage if settings.live_page else None)
     except Stopped as stopped:
         print(f"stopped; go on with\n  {again}", file=sys.stderr)
         return 128 + stopped.number

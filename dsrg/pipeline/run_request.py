@@ -23,7 +23,7 @@ PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fro
 VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
              "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
              "ABLATION": "", "SNAPSHOT_KEEP": "", "SKIP_BAD": "", "CRF_BACKEND": OWN,
-             "TENSORBOARD": ""}
+             "TENSORBOARD": "", "LIVE_PAGE": "1"}
 
 
 def settings_of(experiment, ablation, variables, skip_bad=False):
@@ -62,7 +62,7 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
     if ablation and ablation not in known:
         raise UsageError(f"unknown ablation '{ablation}'; expected one of: {' '.join(known)}")
     for name, allowed in (("ENGINE", ("auto", "embedded", "caffe")), ("PRECISION", PRECISIONS),
-                          ("CRF_BACKEND", CRF_BACKENDS), ("TENSORBOARD", ("", "0", "1")),
+                          ("CRF_BACKEND", CRF_BACKENDS), ("TENSORBOARD", ("", "0", "1")), ("LIVE_PAGE", ("", "0", "1")),
                           ("SKIP_BAD", ("", "0", "1"))):
         if variables[name] not in allowed:
             raise UsageError(f"{name}={variables[name]}: expected {', '.join(filter(None, allowed[:-1]))} or "
@@ -81,7 +81,8 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
     return Settings(experiment, Path(variables["WORK"]).absolute(), ablation, data, paths["CUES"],
                     paths["INPUT_LIST"], weights, variables["MASKS"], variables["ENGINE"], None,
                     variables["CAFFE_ROOT"], variables["PRECISION"], variables["DEVICE"],
-                    variables["CRF_BACKEND"], tensorboard=tensorboard, skip_bad=skip_bad, **numbers)
+                    variables["CRF_BACKEND"], tensorboard=tensorboard, live_page=variables["LIVE_PAGE"] != "0",
+                    skip_bad=skip_bad, **numbers)
 
 
 def _existing(name, text, kind):

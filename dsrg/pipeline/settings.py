@@ -46,6 +46,8 @@ class Settings:
     max_iter, batch, snapshot_keep : int or None
     tensorboard : bool
         Whether trainings write event files for TensorBoard.
+    live_page : bool
+        Whether the page is made after every stage, and not by the stage report alone.
     skip_bad : bool
         Whether photos with faults are left out of the run, instead of stopping it.
     """
@@ -69,6 +71,7 @@ class Settings:
     batch: int | None = None
     snapshot_keep: int | None = None
     tensorboard: bool = False
+    live_page: bool = True
     skip_bad: bool = False
 
     def run_name(self, ablation=None):
