@@ -112,9 +112,10 @@ KINDS = {
                                 "masks hold 0 and 255 alone, and 255 means ignored",
                                 "write the class's index where the object is; with one class, "
                                 "python -m tools.index_masks --gray 0 255 does it"),
-    "mask-order": _fault("class lies in masks of photos that are mostly labelled otherwise",
-                         "classes lie in masks of photos that are mostly labelled otherwise",
-                         "the masks seem to number the classes in another order than classes.txt"),
+    "mask-order": _warning("class lies in masks of photos that are mostly labelled otherwise",
+                           "classes lie in masks of photos that are mostly labelled otherwise",
+                           "the masks seem to number the classes in another order than classes.txt: unless you know "
+                           "better, nothing that is measured with them means anything"),
     "mask-some-0-and-255": _warning("labelled photo has a mask of 0 and 255 (ignored) alone",
                                     "labelled photos have a mask of 0 and 255 (ignored) alone",
                                     "look at it: nothing in it counts"),
