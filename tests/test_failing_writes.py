@@ -8,8 +8,10 @@ import resource
 from pathlib import Path
 from types import SimpleNamespace
 
+import caffe
 import numpy as np
 import pytest
+from caffe import modelfile as caffe_files
 
 from dsrg.cuefile.format import save_cues
 from dsrg.datasets.demo_data import make_demo_data
@@ -25,6 +27,7 @@ from dsrg.scoring.label_map_folder import LabelMapFolder
 from training.caffe_log import CaffeLog
 from training.loss_log import LossLog
 from training.run_files import RunFiles
+from training.tensorboard_log import TensorboardLog
 
 RNG = np.random.default_rng(0)
 CUES = {k: (np.array([1, 2]), np.stack([np.ones(400, int), *np.divmod(np.arange(400), 41)])) for k in range(4)}
@@ -36,6 +39,26 @@ def loss_log(folder):
     with contextlib.closing(LossLog(folder / "log.jsonl")) as log:
         for k in range(9):
             log.write(k, 0.1, {"loss-seed": 1.0}, 0.2)
+
+
+def caffe_log(folder):
+    net = SimpleNamespace(blob_loss_weights={"loss": 1.0}, outputs=[], blobs={})
+    with contextlib.closing(CaffeLog(folder / "caffe.log", SimpleNamespace(net=net), "n" * 99)) as log:
+        log.write(0, 0.1, {"loss": 1.0}, 0.2)
+
+
+def tensorboard(folder):
+    net = SimpleNamespace(layers=[])
+    log = TensorboardLog(folder / "events", SimpleNamespace(net=net), SimpleNamespace(layer=[]), 0, 9)
+    for k in range(9):
+        log.write(k, 0.1, {"loss": 1.0}, 0.2)
+    log.close()
+
+
+def model(folder):
+    with contextlib.suppress(FileExistsError):
+        (folder / "models").mkdir()
+    caffe_files.write_atomic(folder / "models" / "s_iter_1.caffemodel", b"x" * 99)
 
 
 def digests(folder):
@@ -71,6 +94,9 @@ WRITERS = {
     "saliency": (saliency, "map.png"),
     "drawing": (lambda folder: draw({"demo": RUN}, folder / "runs.png"), "runs.png"),
     "losses": (loss_log, "log.jsonl"),
+    "log as Caffe's": (caffe_log, "caffe.log"),
+    "TensorBoard": (tensorboard, "events"),
+    "model": (model, "models/s_iter_1.caffemodel"),
     "digests": (digests, "digests.json"),
     "prototxts of a training": (run_files, "s_net.prototxt"),
     "demo data": (lambda folder: make_demo_data(folder / "demo", 1, 1, 0), ".demo.partial/JPEGImages/train_0000.jpg"),
@@ -95,7 +121,7 @@ def quota():
 @pytest.mark.parametrize("write, name", WRITERS.values(), ids=WRITERS)
 def test_write_beyond_the_quota_names_file_and_remedy(write, name, tmp_path):
     folder = tmp_path
-    with pytest.raises(UserError) as error, quota():
+    with pytest.raises((UserError, caffe.CaffeError)) as error, quota():
         write(folder)
     line = str(error.value)
     assert str(folder / name) in line and ("free space" in line or "choose another" in line) and "\n" not in line

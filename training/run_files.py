@@ -110,7 +110,8 @@ class RunFiles:
     def keep_newest(self, count, caffe_pb2):
         """Remove the snapshots that are older than the newest `count` whole ones.
 
-        A snapshot that is not whole does not count: so long as there is none that is, nothing is removed.
+        A snapshot that this solver could not go on from does not count: so long as there are fewer that it could,
+        nothing is removed. One that lies there in both formats counts once.
 
         Parameters
         ----------
@@ -118,8 +119,8 @@ class RunFiles:
             1 or more.
         caffe_pb2 : module
         """
-        entries = self.snapshots()
-        whole = [iteration for iteration, path in entries if _is_whole(path, caffe_pb2)][:count]
+        whole = sorted({iteration for iteration, path in self.snapshots() if self._fault(path, caffe_pb2) is None},
+                       reverse=True)[:count]
         if len(whole) < count:
             return
         folder, stem = Path(self.prefix).parent, re.escape(Path(self.prefix).name)
@@ -127,6 +128,9 @@ class RunFiles:
             match = re.fullmatch(stem + r"_iter_(\d+)\.(caffemodel|solverstate)(\.h5)?", path.name)
             if match and int(match[1]) < whole[-1]:
                 path.unlink(missing_ok=True)
+
+    def _fault(self, path, caffe_pb2):
+        return fault(path, caffe_pb2, self.solver.type or "SGD")
 
     def newest_complete(self, caffe_pb2):
         """The newest whole snapshot, or None; later ones that are not whole are named on stderr.
@@ -141,7 +145,7 @@ class RunFiles:
             Iteration and .solverstate.
         """
         for iteration, path in self.snapshots():
-            wrong = fault(path, caffe_pb2, self.solver.type or "SGD")
+            wrong = self._fault(path, caffe_pb2)
             if wrong is None:
                 return iteration, path
             note(f"note: snapshot of iteration {iteration} is left out: {wrong}")
@@ -214,11 +218,6 @@ def _put_in_folder(solver, solver_path):
     elif solver.snapshot_prefix.endswith("/"):
         raise UserError(f"{solver_path}: snapshot_prefix '{solver.snapshot_prefix}' is a folder that does not exist; "
                         "make it, or end the prefix in a name")
-
-
-def _is_whole(path, caffe_pb2):
-    """Whether a solver can go on from a snapshot."""
-    return fault(path, caffe_pb2) is None
 
 
 def _earlier_seed(caffe_pb2, path, processes):

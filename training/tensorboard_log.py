@@ -1,6 +1,9 @@
-"""A training's scalars and pictures as TensorBoard reads them, written by TensorBoard's own writer, without torch."""
+"""A training's scalars and pictures as TensorBoard reads them, in its own messages and records, without torch."""
 
+import os
+import socket
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ POINTS = 5000       # of a curve at most; TensorBoard shows a thousand
 PICTURES = 12       # times that pictures are written, at even distances
 PHOTOS = 3          # of the batch, beside each other in a picture's rows
 SIDE = 240          # longer side of a photo in them
+FLUSHED = 10.0      # seconds after which a viewer sees what was written
 
 
 class TensorboardLog:
@@ -40,7 +44,7 @@ class TensorboardLog:
     def __init__(self, folder, solver, net, start, end):
         try:
             from tensorboard.compat.proto import event_pb2, summary_pb2
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+            from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError as error:
             raise UserError(f"TensorBoard is asked for (TENSORBOARD=1 or --tensorboard), but {error.name or error} is "
                             "not installed; pip install -r requirements.txt, or train without") from None
@@ -49,10 +53,15 @@ class TensorboardLog:
         self._every, self._pictures = max(1, -(-end // POINTS)), max(1, end // PICTURES)
         self._waiting = [layer for layer in solver.net.layers if hasattr(layer, "waited")]
         self._waited = self._wait()
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{start}"
         try:
-            self._writer = EventFileWriter(self._folder, flush_secs=10)
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._file = open(Path(folder, name), "wb")  # noqa: SIM115 (open as long as the training)
         except OSError as error:
             raise self._failed(error) from None
+        # TensorBoard's own EventFileWriter writes in a thread, whose errors end up on the terminal as tracebacks
+        self._records, self._flushed = RecordWriter(self._file), time.monotonic()
+        self._add(self._event.Event(file_version="brain.Event:2"))
         session = self._event.SessionLog(status=self._event.SessionLog.START)
         self._add(self._event.Event(step=start, session_log=session))
 
@@ -87,15 +96,18 @@ class TensorboardLog:
     def close(self):
         """Write what is not written yet."""
         try:
-            self._writer.close()
+            self._file.close()
         except OSError as error:
             raise self._failed(error) from None
 
     def _add(self, event):
         event.wall_time = time.time()
         try:
-            self._writer.add_event(event)
-        except OSError as error:        # of its thread, at an earlier event
+            self._records.write(event.SerializeToString())
+            if time.monotonic() - self._flushed > FLUSHED:
+                self._file.flush()
+                self._flushed = time.monotonic()
+        except OSError as error:
             raise self._failed(error) from None
 
     def _failed(self, error):

@@ -332,19 +332,55 @@ def test_the_newest_snapshots_are_kept_and_the_last(run, keep, kept):
     assert iterations(run.folder, "caffemodel") == iterations(run.folder, "solverstate") == kept
 
 
-def test_the_only_whole_snapshot_is_never_removed(run):
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def of_another_solver(path):
+    """As Adam would write it, with two arrays for each parameter."""
+    import caffe
+
+    state = caffe.proto.caffe_pb2.SolverState.FromString(path.read_bytes())
+    state.history.extend(list(state.history))
+    path.write_bytes(state.SerializeToString())
+
+
+@pytest.mark.parametrize("spoil", [cut_off, of_another_solver, lambda path: path.write_bytes(b""), os.unlink,
+                                   lambda path: path.with_suffix(".caffemodel").unlink(),
+                                   lambda path: cut_off(path.with_suffix(".caffemodel"))],
+                         ids=["cut off", "of another solver", "empty", "no state", "no model", "model cut off"])
+def test_the_only_whole_snapshot_is_never_removed(run, spoil):
+    """Of 3, 6 and 8 the newer two cannot be gone on from."""
     import caffe
 
     from training.run_files import resolve
 
     run()
-    for iteration in (6, 8):
-        (run.folder / f"models/tiny_iter_{iteration}.solverstate").write_bytes(b"half")
-    files = resolve(caffe.proto.caffe_pb2, "solver.prototxt")
-    files.keep_newest(1, caffe.proto.caffe_pb2)
-    assert iterations(run.folder, "solverstate") == [3, 6, 8], "3 is the newest whole one"
-    files.keep_newest(2, caffe.proto.caffe_pb2)
-    assert iterations(run.folder, "caffemodel") == [3, 6, 8]
+    caffe_pb2 = caffe.proto.caffe_pb2
+    files = resolve(caffe_pb2, "solver.prototxt")
+    for iteration in (8, 6):
+        spoil(run.folder / f"models/tiny_iter_{iteration}.solverstate")
+        files.keep_newest(2, caffe_pb2)
+        assert files.newest_complete(caffe_pb2)[0] == (6 if iteration == 8 else 3)
+        assert 3 in iterations(run.folder, "solverstate")
+    files.keep_newest(1, caffe_pb2)
+    assert files.newest_complete(caffe_pb2)[0] == 3
+
+
+def test_a_snapshot_in_two_formats_counts_once(run):
+    import caffe
+
+    from training.run_files import resolve
+
+    run()
+    (run.folder / "solver.prototxt").write_text(SOLVER + "snapshot_format: HDF5\n")
+    caffe_pb2 = caffe.proto.caffe_pb2
+    solver = caffe.get_solver("solver.prototxt")
+    solver.restore("models/tiny_iter_8.solverstate")
+    solver.snapshot()
+    resolve(caffe_pb2, "solver.prototxt").keep_newest(2, caffe_pb2)
+    assert iterations(run.folder, "caffemodel") == [6, 8]
+    assert (run.folder / "models/tiny_iter_8.solverstate.h5").exists()
 
 
 def test_two_trainings_of_one_prefix_refuse_each_other(run):

@@ -6,11 +6,22 @@ import sys
 
 import pytest
 
+from dsrg.pipeline.run_record import RECORD
 from tests.dsrg.pipeline.miniature import Miniature
 from tests.dsrg.pipeline.test_redone import change
 
 KILLED = 77
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.truncate", "shutil.move"}
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.move"}
+#: events of no change, and one whose every step is an event of its own
+OTHERS = {"os.listdir", "os.scandir", "os.walk", "shutil.rmtree"}
+
+
+def is_change(event, arguments):
+    """Whether an audit event is an operation that changes files."""
+    if event != "open":
+        return event in CHANGES
+    mode, flags = arguments[1:]
+    return bool(set(mode) & set("wax+") if isinstance(mode, str) else flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
 def killed_at(step, work):
@@ -20,8 +31,7 @@ def killed_at(step, work):
         left = [step]
 
         def count(event, arguments):
-            writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wa+")
-            if event in CHANGES or writes:
+            if is_change(event, arguments):
                 left[0] -= 1
                 if left[0] == 0:
                     os._exit(KILLED)
@@ -38,9 +48,10 @@ def killed_at(step, work):
 
 
 def results(toy):
-    """Content of all that stages made, by name."""
+    """Content of all that stages made, by name; what the run notes of itself holds times."""
     return {str(path.relative_to(toy.run_folder)): path.read_text()
-            for name in ("models", "labels", "lists", "cues", "logs") for path in (toy.run_folder / name).rglob("*.*")}
+            for name in ("models", "labels", "lists", "cues", "logs") for path in (toy.run_folder / name).rglob("*.*")
+            if str(path.relative_to(toy.run_folder)) != RECORD}
 
 
 STAGES = ("train-s", "label")
@@ -86,6 +97,31 @@ def test_killed_anywhere_while_results_are_set_aside_and_made_again(tmp_path, na
         if not came:
             break
     assert seen > 15
+
+
+def test_every_operation_on_files_is_known_here(tmp_path, no_code):
+    """What a run does to files while it sets results aside and makes them again: nothing that the kills leave out."""
+    toy = Miniature(tmp_path)
+    toy.run(*ALL)
+    change(toy.experiment, "solver-s.prototxt", (toy.experiment / "solver-s.prototxt").read_text() + "# changed\n")
+    seen, read, write = [], *os.pipe()
+    child = os.fork()
+    if child == 0:
+        def note(event, arguments):
+            if event.startswith(("os.", "shutil.", "tempfile.")) or is_change(event, arguments):
+                os.write(write, f"{event}\n".encode())
+
+        sys.addaudithook(note)
+        try:
+            toy.run(*STAGES)
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, encoding="ascii") as file:
+        seen = set(file.read().split())
+    os.waitpid(child, 0)
+    assert {"open", "os.rename", "os.remove", "os.mkdir", "shutil.move"} <= seen
+    assert seen - CHANGES - OTHERS == {"open"}
 
 
 def test_a_first_run_killed_anywhere_goes_on(tmp_path, no_code):
