@@ -1,5 +1,6 @@
 """The page of a run: well-formed, whole by itself, right where parts are missing."""
 
+import html
 import html.parser
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.report import curves
 from dsrg.report import page as module
 from dsrg.report.comparison import groups
 from dsrg.report.comparison_page import comparison_page, differing_photos
@@ -82,6 +84,16 @@ def run(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "demo", symlinks=True)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts without their lines, for tests of what stands around them: drawing takes most of a page's time."""
+    def svg(figure, name, label):
+        curves.plt.close(figure)
+        return f'<svg role="img" aria-label="{html.escape(label)}"></svg>'
+
+    monkeypatch.setattr(curves, "svg", svg)
+
+
 def made(run, growth=None, **options):
     text = page(run, caffe.proto.caffe_pb2, growth, **options)
     return text, assert_whole_by_itself(text)
@@ -106,7 +118,7 @@ def test_names_of_classes_are_escaped(run):
     assert "sheep <b>&" in read.text and "sheep <b>" not in text
 
 
-def test_the_papers_numbers_are_labelled_as_theirs(run):
+def test_the_papers_numbers_are_labelled_as_theirs(run, undrawn):
     run = run.rename(run.with_name("voc12-vgg16-seed3"))
     _, read = made(run)
     assert "this project did not measure them" in read.text and "59.0 (DSRG paper)" in read.text
@@ -125,7 +137,7 @@ def test_the_papers_numbers_are_labelled_as_theirs(run):
      ["classes", "training", "seeds", "gallery-val", "gallery-train", "stages"]),
     (["*.prototxt"], []),
 ])
-def test_a_run_with_parts_missing_has_a_page_without_them(run, gone, without):
+def test_a_run_with_parts_missing_has_a_page_without_them(run, undrawn, gone, without):
     for pattern in gone:
         for path in run.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -143,7 +155,7 @@ def test_a_folder_that_is_no_run_and_a_damaged_result_are_refused(run, tmp_path)
         page(run, caffe.proto.caffe_pb2)
 
 
-def test_a_page_that_grows_too_large_shows_fewer_photos(run, monkeypatch):
+def test_a_page_that_grows_too_large_shows_fewer_photos(run, undrawn, monkeypatch):
     text, read = made(run)
     assert "4 of 4 photos" in read.text
     monkeypatch.setattr(module, "LARGEST", len(text.encode()) - 1)
@@ -154,7 +166,7 @@ def test_a_page_that_grows_too_large_shows_fewer_photos(run, monkeypatch):
     assert "gallery-val" not in none.headings()
 
 
-def test_warnings_stand_first(run):
+def test_warnings_stand_first(run, undrawn):
     lines = [{"iteration": k, "lr": 0.1, "seconds": 1, "losses": {"loss": 1 + k}} for k in range(60)]
     write_text(run / "logs/train-f.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     for image_id in VAL:
