@@ -35,7 +35,8 @@ BATCH=${BATCH:-}                 # photos an iteration instead of the experiment
 SNAPSHOT_KEEP=${SNAPSHOT_KEEP:-} # keep so many of a training's newest snapshots; default: all
 TENSORBOARD=${TENSORBOARD:-}     # 1: trainings write curves and pictures for TensorBoard (tensorboard --logdir work)
 # machine
-DEVICE=${DEVICE:-cpu}            # cpu, a GPU number, or several with commas: trainings use all of them, 0,1
+DEVICE=${DEVICE:-cpu}            # cpu, a GPU number, or several with commas, 0,1: all are used
+NPROC=${NPROC:-}                 # processes that share the photos of cues, label, segment, evaluate; default: one a device
 PRECISION=${PRECISION:-auto}     # auto (bf16 where the device has it, else fp32) | fp32 | tf32 | bf16
 ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
@@ -101,7 +102,7 @@ columns() { awk -F '\t' -v width="$1" 'NF == 1 {print; next} {printf "  %-" widt
 for word in "$@"; do case "$word" in -h|--help) usage; exit 0 ;; esac; done
 
 export EXPERIMENT DATA_ROOT WEIGHTS VGG_WEIGHTS CUES INPUT_LIST MASKS ENGINE CRF_BACKEND CAFFE_ROOT DEVICE PRECISION SEED \
-  MAX_ITER BATCH SNAPSHOT_KEEP SKIP_BAD TENSORBOARD LIVE_PAGE ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
+  MAX_ITER BATCH SNAPSHOT_KEEP SKIP_BAD NPROC TENSORBOARD LIVE_PAGE ALLOW_MODULES ALLOW_OUTPUT WORK STAGES ABLATION
 bash setup.sh
 export PYTHONPATH=$PWD
 exec .venv/bin/python -m tools.run --called-as="$called_as" "$@"

@@ -1,26 +1,32 @@
-"""Times steps of a solver on the Caffe that this Python imports; train_step runs it with real Caffe on the path.
+"""Times steps of a solver on whichever Caffe this Python imports; train_step runs it with real Caffe on the path.
 
     PYTHONPATH=$CAFFE_ROOT/python python benchmarks/caffe_steps.py solver.prototxt 10 arrays.npz
 
 arrays.npz holds the values of the net's inputs, by name. Prints the seconds of each step as JSON.
 """
 
+import argparse
 import json
-import sys
 import time
 
-import caffe
 import numpy as np
 
 
-def main(solver_file, steps, arrays):
-    solver = caffe.get_solver(solver_file)
-    with np.load(arrays) as archive:
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python benchmarks/caffe_steps.py", description=__doc__.split("\n")[0])
+    parser.add_argument("solver", help="solver prototxt")
+    parser.add_argument("steps", type=int, help="steps that count")
+    parser.add_argument("arrays", help="npz of the inputs")
+    args = parser.parse_args(argv)
+    import caffe
+
+    solver = caffe.get_solver(args.solver)
+    with np.load(args.arrays) as archive:
         for name in archive.files:
             solver.net.blobs[name].data[...] = archive[name]
     solver.step(2)
     seconds = []
-    for _ in range(int(steps)):
+    for _ in range(args.steps):
         start = time.perf_counter()
         solver.step(1)
         seconds.append(time.perf_counter() - start)
@@ -28,4 +34,4 @@ def main(solver_file, steps, arrays):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

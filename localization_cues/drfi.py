@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
-from dsrg.io.command_line import add_json_flag, command_parser, print_json
+from dsrg.io.command_line import add_json_flag, command_parser, print_json, sharing_ranks
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -84,7 +84,8 @@ def _train(args, photos):
 
 
 def _apply(args, photos):
-    apply(photos, args.model, args.out, args.enhance, args.workers)
+    ranks = sharing_ranks()
+    apply(photos, args.model, args.out, args.enhance, ranks.part_of(args.workers), ranks)
 
 
 def _evaluate(args, photos):

@@ -17,7 +17,7 @@ from dsrg.cuefile.format import PICKLE_SUFFIXES
 from dsrg.cuefile.writer import CueWriter
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.command_line import command_parser
+from dsrg.io.command_line import command_parser, sharing_ranks
 from dsrg.io.errors import run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
@@ -61,6 +61,8 @@ def main(argv=None):
     labels = labels_of(photos, args.labels)
     from training.findcaffe import caffe  # not before the arguments are known to be good
 
+    ranks = sharing_ranks()
+    args.device = ranks.device(args.device)
     args.precision = use_machine(caffe, args.device, args.precision)  # the settings say what 'auto' stood for
     rules = rules_of(args)
     caffe_net = open_net(caffe, args.net, args.weights, args.device, args.precision,
@@ -72,8 +74,13 @@ def main(argv=None):
             caffe, args.background_net, args.background_weights, args.device, args.precision, backward=True)
         gradients = GradientNet(of_background, args.background_blob)
     cue_size = tuple(args.size or map_size(net))
-    merged = cues_of_photos(net, gradients, photos, labels, cue_size, rules, args.sizes, args.flip, args.mean,
-                            args.saliency_maps, args.workers)
+    merged = ranks.gathered(cues_of_photos(
+        net, gradients, ranks.share(photos), labels, cue_size, rules, args.sizes, args.flip, args.mean,
+        args.saliency_maps, ranks.part_of(args.workers)))
+    if not ranks.is_first:
+        for _ in merged:                # until the first process has everything
+            pass
+        return
     with CueWriter(args.out) as writer:
         names = {number: photo.id for number, photo in photos.items()}
         classes = sorted({c for image_labels in labels.values() for c in image_labels})

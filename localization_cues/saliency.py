@@ -6,7 +6,7 @@
 
 from pathlib import Path
 
-from dsrg.io.command_line import command_parser
+from dsrg.io.command_line import command_parser, sharing_ranks
 from dsrg.io.errors import run_main
 from dsrg.io.image_ids import file_of
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -25,10 +25,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
     photos = photos_of(args.images)
-    jobs = [(path, file_of(args.out, image_id)) for image_id, path in photos.items()]
-    done = in_order(write_saliency, jobs, args.workers)
-    for _ in progress(done, "saliency", len(photos)):
+    ranks = sharing_ranks()
+    jobs = [(path, file_of(args.out, image_id)) for image_id, path in ranks.share(photos).items()]
+    done = in_order(write_saliency, jobs, ranks.part_of(args.workers))
+    for _ in progress(done, "saliency", len(jobs)):
         pass
+    ranks.wait()
 
 
 if __name__ == "__main__":

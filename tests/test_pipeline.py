@@ -23,7 +23,7 @@ WEIGHTS = ("models/cam_iter_3.caffemodel", "models/s_iter_3.caffemodel", "models
 def environment(**settings):
     """The caller's environment with the pipeline's own variables as given, in fp32 on few threads."""
     own = ("DATA_ROOT", "WEIGHTS", "VGG_WEIGHTS", "CUES", "INPUT_LIST", "MASKS", "BATCH", "SEED", "STAGES", "DEVICE",
-           "ENGINE", "CRF_BACKEND", "SNAPSHOT_KEEP", "TENSORBOARD", "ABLATION", "EXPERIMENT")
+           "ENGINE", "CRF_BACKEND", "SNAPSHOT_KEEP", "NPROC", "TENSORBOARD", "ABLATION", "EXPERIMENT")
     keep = {k: v for k, v in os.environ.items() if k not in own}
     return {**keep, "PRECISION": "fp32", "OMP_NUM_THREADS": "2", "LIVE_PAGE": "0",
             **{k: str(v) for k, v in settings.items()}}

@@ -19,6 +19,7 @@ READERS = {
     "dsrg/io/command_line.py": ("for the parsers of all commands, and of shells that ask for completions",
                                 {"QUIET", "_ARGCOMPLETE", "GLOG_minloglevel"}),
     "dsrg/io/picture_files.py": ("a limit of safety, of all processes and of the engine", {"DSRG_MAX_MEGAPIXELS"}),
+    "dsrg/io/process_share.py": ("the numbers that launchers give to processes that share a list", {"name"}),
     "dsrg/io/terminal.py": ("which tell what the terminal takes", {"NO_COLOR", "TERM"}),
     "dsrg/io/workers.py": ("gives the processes that it starts one thread each",
                            {"name", "variables"}),

@@ -15,13 +15,14 @@ import numpy as np
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.command_line import command_parser, print_json, sharing_ranks
 from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.process_share import ALONE
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.workers import in_threads
@@ -45,7 +46,10 @@ def main(argv=None):
     refuse_inputs_as_output(args.out, args.gt, args.pred)
     classes = read_classes(args.classes)
     ids = read_ids(args.list)
-    result = evaluate(args.pred, args.gt, ids, len(classes))
+    ranks = sharing_ranks()
+    result = evaluate(args.pred, args.gt, ids, len(classes), ranks)
+    if not ranks.is_first:
+        return
     table = result.table(classes)
     about = {"pred": str(args.pred), "gt": str(args.gt), "list": str(args.list), "commit": git_commit()}
     record = {**about, **result.as_dict(classes)}
@@ -60,7 +64,7 @@ def main(argv=None):
         write_text(args.out.with_suffix(".json"), json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
-def evaluate(pred_dir, gt_dir, ids, num_classes):
+def evaluate(pred_dir, gt_dir, ids, num_classes, ranks=ALONE):
     """Compare the label maps of a list of images with the ground truth, on all cores.
 
     Parameters
@@ -70,6 +74,8 @@ def evaluate(pred_dir, gt_dir, ids, num_classes):
     ids : sequence of str
     num_classes : int
         Classes with background; indices 0..num_classes-1 and 255 are allowed.
+    ranks : Ranks, optional
+        The processes that share the list; each of them gets the whole result.
 
     Returns
     -------
@@ -96,9 +102,10 @@ def evaluate(pred_dir, gt_dir, ids, num_classes):
                             "check the class list, or make the label maps again from these photos") from None
 
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
-    for counts in progress(in_threads(count, ids), "evaluate", len(ids)):
+    mine = ranks.share(ids)
+    for counts in progress(in_threads(count, mine), "evaluate", len(mine)):
         confusion += counts
-    return Result(confusion, len(ids))
+    return Result(ranks.sum(confusion), len(ids))
 
 
 if __name__ == "__main__":

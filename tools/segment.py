@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
-from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.command_line import command_parser, print_json, sharing_ranks
 from dsrg.io.counts import counted
 from dsrg.io.errors import run_main
 from dsrg.model import load
@@ -98,6 +98,7 @@ def _check(args, parser):
 
 def main(argv=None):
     args = parse_args(argv)
+    ranks = sharing_ranks()
     backend, changes = use_crf_backend(args.crf_backend), recipe_changes(args)
     if args.web:
         from dsrg.webpage.server import serve  # Flask is for this alone
@@ -105,9 +106,12 @@ def main(argv=None):
         return serve(args.run, args.port, stage=args.stage, changes=changes, device=args.device,
                      precision=args.precision, allow_random=args.allow_random, crf_backend=backend)
     if args.run:
-        model = load(args.run, args.stage, args.device, args.precision, args.allow_random, backend)
+        model = load(args.run, args.stage, ranks.device(args.device), args.precision, args.allow_random, backend)
         model = replace(model, recipe=model.recipe.changed(**changes))
-        records, failed = segment_pictures(model, args.photos, args.out, args.overwrite, args.workers)
+        records, failed = segment_pictures(model, args.photos, args.out, args.overwrite,
+                                           ranks.part_of(args.workers), ranks)
+        if not ranks.is_first:
+            return 1 if failed else 0
         if args.json:
             print_json(records)
         else:
@@ -118,8 +122,8 @@ def main(argv=None):
 
     return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, Recipe().changed(**changes),
                           labels_file=args.labels, scores_folder=args.scores, overwrite=args.overwrite,
-                          crf_backend=backend, device=args.device, precision=args.precision or "fp32",
-                          workers=args.workers, allow_random=args.allow_random)
+                          crf_backend=backend, device=ranks.device(args.device), precision=args.precision or "fp32",
+                          workers=ranks.part_of(args.workers), allow_random=args.allow_random, ranks=ranks)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ def add_flags(parser):
     parser : argparse.ArgumentParser or a group of one
     """
     parser.add_argument("--device", default="cpu",
-                        help="cpu, the number of a GPU, or several with commas (training uses all of them, other "
-                             "commands the first) (default: %(default)s)")
+                        help="cpu, the number of a GPU, or several with commas (training uses all of them; other "
+                             "commands one for each process that torchrun starts) (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32",
                         help="arithmetic of the embedded engine; auto: bf16 where the device multiplies it natively, "
                              "else fp32 (default: %(default)s)")

@@ -10,6 +10,7 @@ import json
 import os
 
 from dsrg.io.errors import TRACEBACK_FLAG
+from dsrg.io.process_share import ranks_here
 from dsrg.io.terminal import be_quiet
 
 #: exit status -> what it says, of all commands (tools/README.md has the table)
@@ -111,6 +112,19 @@ def command_parser(name, doc, json=False, parser_class=CommandParser, **options)
     if json:
         add_json_flag(parser)
     return parser
+
+
+def sharing_ranks():
+    """This process among those that share the command's work; all but the first print no notes and no progress.
+
+    Returns
+    -------
+    Ranks
+    """
+    ranks = ranks_here()
+    if not ranks.is_first:
+        be_quiet()
+    return ranks
 
 
 def add_json_flag(parser):

@@ -162,7 +162,7 @@ def cues(name, needs):
         return "CUES is given" if run.given_cues is not None else None
 
     return Stage(name, needs, command, reads, lambda run: Made(files=(run.experiment.cue_file,)),
-                 code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=left_out)
+                 code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=left_out, shared=True)
 
 
 def _classified(run, photos):

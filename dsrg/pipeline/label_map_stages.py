@@ -44,7 +44,7 @@ def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
         return f"{ids} names no photo" if run.ids(ids) == [] else left_out(run)
 
     return Stage(name, needs, command, reads, lambda run: Made(folders=(out,)),
-                 code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group)
+                 code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group, shared=True)
 
 
 def evaluation(name, predicted, needs, ids):
@@ -78,7 +78,7 @@ def evaluation(name, predicted, needs, ids):
 
     return Stage(f"evaluate-{name}", needs, command, reads,
                  lambda run: Made(files=(f"results/{name}.json",), also=(f"results/{name}.txt",)),
-                 code=lambda run: ("tools.evaluate",), left_out=left_out, group="evaluate")
+                 code=lambda run: ("tools.evaluate",), left_out=left_out, group="evaluate", shared=True)
 
 
 def no_model(model, stage):

@@ -23,7 +23,7 @@ PATHS = {"DATA_ROOT": "folder", "CUES": "file", "INPUT_LIST": "file", **dict.fro
 VARIABLES = {"EXPERIMENT": "demo", "MASKS": "SegmentationClass", "ENGINE": "auto", "CAFFE_ROOT": "", "DEVICE": "cpu",
              "PRECISION": "auto", "SEED": "0", "MAX_ITER": "", "BATCH": "", "WORK": "work", "STAGES": "",
              "ABLATION": "", "SNAPSHOT_KEEP": "", "SKIP_BAD": "", "CRF_BACKEND": OWN,
-             "TENSORBOARD": "", "LIVE_PAGE": "1"}
+             "TENSORBOARD": "", "LIVE_PAGE": "1", "NPROC": ""}
 
 
 def settings_of(experiment, ablation, variables, skip_bad=False):
@@ -72,7 +72,8 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
         raise UserError("TENSORBOARD=1: the package tensorboard is not installed; pip install -r requirements.txt, or "
                         "run without")
     numbers = {"seed": number("SEED", 0) or 0, "max_iter": number("MAX_ITER", 0) or None,
-               "batch": number("BATCH", 1), "snapshot_keep": number("SNAPSHOT_KEEP", 1)}
+               "batch": number("BATCH", 1), "snapshot_keep": number("SNAPSHOT_KEEP", 1),
+               "nproc": number("NPROC", 1)}
     paths = {name: _existing(name, variables[name], kind) for name, kind in PATHS.items()}
     data = paths["DATA_ROOT"]
     if data is not None and not (data / "JPEGImages").is_dir():

@@ -5,6 +5,7 @@ import os
 import time
 
 from dsrg.io.errors import UserError
+from dsrg.io.process_share import launched
 from dsrg.io.terminal import is_quiet
 from dsrg.pipeline import run_folder
 from dsrg.pipeline.code_digests import ROOT
@@ -134,7 +135,7 @@ def _execute(part, choice, children, say, watched):
 
 def _run_row(part, row, head, choice, children, say, watched):
     run, stamps = part.run, part.stamps
-    command = [*row.command(run), *row.unkeyed(run)]
+    command = launched([*row.command(run), *row.unkeyed(run)], run.settings.processes if row.shared else 1)
     shown = " ".join(row.command(run)[2:])
     if row.always:
         say(f"{head}: {shown}")

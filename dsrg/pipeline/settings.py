@@ -48,6 +48,8 @@ class Settings:
         Whether trainings write event files for TensorBoard.
     live_page : bool
         Whether the page is made after every stage, and not by the stage report alone.
+    nproc : int or None
+        Processes that share the photos of stages which can; None: one for each device.
     skip_bad : bool
         Whether photos with faults are left out of the run, instead of stopping it.
     """
@@ -73,6 +75,12 @@ class Settings:
     tensorboard: bool = False
     live_page: bool = True
     skip_bad: bool = False
+    nproc: int | None = None
+
+    @property
+    def processes(self):
+        """Number of processes that share the photos of a stage which can be shared."""
+        return self.nproc or len(self.device.split(","))
 
     def run_name(self, ablation=None):
         """Name of the run's folder below `work`.

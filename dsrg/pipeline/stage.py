@@ -69,6 +69,8 @@ class Stage:
         Why there is nothing to do, or None.
     always : bool
         It is run each time, and has no stamp.
+    shared : bool
+        Whether several processes can share its photos (dsrg.io.process_share).
     also_needs : callable
         Further stages that make what it reads, as the settings of a run ask for.
     """
@@ -84,6 +86,7 @@ class Stage:
     group: str = field(default="")
     always: bool = False
     also_needs: Callable = lambda run: ()
+    shared: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "group", self.group or self.name)

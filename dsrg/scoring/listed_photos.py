@@ -5,6 +5,7 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photos import find_images
+from dsrg.io.process_share import ALONE
 from dsrg.io.workers import available_cpus
 from dsrg.scoring.collapse import collapse_warning, count_classes
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
@@ -14,7 +15,8 @@ from dsrg.scoring.settings_in_force import machine_settings
 
 
 def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, labels_file=None, scores_folder=None,
-                   overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None, allow_random=()):
+                   overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None, allow_random=(),
+                   ranks=ALONE):
     """Write `<out>/<id>.png` for every id of a list, and settings.json; maps that are there are kept.
 
     Parameters
@@ -29,6 +31,8 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
         image_labels.txt: an image may hold background and its labels alone.
     scores_folder, overwrite, crf_backend, workers : as of segment_photos and LabelMapFolder
     device, precision, allow_random : as of open_net
+    ranks : Ranks, optional
+        The processes that share the list.
     """
     refuse_inputs_as_output(out, images)
     refuse_inputs_as_output(scores_folder, images, what="--scores")
@@ -42,13 +46,20 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
                 "images": str(images), **recipe.settings(), **machine}
     folder = LabelMapFolder(out, settings, {"net": str(net_file), "weights": str(weights)},
                             lambda image_id: [file_of(scores_folder, image_id, ".npz")] if scores_folder else [])
-    if todo := folder.pending(ids, overwrite):
-        photos = find_images(images, todo)
+    todo = folder.pending(ids, overwrite)
+    ranks.wait()                        # all have looked before the first changes anything
+    if todo:
+        photos = find_images(images, ranks.share(todo))
         net = ScoreNet(open_net(caffe, net_file, weights, device, machine["precision"], allow_random=allow_random),
                        recipe.output_blob)
-        folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
+        if ranks.is_first:
+            folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
+        ranks.wait()
         segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend)
+        ranks.wait()
     else:
         note(f"{out}: all {len(ids)} label maps are there")
+    if not ranks.is_first:
+        return
     if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):
         warn(warning)

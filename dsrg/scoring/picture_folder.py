@@ -21,6 +21,7 @@ from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import files_below, kinds_text
 from dsrg.io.pictures import as_in_file, read_picture, suffixes
+from dsrg.io.process_share import ALONE
 from dsrg.io.workers import available_cpus, in_threads
 from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
 from dsrg.scoring.collapse import collapse_warning
@@ -230,7 +231,7 @@ class PictureFolder(LabelMapFolder):
         return records, sum((counts for _, counts in measured), np.zeros(256, np.int64))
 
 
-def segment_pictures(model, paths, out, overwrite=False, workers=None):
+def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALONE):
     """Segment files and folders of pictures, and say what became of them.
 
     Parameters
@@ -243,11 +244,13 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None):
     overwrite : bool
     workers : int, optional
         Pictures whose CRF runs at a time; by default the cores.
+    ranks : Ranks, optional
+        The processes that share the pictures.
 
     Returns
     -------
     list of dict
-        As of PictureFolder.write_shares.
+        As of PictureFolder.write_shares; of all but the first of several processes, none.
     int
         Pictures that are not there or could not be read; the others are done all the same.
     """
@@ -260,18 +263,26 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None):
     settings = {"net": digest(files.net), "weights": digest(files.weights), **model.recipe.settings(), **model.machine}
     about = {"net": str(files.net), "weights": str(files.weights)}
     folder = PictureFolder(out, settings, about, pictures, model.class_names)
-    todo = {image_id: pictures[image_id] for image_id in folder.start_or_resume(list(pictures), overwrite)}
+    todo = folder.pending(list(pictures), overwrite)
+    ranks.wait()                        # all have looked before the first changes anything
+    if ranks.is_first:
+        folder.start_or_resume(list(pictures), overwrite)
+    ranks.wait()
+    mine = {image_id: pictures[image_id] for image_id in ranks.share(todo)}
     there = f", {len(pictures) - len(todo)} of them done before" if len(todo) < len(pictures) else ""
     note(f"{files.weights}: {counted(len(pictures), 'photo')} to {out}{there}")
     refused = {}
-    if todo:
-        segment_photos(model.net, todo, folder, model.recipe, workers or available_cpus(),
+    if mine:
+        segment_photos(model.net, mine, folder, model.recipe, workers or available_cpus(),
                        crf_backend=model.machine["crf_backend"], load=folder.load, on_unreadable=refused.__setitem__)
+    refused = dict(ranks.gathered([(image_id, str(error)) for image_id, error in refused.items()]))
+    if not ranks.is_first:
+        return [], len(refused)
     done = [image_id for image_id in pictures if image_id not in refused]
     records, counts = folder.write_shares(done)
     if warning := collapse_warning(counts, len(done), out, model.class_names):
         warn(warning)
-    errors = [*map(str, refused.values()), *map(_no_such, found.missing)]
+    errors = [*refused.values(), *map(_no_such, found.missing)]
     for error in errors:
         tell_error(error)
     return records, len(errors)

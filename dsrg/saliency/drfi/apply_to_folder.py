@@ -7,6 +7,7 @@ import numpy as np
 
 from dsrg.io.image_ids import file_of
 from dsrg.io.photos import load_image_bgr, write_picture
+from dsrg.io.process_share import ALONE
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_order
 from dsrg.saliency.drfi.model import load_model
@@ -15,7 +16,7 @@ from dsrg.saliency.drfi.photo_map import saliency_map
 _model = None   # of a worker process: read once, used for all its photos
 
 
-def apply(photos, model_path, out, enhance=False, workers=1):
+def apply(photos, model_path, out, enhance=False, workers=1, ranks=ALONE):
     """Write `<out>/<id>.png` (gray, 255 = salient, of the photo's size) for each photo (dict of id to Path).
 
     Parameters
@@ -27,6 +28,8 @@ def apply(photos, model_path, out, enhance=False, workers=1):
         As of saliency_map.
     workers : int
         Processes.
+    ranks : Ranks, optional
+        The processes that share the photos.
 
     Raises
     ------
@@ -34,10 +37,11 @@ def apply(photos, model_path, out, enhance=False, workers=1):
         A model or a photo that cannot be read, or a map that cannot be written.
     """
     load_model(model_path)  # what is wrong with it is said here, once
-    jobs = [(path, file_of(out, image_id)) for image_id, path in photos.items()]
+    jobs = [(path, file_of(out, image_id)) for image_id, path in ranks.share(photos).items()]
     done = in_order(partial(write_map, enhance=enhance), jobs, workers, _open, (model_path,))
     for _ in progress(done, "DRFI", len(jobs)):
         pass
+    ranks.wait()
 
 
 def _open(model_path):
