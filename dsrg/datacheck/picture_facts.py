@@ -91,7 +91,7 @@ class PictureFacts:
         return fact if height * width <= most_megapixels() * 1e6 and bool(values) == is_mask else None
 
     def _look(self, job):
-        """(Picture or Bad, os.stat of the file or None, when it was read)."""
+        """(Picture or Bad, os.stat of the file or None, when it was read in nanoseconds)."""
         path, is_mask = job
         at = time.time_ns()
         try:

@@ -17,7 +17,8 @@ def orientation_notes(found, options):
     turned = [name for name in found.turned if name in found.masks]
     if not turned:
         return
-    shown = (f"{counted(len(turned), 'photo')} with a mask {_are(turned)} turned upright by their EXIF orientation "
+    shown = (f"{counted(len(turned), 'photo')} with a mask {_are(turned)} turned upright by "
+             f"{'its' if len(turned) == 1 else 'their'} EXIF orientation "
              f"({turned[0]} first)")
     if options.masks_stored:
         yield f"{shown}; masks of the stored pixels are turned alike"
