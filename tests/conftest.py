@@ -71,6 +71,21 @@ def loud_again():
         os.environ.pop("GLOG_minloglevel", None)
 
 
+@pytest.fixture(scope="session")
+def caffe():
+    """The embedded engine, whatever ENGINE says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGINE", "embedded")
+        from training.findcaffe import caffe
+    return caffe
+
+
+@pytest.fixture(scope="session")
+def pb(caffe):
+    """The engine's messages."""
+    return caffe.proto.caffe_pb2
+
+
 @pytest.fixture(autouse=True)
 def everything_allowed(monkeypatch):
     """Commands restrict what nets may import for the rest of their process; each test begins and ends without."""

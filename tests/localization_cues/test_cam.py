@@ -20,14 +20,6 @@ layer { name: "CAM" type: "Convolution" bottom: "data" top: "CAM"
 MEAN = (10, 20, 30)
 
 
-@pytest.fixture(scope="module")
-def caffe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe
-
-
 @pytest.fixture
 def weights(rng):
     """Not symmetrical, so that a mirrored photo has other maps than the mirrored maps."""

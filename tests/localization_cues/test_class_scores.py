@@ -32,14 +32,6 @@ LATE = CamSource(features_blob="fc7", classifier="scores")
 SEC = INPUT + FEATURES + DROP + KERNEL + SCORES
 
 
-@pytest.fixture(scope="module")
-def caffe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe
-
-
 def net_of(caffe, tmp_path, text):
     (tmp_path / "net.prototxt").write_text(text)
     return caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)

@@ -34,14 +34,6 @@ COLOURS = np.array([[1, 0, 0], [-0.5, 1, 0.5]], np.float32)                  # c
 WEIGHTS = np.array([[1, 2], [0, -1], [3, 0.5]], np.float32)                  # scores: 3 classes of 2 channels
 
 
-@pytest.fixture(scope="module")
-def caffe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe
-
-
 def net_of(caffe, folder, text, conv5=None, name="net", forced=True):
     """The net with known weights, written to `folder` as prototxt and caffemodel."""
     (folder / f"{name}.prototxt").write_text("force_backward: true\n" * forced + text)

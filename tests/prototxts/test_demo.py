@@ -11,14 +11,6 @@ FOLDER = ROOT / "prototxts" / "demo"
 MAP = (33, 33)
 
 
-@pytest.fixture(scope="module")
-def caffe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe
-
-
 def read(caffe, name):
     pb = caffe.proto.caffe_pb2
     message = pb.SolverParameter() if name.startswith("solver") else pb.NetParameter()

@@ -12,14 +12,6 @@ MAP = (31, 31)
 
 
 @pytest.fixture(scope="module")
-def caffe():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe
-
-
-@pytest.fixture(scope="module")
 def deploy(caffe):
     return caffe.Net(str(FOLDER / "deploy.prototxt"), caffe.TEST)
 

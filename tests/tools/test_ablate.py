@@ -16,14 +16,6 @@ from tools.ablate import main
 ABLATIONS = ROOT / "prototxts" / "ablations"
 
 
-@pytest.fixture(scope="module")
-def pb():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe.proto.caffe_pb2
-
-
 def layers(pb, folder):
     net = text_format.Parse((folder / "train-s.prototxt").read_text(), pb.NetParameter())
     return {layer.name: layer for layer in net.layer}

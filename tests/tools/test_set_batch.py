@@ -10,14 +10,6 @@ from tests.conftest import ROOT
 from tools.set_batch import main
 
 
-@pytest.fixture(scope="module")
-def pb():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGINE", "embedded")
-        from training.findcaffe import caffe
-    return caffe.proto.caffe_pb2
-
-
 def read(pb, path):
     return text_format.Parse(path.read_text(), pb.NetParameter())
 
