@@ -26,7 +26,7 @@ class Row:
 
 def rows(state):
     """The Rows of a State (checks.py), in order; layers whose shapes are not known are left out."""
-    seen, found, owned = set(), [], {id(entry.blob) for entry in state.shapes._learnable}
+    seen, found, owned = set(), [], {id(entry.blob) for entry in state.shapes.learnable}
     for node in state.shapes.nodes:
         tops = tuple((name, blob.dims) for name, blob in zip(node.top_names, node.tops, strict=True))
         size = BYTES * sum(prod(shape) for name, shape in tops if name not in seen)

@@ -10,6 +10,16 @@ class GraphViews:
     """The public faces of a Graph, made of its nodes."""
 
     @property
+    def nodes(self):
+        """list of Node: the layers with their wiring, in order."""
+        return self._nodes
+
+    @property
+    def learnable(self):
+        """list of Learnable: the parameter blobs as a solver sees them, shared ones once, with their owners."""
+        return self._learnable
+
+    @property
     def blobs(self):
         """OrderedDict: blob name -> Blob, in order of creation, with those of automatic splits."""
         return self._named_blobs

@@ -34,7 +34,7 @@ def require_memory(size, what):
         return
     there = available_memory()
     if there is not None and size > there:
-        raise TooMuch(f"{what} needs {size / 1e9:.3g} GB of memory, {there / 1e9:.3g} GB are there")
+        raise TooMuch(f"{what} needs {size / 1e9:.3g} GB of memory, only {there / 1e9:.3g} GB are available")
 
 
 def available_memory():

@@ -101,7 +101,7 @@ class _Tree:
         self.meta = second if first["transaction"] < second["transaction"] else first
         self.pages = len(data) // self.page
         if (self.meta["last"] + 1) * self.page >= 1 << 46:
-            raise _Damaged(f"it says that it has {self.meta['last'] + 1} pages of {self.page} bytes")
+            raise _Damaged(f"it claims {self.meta['last'] + 1} pages of {self.page} bytes")
         self.pages = min(self.pages, self.meta["last"] + 1)
 
     def _meta(self, at):
@@ -126,7 +126,7 @@ class _Tree:
         meta, found, seen = self.meta, 0, set()
         if meta["root"] == NOTHING:
             if meta["entries"]:
-                raise _Damaged(f"it says that it has {meta['entries']} records, but has no pages")
+                raise _Damaged(f"it claims {meta['entries']} records, but has no pages")
             return 0
         if not 1 <= meta["depth"] <= MOST_DEPTH:
             raise _Damaged(f"its tree is {meta['depth']} pages deep")
@@ -149,7 +149,7 @@ class _Tree:
                 low, high, top, _ = nodes
                 todo += [(int(child), depth + 1) for child in low | high << 16 | top << 32]
         if found != meta["entries"]:
-            raise _Damaged(f"it says that it has {meta['entries']} records, {found} are there")
+            raise _Damaged(f"it claims {meta['entries']} records, but holds {found}")
         return found
 
     def _read(self, number):

@@ -131,7 +131,7 @@ def _ask_every_layer_back(net):
 
     A net without a loss passes no gradient to any bottom; what learns still computes the gradients of its parameters.
     """
-    for node in net._nodes:
+    for node in net.nodes:
         node.needs_backward |= hasattr(node.layer, "backward")  # a Python layer may define none
         if isinstance(node.layer, NativeLayer):
             node.layer.param_propagate_down = node.param_needs

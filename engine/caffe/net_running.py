@@ -15,9 +15,9 @@ class RunningGraph(Graph):
 
     def _forward(self, start=0, end=None):
         """Run layers start..end (indices, inclusive); the weighted loss of those layers as float."""
-        return float(self._run_forward(start, end))
+        return float(self.run_forward(start, end))
 
-    def _run_forward(self, start=0, end=None):
+    def run_forward(self, start=0, end=None):
         """As _forward; the loss stays a tensor on its device, so that it causes no synchronisation."""
         end = len(self._nodes) - 1 if end is None else end
         if not (0 <= start and end < len(self._nodes)):
@@ -69,7 +69,7 @@ class RunningGraph(Graph):
             for callback in self._callbacks["after_backward"]:
                 callback(index)
 
-    def _backward_all(self):
+    def run_backward(self):
         """Backward through the whole net, as a solver does it."""
         self._backward()
         if self.debug_info:

@@ -37,9 +37,9 @@ def copy_from(net, path, whole=False):
     """
     trained = serialization.load_weights(path)
     _check_names(net, path, trained, whole)
-    owned = {id(p.blob) for p in net._learnable}
+    owned = {id(p.blob) for p in net.learnable}
     jobs = []
-    for node in net._nodes:
+    for node in net.nodes:
         arrays, blobs = trained.get(node.param.name), node.layer.blobs
         if arrays is None or (not blobs and node.param.name in net.params):  # a ReLU of the same name
             continue
@@ -65,11 +65,11 @@ def _check_names(net, path, trained, whole):
     repeated = net._repeated_names()
     for name in net.params:
         if name in repeated and name in trained:
-            raise LayerError(f"{net._where(name)}{net._who(repeated[name])} are all named '{name}': which of them the "
-                             f"weights of '{os.fspath(path)}' are for is not to be told; give each a name of its own")
+            raise LayerError(f"{net._where(name)}{net._who(repeated[name])} are all named '{name}': it cannot be told "
+                             f"which of them the weights of '{os.fspath(path)}' are for; give each a name of its own")
         if name in trained.repeated:
-            raise LayerError(f"{net._where(name)}'{os.fspath(path)}' has several layers named '{name}'; which of them "
-                             "fits is not to be told")
+            raise LayerError(f"{net._where(name)}'{os.fspath(path)}' has several layers named '{name}'; it cannot "
+                             "be told which of them fits")
     stored = [name for name, arrays in trained.items() if arrays]
     if net.params and not any(name in trained for name in net.params):
         raise ModelFileError(f"{os.fspath(path)}: none of its layers with parameters ({_listed(stored)}) has the name "
@@ -113,13 +113,13 @@ def share(net, other):
     for each in (net, other):
         for name, numbers in each._repeated_names().items():
             if name in net.params and name in other.params:
-                raise LayerError(f"{each._where(name)}{each._who(numbers)} are all named '{name}': which of them share "
-                                 "their weights is not to be told; give each a name of its own")
+                raise LayerError(f"{each._where(name)}{each._who(numbers)} are all named '{name}': it cannot be told "
+                                 "which of them share their weights; give each a name of its own")
     if net.params and other.params and not net.params.keys() & other.params.keys():
         raise LayerError(f"no layer with parameters of the net '{net.name}' ({_listed(net.params)}) has the name of "
                          f"one of the net '{other.name}' ({_listed(other.params)}): they have no weights to share")
     jobs = []
-    for node in net._nodes:
+    for node in net.nodes:
         mine, theirs = node.layer.blobs, other.params.get(node.param.name)
         if theirs is None or (not mine and node.param.name in net.params):
             continue
@@ -131,7 +131,7 @@ def share(net, other):
             jobs.append((mine[k], blob))
     taken = {id(_own(blob.data_memory)): source for blob, source in jobs}
     named = {id(blob) for blob, _ in jobs}
-    followers = [(blob, taken[id(_own(blob.data_memory))]) for node in net._nodes for blob in node.layer.blobs
+    followers = [(blob, taken[id(_own(blob.data_memory))]) for node in net.nodes for blob in node.layer.blobs
                  if id(blob) not in named and id(_own(blob.data_memory)) in taken]
     for blob, source in jobs + followers:
         blob.share_data(source)
@@ -186,14 +186,14 @@ def save(net, path, diffs=False, family="merged"):
     """
     check_distinct(net, path)
     message = caffe_pb2.NetParameter(name=net.name)
-    message.layer.extend(node.param for node in net._nodes)
+    message.layer.extend(node.param for node in net.nodes)
     for layer in message.layer:
         del layer.blobs[:]
     if not diffs:
-        arrays = [[b.data_memory.array() for b in node.layer.blobs] for node in net._nodes]
+        arrays = [[b.data_memory.array() for b in node.layer.blobs] for node in net.nodes]
         serialization.save_caffemodel(path, message, arrays, family)
         return
-    for node, layer in zip(net._nodes, message.layer, strict=True):
+    for node, layer in zip(net.nodes, message.layer, strict=True):
         for blob in node.layer.blobs:
             stored = serialization.array_to_blob(blob.data_memory.array(), layer.blobs.add())
             stored.diff.extend(blob.diff_memory.array().ravel())
@@ -214,9 +214,9 @@ def save_hdf5(net, path):
         As save; also names that HDF5 cannot keep.
     """
     check_distinct(net, path)
-    owned = {id(p.blob) for p in net._learnable}
+    owned = {id(p.blob) for p in net.learnable}
     layers = OrderedDict()
-    for node in net._nodes:
+    for node in net.nodes:
         arrays = [b.data_memory.array() if id(b) in owned else None for b in node.layer.blobs]
         if arrays or node.param.name not in layers:  # a ReLU may have the name of a layer with parameters
             layers[node.param.name] = arrays

@@ -79,7 +79,7 @@ def average_gradients(net):
     if not dist.is_initialized():
         return
     where, world = device.current(), dist.get_world_size()
-    diffs = [param.blob.diff_memory for param in net._learnable]
+    diffs = [param.blob.diff_memory for param in net.learnable]
     flat = torch.cat([d.read(where).float().reshape(-1) for d in diffs])
     with _all_there():
         dist.all_reduce(flat)
@@ -102,7 +102,7 @@ def share_weights(net):
     if not dist.is_initialized():
         return
     where = device.current()
-    for param in net._learnable:
+    for param in net.learnable:
         values = param.blob.data_memory.mutable(where)
         received = values.contiguous()  # the layout of memory may differ from process to process
         with _all_there():

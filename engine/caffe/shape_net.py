@@ -52,11 +52,6 @@ class ShapeNet(Graph):
                 param.phase = phase
             self._try_layer(param, needs, owners, available)
 
-    @property
-    def nodes(self):
-        """The layers whose shapes are known, in order."""
-        return self._nodes
-
     def _try_layer(self, param, needs, owners, available):
         before, count = {name for name in param.top if name in self._named_blobs}, len(self._nodes)
         why = next((f"layer '{param.name}' reads '{name}'" for name in param.bottom

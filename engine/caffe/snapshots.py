@@ -95,7 +95,7 @@ def read(solver, state_file):
     _check_history(solver, state_file, state.history)
     if state.learned_net:
         net_weights.copy_from(solver.net, _learned_net(state_file, state.learned_net), whole=True)
-    learnable, where = solver.net._learnable, device.current()
+    learnable, where = solver.net.learnable, device.current()
     for k, slots in enumerate(solver.history()):
         for s, slot in enumerate(slots):
             array = np.asarray(state.history[s * len(learnable) + k], np.float32)
@@ -110,7 +110,7 @@ def read(solver, state_file):
 
 
 def _check_history(solver, state_file, history):
-    learnable = solver.net._learnable
+    learnable = solver.net.learnable
     wanted = solver.slots * len(learnable)
     if len(history) != wanted:  # Caffe: "Incorrect length of history blobs."
         raise SolverError(f"'{state_file}' holds {len(history)} history blobs, this {solver.type} solver needs "

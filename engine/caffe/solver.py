@@ -129,8 +129,8 @@ class Solver:
         """Forward and backward iter_size times; the sum of the losses."""
         loss = 0.0
         for _ in range(self.param.iter_size):
-            loss = loss + self.net._run_forward()
-            self.net._backward_all()
+            loss = loss + self.net.run_forward()
+            self.net.run_backward()
         return loss
 
     def solve(self, resume_file=None):
@@ -155,7 +155,7 @@ class Solver:
             glog.info("solver.cpp", "Optimization stopped early.")
             return
         if p.display > 0 and self.iter % p.display == 0:
-            self._log.add_loss(self.net._run_forward())
+            self._log.add_loss(self.net.run_forward())
             self._log.line(f"Iteration {self.iter}, loss = {self._log.smoothed_loss():g}")
         if p.test_interval > 0 and self.iter % p.test_interval == 0:
             self.test_all()
@@ -193,7 +193,7 @@ class Solver:
         if self._history is None:
             where = device.current()
             self._history = [tuple(torch.zeros_like(p.blob.data_memory.read(where)) for _ in range(self.slots))
-                             for p in self.net._learnable]
+                             for p in self.net.learnable]
         return self._history
 
     @torch.no_grad()
@@ -207,7 +207,7 @@ class Solver:
         if p.display > 0 and self.iter % p.display == 0:
             self._log.line(f"Iteration {self.iter}, lr = {rate:g}", "sgd_solver.cpp")
         scale = self._clip(where) / p.iter_size
-        for param, history in zip(self.net._learnable, self.history(), strict=True):
+        for param, history in zip(self.net.learnable, self.history(), strict=True):
             values, spec = param.blob.data_memory.mutable(where), param.spec
             gradient = param.blob.diff_memory.read(where)
             if scale != 1 or gradient.data_ptr() == history[0].data_ptr():  # an update that was not cleared
@@ -224,7 +224,7 @@ class Solver:
         limit = self.param.clip_gradients
         if limit < 0:
             return 1.0
-        squares = [p.blob.diff_memory.read(where).pow(2).sum() for p in self.net._learnable]
+        squares = [p.blob.diff_memory.read(where).pow(2).sum() for p in self.net.learnable]
         norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
         if not norm > limit:
             return 1.0

@@ -63,7 +63,7 @@ class Run:
                 layer.fp32 = False
         rng = np.random.default_rng(sample.seed)
         self.params = {}
-        for k, learnable in enumerate(self.net._learnable):
+        for k, learnable in enumerate(self.net.learnable):
             values = learnable.blob.data_memory.array().astype(np.float64)
             if learnable.node.param.type == "BatchNorm":  # statistics: any mean, a positive variance and factor
                 values = rng.uniform(0.5, 1.5, values.shape)
@@ -86,7 +86,7 @@ class Run:
                 layer.reset()
         for name in self.sample.inputs:
             self.net.blobs[name].data_memory.write(self.tensor(values[name]))
-        for k, learnable in enumerate(self.net._learnable):
+        for k, learnable in enumerate(self.net.learnable):
             learnable.blob.data_memory.write(torch.from_numpy(np.array(values[f"p{k}"])).to(self.dtype))
 
     def values(self):
@@ -95,7 +95,7 @@ class Run:
     def loss(self, values):
         """The functional that gradients are of: the net's losses and its other outputs, weighted at random."""
         self.reset(values)
-        total = float(self.net._run_forward())
+        total = float(self.net.run_forward())
         for name, weights in self.weights.items():
             if name not in self.sample.unread:
                 total += float((array(self.net.blobs[name].data_memory) * self.weight_of(name, weights)).sum())
@@ -112,7 +112,7 @@ class Run:
         self.net.clear_param_diffs()
         self.net._backward()
         found = {name: array(self.net.blobs[name].diff_memory) for name in self.sample.smooth}
-        params = {f"p{k}": array(p.blob.diff_memory) for k, p in enumerate(self.net._learnable)
+        params = {f"p{k}": array(p.blob.diff_memory) for k, p in enumerate(self.net.learnable)
                   if p.node.param.type != "BatchNorm"}
         return {**found, **params}
 
@@ -256,7 +256,7 @@ def check_caffe(samples, root):
             outputs, grads = exact.outputs(), exact.backward()
             if not is_steady(exact):
                 continue
-            names = {f"p{k}": f"{p.layer_name}/{p.index}" for k, p in enumerate(exact.net._learnable)}
+            names = {f"p{k}": f"{p.layer_name}/{p.index}" for k, p in enumerate(exact.net.learnable)}
             groups = {"in": sample.inputs, "weight": exact.weights, "param": exact.params, "out": outputs,
                       "grad": grads}
             arrays = {f"{group}/{names.get(k, k)}": v for group, values in groups.items() for k, v in values.items()}

@@ -47,7 +47,7 @@ def test_bf16_changes_arithmetic_and_not_what_is_stored(tmp_path, rng):
     cpu = torch.device("cpu")
     assert net.blobs["ip"].data_memory.read(cpu).dtype == torch.bfloat16
     assert net.params["conv"][0].data_memory.read(cpu).dtype == torch.float32
-    assert net.blobs["prob"].data_memory.read(cpu).dtype == torch.float32 == net._run_forward().dtype
+    assert net.blobs["prob"].data_memory.read(cpu).dtype == torch.float32 == net.run_forward().dtype
 
 
 def test_unknown_precision_is_refused():

@@ -336,7 +336,7 @@ def test_a_blob_that_grows_beyond_memory_is_refused_before_it_is_made(tmp_path, 
     monkeypatch.setattr(limits, "available_memory", lambda: 1 << 30)
     net.blobs["data"].reshape(1, 3, 5000, 5000)
     with pytest.raises(caffe.LayerError, match=r"layer 'c' \(Convolution\): the top 'c' of shape \(1, 64, 5000, 5000\) "
-                                               "needs 6.4 GB of memory, 1.07 GB are there"):
+                                               "needs 6.4 GB of memory, only 1.07 GB are available"):
         net.reshape()
 
 

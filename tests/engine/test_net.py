@@ -203,8 +203,8 @@ def test_shared_parameters_learn_once_with_the_sum_of_gradients(tmp_path, pair):
 
 
 def test_shared_parameters_take_lr_mult_from_whoever_gives_it(tmp_path):
-    assert build(tmp_path, shared("", "lr_mult: 4"))._learnable[0].spec.lr_mult == 4
-    assert build(tmp_path, shared("lr_mult: 4", ""))._learnable[0].spec.lr_mult == 4
+    assert build(tmp_path, shared("", "lr_mult: 4")).learnable[0].spec.lr_mult == 4
+    assert build(tmp_path, shared("lr_mult: 4", "")).learnable[0].spec.lr_mult == 4
     with pytest.raises(caffe.LayerError, match=r"'w' has lr_mult 5 here and 4 in 'a'; give one value"):
         build(tmp_path, shared("lr_mult: 4", "lr_mult: 5"))
     with pytest.raises(caffe.LayerError, match=r"'w' has decay_mult 0 here and 2 in 'a'"):
@@ -302,7 +302,7 @@ def test_debug_info_logs_mean_absolute_values(tmp_path, capsys, monkeypatch):
     net = build(tmp_path, text)
     net.params["y"][0].data[...] = [[3, -1]]
     run(net, {"data": [[1, 2]]})
-    net._backward_all()  # what a solver calls; pycaffe has no name for it
+    net.run_backward()  # what a solver calls; pycaffe has no name for it
     lines = [line.split("] ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
         "    [Forward] Layer data, top blob data data: 1.5",
