@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import is_number, parse_json
 from dsrg.io.progress_bar import PlainLines
 from dsrg.io.terminal import is_quiet, shows_bars
 
@@ -112,11 +113,13 @@ class LossLog:
         """The lines of an earlier run; one that was cut off by a kill is left out."""
         lines = []
         if self._path.is_file():
-            for text in self._path.read_text(encoding="utf-8").splitlines():
+            for text in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
-                    lines.append(json.loads(text))
-                except json.JSONDecodeError:
+                    line = parse_json(text)
+                except ValueError:
                     continue
+                if isinstance(line, dict) and is_number(line.get("iteration")):
+                    lines.append(line)
         return lines
 
     def write(self, iteration, rate, losses, seconds):
@@ -154,6 +157,6 @@ class LossLog:
 
 def _time_of(lines):
     """Seconds that a log tells: its last `elapsed`, or the sum of its iterations where it was written without."""
-    if lines and "elapsed" in lines[-1]:
+    if lines and is_number(lines[-1].get("elapsed")):
         return float(lines[-1]["elapsed"])
-    return float(sum(line.get("seconds", 0) for line in lines))
+    return float(sum(seconds for line in lines if is_number(seconds := line.get("seconds"))))

@@ -12,8 +12,10 @@ from google.protobuf import text_format
 from dsrg import layer_modules
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, note
+from dsrg.io.json_files import read_mapping
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.prototxt_text import read_prototxt
+from dsrg.io.yaml_text import parse_yaml
 from training.snapshot_check import fault
 
 MODEL_SUFFIXES = (".caffemodel", ".caffemodel.h5")
@@ -72,10 +74,8 @@ class RunFiles:
 
     def earlier_precision(self):
         """The precision that an earlier part of the run was computed in, or None where nothing tells."""
-        try:
-            return json.loads(self.machine_path.read_text(encoding="utf-8"))["precision"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        found = read_mapping(self.machine_path).get("precision")
+        return found if isinstance(found, str) else None
 
     def differs(self):
         """Name of a resolved file that an earlier run left with another content, or None."""
@@ -243,7 +243,7 @@ def _change_param(net, net_path, change):
     for layer in chosen:
         try:
             params = dict(parse_param_str(layer.python_param.param_str))
-            params[key] = yaml.safe_load(text)
-        except (ValueError, TypeError, yaml.YAMLError):
+            params[key] = parse_yaml(text)
+        except (ValueError, TypeError):
             raise UserError(f"--set {change}: the value or the param_str of layer '{name}' is not readable") from None
         layer.python_param.param_str = yaml.safe_dump(params, default_flow_style=True, width=10**6).strip()

@@ -12,7 +12,6 @@ into memory, so that reading takes no more memory for many images than for few; 
 
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from dsrg.cuefile.array_pickle import load_arrays
 from dsrg.cuefile.entry_checks import CueError, checked_pair, integers, no_labels, refuse_absurd, small_type
 from dsrg.cuefile.npz_memory_map import map_arrays
 from dsrg.cuefile.writer import PICKLE_SUFFIXES, CueWriter
+from dsrg.io.npz_files import why
 
 __all__ = ["PICKLE_SUFFIXES", "CueError", "Cues", "load_cues", "save_cues"]
 
@@ -228,10 +228,10 @@ def load_cues(path):
     if is_archive:
         try:
             return Cues.from_arrays(map_arrays(path), path)
-        except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-            if isinstance(error, CueError):
-                raise
-            raise CueError(f"{path}: not a readable .npz cue file ({error})") from error
+        except CueError:
+            raise
+        except Exception as error:  # damaged archives raise nearly anything
+            raise CueError(f"{path}: not a readable .npz cue file ({why(error)})") from error
     with open(path, "rb") as file:
         if file.peek(2)[:2] == b"\x1f\x8b":  # as SEC's is offered for download
             raise CueError(f"{path}: is gzip-compressed; unpack it first (gunzip)")

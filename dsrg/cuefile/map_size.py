@@ -1,7 +1,9 @@
 """The size of the map that a cue file is for."""
 
-import json
 from pathlib import Path
+
+from dsrg.cuefile.entry_checks import LONGEST_SIDE
+from dsrg.io.json_files import read_mapping
 
 
 def size_of_map(path, cues):
@@ -38,8 +40,7 @@ def size_of_json(path):
     -------
     (int, int) or None
     """
-    try:
-        height, width = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["cue_size"]
-    except (OSError, ValueError, KeyError, TypeError):
+    size = read_mapping(Path(path).with_suffix(".json")).get("cue_size")
+    if not isinstance(size, list) or len(size) != 2:
         return None
-    return height, width
+    return tuple(size) if all(type(side) is int and 1 <= side <= LONGEST_SIDE for side in size) else None

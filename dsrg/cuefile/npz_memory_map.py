@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+from dsrg.io.npz_files import check_size, read_header, read_member, refuse_bomb
 
 
 def map_arrays(path):
@@ -26,33 +26,32 @@ def map_arrays(path):
 
     Raises
     ------
-    OSError, ValueError, zipfile.BadZipFile
-        No zip file, one that is cut off, or arrays of objects.
+    Exception
+        No zip file, one that is cut off or unpacks to far more than its size, arrays of objects: zipfile, zlib and
+        numpy's reader of headers raise nearly anything for damaged bytes.
     """
     arrays = {}
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        refuse_bomb(archive, path)
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
-            with archive.open(member) as stream:
-                if member.compress_type == zipfile.ZIP_STORED:
+            if member.compress_type == zipfile.ZIP_STORED:
+                with archive.open(member):
                     # zipfile has read the member's own header; were that not so, read_magic would refuse what is here
                     arrays[name] = _mapped(path, file, member)
-                else:
-                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+            else:
+                arrays[name] = read_member(archive, member)
     return arrays
 
 
 def _mapped(path, file, member):
     """The array of one stored member, mapped; `file` is where its content begins."""
     begin = file.tell()
-    version = np.lib.format.read_magic(file)
-    if version not in HEADERS:
-        raise ValueError(f"array {member.filename} has format {version}, expected 1.0 or 2.0")
-    shape, fortran, dtype = HEADERS[version](file)
+    shape, fortran, dtype = read_header(file, member.filename)
     offset = file.tell()
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if dtype.hasobject or fortran or offset - begin + size != member.file_size:
-        raise ValueError(f"array {member.filename} is {dtype} {shape} in {member.file_size} bytes")
-    if size == 0:
+    check_size(shape, dtype, member.file_size - (offset - begin), member.filename)
+    if fortran:
+        raise ValueError(f"array {member.filename} has its columns first")
+    if 0 in shape:
         return np.empty(shape, dtype)
     return np.asarray(np.memmap(path, dtype, "r", offset, shape))

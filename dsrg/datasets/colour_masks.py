@@ -23,7 +23,7 @@ def read_colours(path):
     colours = []
     for number, line in read_lines(path, "colour list"):
         values = line.split()
-        if len(values) != 3 or not all(value.isdecimal() and int(value) < 256 for value in values):
+        if len(values) != 3 or not all(value.isdecimal() and len(value) < 9 and int(value) < 256 for value in values):
             raise UserError(f"{path}:{number}: expected 'R G B', each 0 to 255, got '{line}'")
         colours.append([int(value) for value in values])
     if len(colours) > IGNORE_LABEL + 1:

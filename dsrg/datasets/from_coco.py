@@ -19,6 +19,7 @@ from dsrg.io import voc
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of, id_of
+from dsrg.io.json_files import read_mapping
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
@@ -131,7 +132,7 @@ def begin(out, settings):
     """Note in `out` what it is made from; refuse a folder that holds something else."""
     path = out / RECORD
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not path.is_file() or json.loads(path.read_text()) != settings:
+        if read_mapping(path) != settings:
             raise UserError(f"{out} is not empty, and not begun from these files; choose another --out")
         return
     write_text(path, json.dumps(settings, indent=1) + "\n")

@@ -110,6 +110,8 @@ def _arguments(words, resize, crf_factor):
         if word.startswith("--"):
             option = word
         elif option == "--sizes":
+            if not (word.isascii() and word.isdecimal() and len(word) < 7):
+                raise UserError(f"settings.yaml of the template: --sizes {word[:80]}: expected whole numbers")
             word = str(resize(int(word)))
         elif option == "--crf-scale" and crf_factor != 1:
             word = f"{float(word) * crf_factor:.3g}"

@@ -16,6 +16,7 @@ KINDS = {
     "compressed": (b"\x1f\x8b", b"BZh", b"\xfd7zXZ"),
     "a web page": (b"<!DOCTYPE", b"<!doctype", b"<html"),
 }
+MOST_BLOBS = 1000   # of a layer
 
 
 def parameter_shapes(path, caffe_pb2):
@@ -49,7 +50,7 @@ def parameter_shapes(path, caffe_pb2):
             message = caffe_pb2.NetParameter.FromString(file.read())
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist") from None
-    except (DecodeError, OSError) as error:
+    except (DecodeError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:     # as h5py raises them
         if kind := kind_of_file(path):
             raise UserError(f"weights {path} are {kind}; give a .caffemodel or .caffemodel.h5") from None
         raise UserError(f"weights {path} are damaged or not a .caffemodel ({error}); download them again") from None
@@ -87,12 +88,14 @@ def _shapes_of_hdf5(archive):
     found = {}
 
     def visit(name, item):
-        layer, _, number = name.rpartition("/")
+        layer, _, number = name.rpartition("/") if isinstance(name, str) else ("", "", "")
         if isinstance(item, h5py.Dataset) and number.isdecimal():
+            if len(number) > len(str(MOST_BLOBS)) or int(number) > MOST_BLOBS or item.shape is None:
+                raise ValueError(f"'{name}' is no parameter of a layer")
             shapes = found.setdefault(layer, [])
             shapes += [None] * (int(number) + 1 - len(shapes))
             shapes[int(number)] = tuple(item.shape)
 
-    if "data" in archive:
-        archive["data"].visititems(visit)
+    if isinstance(archive.get("data", getlink=True), h5py.HardLink) and isinstance(archive["data"], h5py.Group):
+        archive["data"].visititems(visit)       # which follows no soft and no external link
     return found

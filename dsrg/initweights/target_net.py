@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import yaml
-
 from dsrg.initweights.weight_arithmetic import NetInput
 from dsrg.io import voc
 from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,8 @@ def _net_input(net, path):
 
 
 def _keys(param_str):
-    """Content of a param_str, tuples as lists; None where it is in a form of the layer's own."""
+    """Content of a param_str; None where it is in a form of the layer's own."""
     try:
-        return yaml.safe_load(param_str.replace("(", "[").replace(")", "]"))
-    except yaml.YAMLError:
+        return parse_param_str(param_str)
+    except ValueError:
         return None

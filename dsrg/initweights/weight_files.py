@@ -1,13 +1,14 @@
 """Files of trained weights as arrays by name, whatever wrote them; nothing in a file is run."""
 
 import importlib.util
-import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dsrg.io.errors import UserError
+from dsrg.io.npz_files import refuse_bomb
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 
@@ -80,8 +81,11 @@ def _torch(path):
     import torch
 
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                refuse_bomb(archive, path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # what the unpickler's steps raise for damaged bytes is nearly anything
         said = str(error).strip().splitlines()
         why = next((line for line in said if "nsupported" in line or "GLOBAL" in line), said[0] if said else "cut off")
         raise UserError(f"{path}: refused, not a file of tensors alone ({why.strip()}); nothing in it was run. Save "
@@ -97,8 +101,21 @@ def _named(content, path):
             content = content[key]
     if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict (parameter names with tensors); save model.state_dict()")
-    return {name.removeprefix("module."): value.detach().to(torch.float32).numpy() for name, value in content.items()
-            if isinstance(value, torch.Tensor)}
+    return {name.removeprefix("module."): _float32(name, value, path) for name, value in content.items()
+            if isinstance(name, str) and isinstance(value, torch.Tensor)}
+
+
+def _float32(name, tensor, path):
+    """The values of a tensor as a float32 array."""
+    import torch
+
+    if tensor.is_quantized or tensor.is_meta or tensor.is_complex() or tensor.layout != torch.strided:
+        kind = ("quantised" if tensor.is_quantized else "without values" if tensor.is_meta else
+                f"{tensor.dtype} {tensor.layout}")
+        raise UserError(f"{path}: '{name}' is {kind}, expected plain numbers; save the weights of the full model")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise UserError(f"{path}: '{name}' is {tuple(tensor.shape)}, more than the file holds; save a copy (.clone())")
+    return tensor.detach().to(torch.float32).numpy()
 
 
 def _caffe(path):

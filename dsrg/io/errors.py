@@ -33,13 +33,13 @@ class UserError(Exception):
     Parameters
     ----------
     text : str
-        The line.
+        The line; control characters of a damaged file in it are written out, and it ends after LONGEST_LINE.
     details : sequence of str
         Further lines, printed in front of it: one for each fault where several were found in one go.
     """
 
     def __init__(self, text, details=()):
-        super().__init__(text)
+        super().__init__(_one_line(str(text)))
         self.details = tuple(details)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.json_files import read_mapping
 
 #: A file that changed so shortly before it was read may change again within the same tick of the file system's clock
 #: (two seconds on the coarsest): what was found is not kept.
@@ -26,11 +27,7 @@ class FileCache:
 
     def __init__(self, path):
         self._path, self._changed = None if path is None else Path(path), False
-        try:
-            kept = {} if path is None else json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            kept = {}
-        self._kept = kept if isinstance(kept, dict) else {}
+        self._kept = {} if path is None else read_mapping(self._path)
 
     def find(self, path, status):
         """What is kept of a file whose os.stat is `status`, or None.

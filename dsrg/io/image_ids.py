@@ -51,6 +51,8 @@ def fault_of(image_id):
         return "holds a control character; rename the photo"
     if image_id.startswith("/") or (".." in image_id and ".." in PurePosixPath(image_id).parts):
         return "leads out of the photo folder; give a plain name"
+    if len(image_id) > 1000 or any(len(part.encode()) > 240 for part in image_id.split("/")):
+        return "is longer than the name of a file can be"
     if image_id in ("", "."):
         return "is not a name"
     return None

@@ -4,11 +4,9 @@ import ast
 import math
 import re
 
-import yaml
+from dsrg.io.yaml_text import MOST_LEVELS, MOST_SHOWN, parse_yaml
 
 MOST_CHARACTERS = 50_000  # of a text; the longest known are some hundred
-MOST_LEVELS = 30  # of lists in lists
-MOST_SHOWN = 200  # characters of a text that a message shows
 
 
 def parse_param_str(text):
@@ -97,29 +95,9 @@ def _levels(text):
 def _yaml(text):
     """(value, None) of a YAML text, or (None, what is wrong)."""
     try:
-        return yaml.load(text, _Loader), None
-    except yaml.YAMLError as error:
-        return None, str(error).splitlines()[0][:MOST_SHOWN] if str(error) else type(error).__name__
-    except RecursionError:
-        return None, "its brackets nest too deep"
-    except Exception as error:  # the constructors of !!int, !!timestamp, !!binary .. let through what Python raises
-        return None, f"{type(error).__name__}: {error}"[:MOST_SHOWN]
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader without anchors and aliases, and without texts that nest too deep."""
-
-    _level = 0
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
-        self._level += 1
-        if self._level > MOST_LEVELS:
-            raise yaml.YAMLError(f"it nests more than {MOST_LEVELS} levels deep")
-        node = super().compose_node(parent, index)
-        self._level -= 1
-        return node
+        return parse_yaml(text), None
+    except ValueError as error:
+        return None, str(error)
 
 
 def _unfit(value, level=0):

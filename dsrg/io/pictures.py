@@ -115,7 +115,9 @@ def _from_file(data, path):
         raise UserError(too_large(path, "photo", "far too many pixels", most)) from None
     except Image.UnidentifiedImageError:
         return Picture(_of_opencv_alone(data, path))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each format of Pillow's has errors of its own for damaged bytes
         raise UserError(f"photo {path} cannot be read ({error}); copy or download it again") from None
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
+from dsrg.io.param_str import parse_param_str
+from dsrg.io.regular_files import read_file
 
 _LACKS_DEEPLAB = ("this Caffe lacks DeepLab-v2's layer type: python -m docker.check_caffe --nets FOLDER puts a Python "
                   "layer into a copy of the net")
@@ -66,13 +68,9 @@ def read_folder(folder):
 
 def _read(path, kind):
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{kind} {path} does not exist") from None
+        return read_file(path, kind).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise UserError(f"{kind} {path} is not text; expected a prototxt") from None
-    except OSError as error:
-        raise UserError(f"{kind} {path} cannot be read: {error.strerror}") from None
 
 
 def parse_prototxt(text, message, where, lenient=False):
@@ -103,6 +101,34 @@ def parse_prototxt(text, message, where, lenient=False):
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
         raise UserError(f"{where}:{line}:{column}: {_explained(str(error), message.DESCRIPTOR.file)}") from None
+    except RecursionError:
+        raise UserError(f"{where}: its brackets nest too deep") from None
+
+
+def params_of(layer, where):
+    """The param_str of a Python layer.
+
+    Parameters
+    ----------
+    layer : LayerParameter
+    where : path
+        What errors name in front of the layer.
+
+    Returns
+    -------
+    dict
+        {} where it is no mapping.
+
+    Raises
+    ------
+    UserError
+        A text that cannot be read.
+    """
+    try:
+        params = parse_param_str(layer.python_param.param_str)
+    except ValueError as error:
+        raise UserError(f"{where}: layer '{layer.name}': {error}") from None
+    return params if isinstance(params, dict) else {}
 
 
 def _explained(text, file):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import read_mapping
 
 
 class Lock:
@@ -51,11 +52,11 @@ class Lock:
 
     def holder(self):
         """'process 12 on HOST since TIME', as far as it is known."""
-        try:
-            note = json.loads(self._path.read_text(encoding="utf-8"))
-            return f"process {int(note['process'])} on {note['host']} since {note['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        note = read_mapping(self._path)
+        process, texts = note.get("process"), (note.get("host"), note.get("since"))
+        if type(process) is not int or not all(isinstance(text, str) and len(text) < 100 for text in texts):
             return "another process"
+        return f"process {process} on {texts[0]} since {texts[1]}"
 
     def _note(self):
         text = json.dumps({"process": os.getpid(), "host": socket.gethostname(),

@@ -13,11 +13,12 @@ An ablation says, for each prototxt, which layers change and how:
 
 from pathlib import Path
 
-import yaml
 from google.protobuf import json_format, text_format
 
 from dsrg.io.errors import UserError
-from dsrg.io.param_str import parse_param_str
+from dsrg.io.prototxt_text import params_of
+from dsrg.io.regular_files import read_file
+from dsrg.io.yaml_text import parse_yaml
 from dsrg.pipeline.prototxts import parse
 
 
@@ -39,19 +40,19 @@ def read_ablation(path):
     UserError
         Missing file, no YAML, no `says`, or changes that are not of the form above.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not Path(path).exists():
         known = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.yaml"))) or "none there"
-        raise UserError(f"ablation {path} does not exist; known: {known}") from None
-    except yaml.YAMLError as error:
+        raise UserError(f"ablation {path} does not exist; known: {known}")
+    try:
+        content = parse_yaml(read_file(path, "ablation").decode("utf-8"))
+    except ValueError as error:
         raise UserError(f"ablation {path} is not valid YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("says"), str):
         raise UserError(f"ablation {path}: expected a mapping with the line 'says: what changes'")
     says = content.pop("says")
     for name, layers in content.items():
         fits = isinstance(layers, dict) and all(v == "remove" or isinstance(v, dict) for v in layers.values())
-        if not (name.endswith(".prototxt") and fits):
+        if not (isinstance(name, str) and name.endswith(".prototxt") and fits):
             raise UserError(f"ablation {path}: '{name}': expected FILE.prototxt: {{LAYER: remove or {{field: value}}}}")
     return says, content
 
@@ -129,7 +130,7 @@ def _change(layer, change, who):
     if params is not None:
         if not isinstance(params, dict):
             raise UserError(f"{who}: param_str: expected a mapping, got {params!r}")
-        layer.python_param.param_str = repr({**parse_param_str(layer.python_param.param_str), **params})
+        layer.python_param.param_str = repr({**params_of(layer, who), **params})
     if python:
         layer.python_param.layer = python
     _merge(layer, change, who)
@@ -167,7 +168,7 @@ def set_batch(net, batch):
             if field.name.endswith("_param") and "batch_size" in value.DESCRIPTOR.fields_by_name:
                 value.batch_size = batch
                 found += 1
-        if layer.type == "Python" and "batch_size" in (params := parse_param_str(layer.python_param.param_str)):
+        if layer.type == "Python" and "batch_size" in (params := params_of(layer, "batch_size")):
             layer.python_param.param_str = repr({**params, "batch_size": batch})
             found += 1
     return found

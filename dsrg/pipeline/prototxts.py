@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 from google.protobuf import descriptor_pool, message_factory
 
 from dsrg.io.errors import UserError
-from dsrg.io.param_str import parse_param_str
-from dsrg.io.prototxt_text import parse_prototxt
+from dsrg.io.prototxt_text import params_of, parse_prototxt
 
 MESSAGES = Path(__file__).resolve().parents[2] / "engine" / "caffe" / "proto" / "caffe_pb2.py"
 
@@ -178,7 +177,7 @@ def net_files(text, where, exists, changes=""):
     for layer in net.layer:
         if layer.type == "Python":
             layers.add(f"{layer.python_param.module}:{layer.python_param.layer}")
-            params = _params(layer, where)
+            params = params_of(layer, where)
             if changes and layer.name == changed:
                 params = {**params, key: value}
             if isinstance(params.get("source"), str):
@@ -199,14 +198,6 @@ def net_files(text, where, exists, changes=""):
 
 def _repeated(value):
     return not hasattr(value, "ListFields")
-
-
-def _params(layer, where):
-    try:
-        params = parse_param_str(layer.python_param.param_str)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{where}: layer '{layer.name}': {error}") from None
-    return params if isinstance(params, dict) else {}
 
 
 def listed_files(text, root):

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import read_mapping
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
-from dsrg.pipeline.stamps import FORMAT, read_json
+from dsrg.pipeline.stamps import FORMAT
 
 ROOT = Path(__file__).resolve().parents[2]
 #: records which text of each prototxt the pipeline put into the folder
@@ -109,7 +110,7 @@ def with_edits(folder, texts, keep):
         An edited copy.
     """
     folder = Path(folder)
-    copied = read_json(folder / COPIES)
+    copied = _copies(folder)
     in_force = dict(texts)
     for name, text in texts.items():
         path = folder / name
@@ -140,6 +141,13 @@ def _left_over(folder, texts, copied, edited):
             yield name, path
 
 
+def _copies(folder):
+    """Digests of the texts that the pipeline put into the folder, by name of the prototxt."""
+    content = read_mapping(folder / COPIES)
+    return {name: digests for name, digests in content.items()
+            if isinstance(digests, list) and all(isinstance(digest, str) for digest in digests)}
+
+
 def _digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -157,7 +165,7 @@ def prepare(run, texts, says=None):
     for name in FOLDERS:
         (run.folder / name).mkdir(parents=True, exist_ok=True)
     remove_rests(run.folder)
-    copied = read_json(run.folder / COPIES)
+    copied = _copies(run.folder)
     for name, text in run.texts.items():
         path = run.folder / name
         if text != texts[name]:                     # an edit that is kept stays known as one
@@ -267,7 +275,7 @@ def refuse_older(run, adopt):
     if adopt:
         return
     for path in sorted((run.folder / "stamps").glob("*.json")):
-        if read_json(path).get("format") != FORMAT:
+        if read_mapping(path).get("format") != FORMAT:
             raise UserError(f"{run.folder} was made by an earlier version, whose stamps do not record all that a "
                             "result depends on. If nothing has changed since, add --adopt once: it takes the results "
                             "for what they are now made from. Else choose another WORK, or remove the folder")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
-from dsrg.pipeline.stamps import read_json
+from dsrg.io.json_files import read_mapping
 
 RECORD = "logs/run-state.json"
 
@@ -83,7 +83,7 @@ def read_record(folder):
         last; "left_out": {stage: why}; "iterations": {training stage: its last}; "began", "stage_began", "ended":
         seconds since 1970; "status". {} where there is no record.
     """
-    record = read_json(Path(folder, RECORD))
+    record = read_mapping(Path(folder, RECORD))
     if record.get("state") == "running" and record.get("host") == socket.gethostname():
         process = record.get("process")         # None where the system has no /proc
         if process is not None and (not isinstance(process, dict) or _identity(process.get("id")) != process):
@@ -96,7 +96,7 @@ def _identity(number):
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         fields = Path(f"/proc/{int(number)}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-    except (OSError, TypeError, ValueError):
+    except (OSError, TypeError, ValueError, OverflowError):
         return None
     return {"id": int(number), "start": int(fields.split()[19]), "boot": boot}
 

@@ -5,6 +5,7 @@ import os
 import time
 
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import read_mapping
 from dsrg.io.process_share import launched
 from dsrg.io.terminal import is_quiet
 from dsrg.pipeline import run_folder
@@ -13,7 +14,6 @@ from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Children, Stopped
 from dsrg.pipeline.run_parts import Choice
 from dsrg.pipeline.run_record import RunRecord
-from dsrg.pipeline.stamps import read_json
 
 
 def execute(found, choice, say=print, children=None, live_page=None):
@@ -183,7 +183,7 @@ def _run_row(part, row, head, choice, children, say, watched):
 def _adopt(part, row, state, head, say):
     """Stamp what lies there as made from the inputs of now."""
     stamps, record = part.stamps, state.record
-    known = record or read_json(stamps.stamp_path(row.name))
+    known = record or read_mapping(stamps.stamp_path(row.name))
     try:
         stamps.finish(row, state.inputs, row.command(part.run), seconds=known.get("seconds", 0.0),
                       peak_mib=known.get("peak_mib", 0), finished=known.get("finished", ""))

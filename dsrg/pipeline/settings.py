@@ -5,10 +5,11 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from dsrg.experiments.description import Nets, read_nets
 from dsrg.io.errors import UserError
+from dsrg.io.param_str import shown
+from dsrg.io.regular_files import read_file
+from dsrg.io.yaml_text import parse_yaml
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")
@@ -186,23 +187,23 @@ def read_experiment(folder):
     """
     folder = Path(folder)
     path = folder / "settings.yaml"
+    if not path.exists():
+        raise UserError(f"{path} does not exist; an experiment is a folder with prototxts and settings.yaml")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; an experiment is a folder with prototxts and settings.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(read_file(path, "settings").decode("utf-8"))
+    except ValueError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected lines 'key: value', got {type(content).__name__}")
     return Experiment(folder.name, folder, **{
-        key.replace("-", "_"): _checked(path, key, value) for key, value in content.items()})
+        str(key).replace("-", "_"): _checked(path, key, value) for key, value in content.items()})
 
 
 def _checked(path, key, value):
     """The value of one key in the form that Experiment keeps it in."""
     def refuse(expected):
-        raise UserError(f"{path}: {key}: expected {expected}, got {str(value)[:80]!r}")
+        raise UserError(f"{path}: {key}: expected {expected}, got {shown(value)}")
 
     if key == "nets":
         return read_nets(value, f"{path}: nets")
@@ -221,7 +222,10 @@ def _checked(path, key, value):
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
     if key == "arguments":
-        return {name: tuple(shlex.split(words)) for name, words in value.items()}
+        try:
+            return {name: tuple(shlex.split(words)) for name, words in value.items()}
+        except ValueError:
+            refuse("words whose quotation marks are closed")
     return value
 
 

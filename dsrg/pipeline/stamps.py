@@ -7,10 +7,10 @@ key, so that a start with the same key goes on from it. Files with neither have 
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import is_number, read_mapping
 from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.digests import MISSING, DigestCache, Manifests
 from dsrg.pipeline.stage_files import folder
@@ -135,8 +135,7 @@ class Stamps:
         -------
         dict or None
         """
-        content = read_json(self.stamp_path(name))
-        return content if content.get("format") == FORMAT else None
+        return read_stamp(self.stamp_path(name)) or None
 
     def begun(self, name):
         """{"key", "seconds", "peak_mib"} of the start in progress, or {}.
@@ -149,7 +148,8 @@ class Stamps:
         -------
         dict
         """
-        return read_json(self.begun_path(name))
+        content = read_mapping(self.begun_path(name))
+        return content if _is_measured(content) else {}
 
     def _changes(self, record, inputs):
         """What differs between a stamp and the inputs of now, in words."""
@@ -265,13 +265,13 @@ class Stamps:
         """Drop manifests that no stamp names."""
         named = set()
         for path in self.folder.glob("*.json"):
-            content = read_json(path)
+            content = read_stamp(path)
             named |= {*content.get("reads", {}).values(), *content.get("folders", {}).values()}
         self.manifests.keep_only(named)
 
 
-def read_json(path):
-    """The mapping in a JSON file; {} where there is none that can be read.
+def read_stamp(path):
+    """The content of a stamp.
 
     Parameters
     ----------
@@ -280,9 +280,16 @@ def read_json(path):
     Returns
     -------
     dict
+        {} where there is none of this format, or one with values of other types.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    content = read_mapping(path)
+    texts = [content.get(name, {}) for name in ("reads", "settings", "files", "folders")]
+    words = [content.get(name, []) for name in ("command", "keyed_command")]
+    fits = (content.get("format") == FORMAT and _is_measured(content)
+            and all(isinstance(one, dict) and all(isinstance(v, str) for v in one.values()) for one in texts)
+            and all(isinstance(one, list) and all(isinstance(word, str) for word in one) for one in words))
+    return content if fits else {}
+
+
+def _is_measured(content):
+    return all(is_number(content.get(name, 0)) for name in ("seconds", "peak_mib"))

@@ -1,13 +1,14 @@
 """Several runs beside each other: one table of mean IoU, time and the settings that differ, and a drawing of it."""
 
-import json
+import itertools
 import re
 from pathlib import Path
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.param_str import parse_param_str
+from dsrg.io.param_str import parse_param_str, shown
 from dsrg.io.prototxt_text import read_prototxt
+from dsrg.report.run_records import read_stamp
 from dsrg.report.run_results import ROWS, mean_and_spread, read_run
 
 #: flags that say where and when, not how
@@ -62,7 +63,7 @@ def settings(folder, pb):
             found[f"{path.name} {layer.name}"] = layer.type
             found |= {f"{path.name} {layer.name}.{key}": value for key, value in _flat(layer)}
     for path in sorted(Path(folder, "stamps").glob("*.json")):
-        command = json.loads(path.read_text(encoding="utf-8")).get("command", [])
+        command = read_stamp(path).get("command", [])
         found[f"stage {path.stem}"] = "run"
         found |= {f"stage {path.stem} {flag}": value for flag, value in _flags(command) if flag not in PLACES}
     return found
@@ -71,7 +72,7 @@ def settings(folder, pb):
 def _flags(command):
     """(flag, values) of a command line; a flag alone has 'set'."""
     starts = [k for k, word in enumerate(command) if word.startswith("--")]
-    for start, end in zip(starts, [*starts[1:], len(command)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(command)]):
         yield command[start], " ".join(command[start + 1:end]) or "set"
 
 
@@ -81,8 +82,14 @@ def _flat(message):
         if field.name in ("name", "type"):
             continue
         if field.name == "param_str":
-            params = parse_param_str(value)
-            yield from ((f"param_str.{k}", str(v)) for k, v in params.items())
+            try:
+                params = parse_param_str(value)
+            except ValueError:
+                params = None
+            if isinstance(params, dict):
+                yield from ((f"param_str.{k}", str(v)) for k, v in params.items())
+            else:
+                yield field.name, shown(value)
         elif field.label == field.LABEL_REPEATED:
             yield field.name, " ".join(" ".join(str(v).split()) for v in value)
         elif field.type == field.TYPE_MESSAGE:

@@ -1,6 +1,5 @@
 """What lies in the folder of a run besides its results: logs, stages, data set, cues. What is missing is left out."""
 
-import json
 import math
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import by_id
 from dsrg.io.image_labels import read_image_labels
+from dsrg.io.json_files import parse_json
 from dsrg.io.lists import read_ids, read_input_list
 from dsrg.pipeline.stages import STAGES
-from dsrg.pipeline.stamps import read_json
+from dsrg.report.run_records import read_result, read_stamp
 from dsrg.report.run_results import ROWS
 
 #: trainings in the order of the pipeline, by the names of their logs
@@ -42,10 +42,10 @@ def parse_log(texts):
     lines = []
     for text in texts:
         try:
-            line = json.loads(text)
-            lines.append((int(line["iteration"]), _number(line.get("lr")), _number(line.get("seconds")),
+            line = parse_json(text)
+            lines.append((_iteration(line["iteration"]), _number(line.get("lr")), _number(line.get("seconds")),
                           {str(name): _number(value) for name, value in line["losses"].items()}))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
     names = list(dict.fromkeys(name for *_, losses in lines for name in losses))
     return {"iteration": np.array([line[0] for line in lines], np.int64),
@@ -70,7 +70,7 @@ def read_results(folder):
     for name, *_ in ROWS:
         path = Path(folder, "results", f"{name}.json")
         if path.is_file():
-            results[name] = json.loads(path.read_text(encoding="utf-8"))
+            results[name] = read_result(path)
     return results
 
 
@@ -89,8 +89,8 @@ def read_stages(folder):
     order = {name: place for place, name in enumerate(stage.name for stage in STAGES)}
     stages = []
     for name in sorted(names, key=lambda n: (order.get(n, len(order)), n)):
-        record = read_json(folder / "stamps" / f"{name}.json")
-        begun = {} if record else read_json(folder / "stamps" / f"{name}.begun")
+        record = read_stamp(folder / "stamps" / f"{name}.json")
+        begun = {} if record else read_stamp(folder / "stamps" / f"{name}.begun")
         stages.append({"name": name, "state": "done" if record else "not finished",
                        "seconds": record.get("seconds", begun.get("seconds")),
                        "peak_mib": record.get("peak_mib", begun.get("peak_mib")),
@@ -156,6 +156,12 @@ def spread(items, count):
 
 def _number(value):
     return math.nan if value is None else float(value)
+
+
+def _iteration(value):
+    if type(value) is not int or not 0 <= value < 2**53:
+        raise ValueError("no number of an iteration")
+    return value
 
 
 def _ids(path):

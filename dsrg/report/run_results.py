@@ -1,6 +1,5 @@
 """What a run has measured, and the table of one experiment's runs."""
 
-import json
 import statistics
 from pathlib import Path
 
@@ -8,6 +7,8 @@ from dsrg.datacheck.kinds import KINDS
 from dsrg.datasets.left_out import read_left_out
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import is_number, read_mapping
+from dsrg.report.run_records import read_result, read_stamp
 from dsrg.scoring.collapse import collapse_warning
 
 #: (name of results/<name>.json, what the row says, on which photos)
@@ -44,14 +45,12 @@ def read_run(folder):
         path = folder / "results" / f"{name}.json"
         if not path.exists():
             continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            miou[name] = float(record["miou"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a result file ({error!r}); delete it and evaluate again") from None
-        commits.add(record.get("commit", "unknown"))
+        record = read_result(path)
+        miou[name] = float(record["miou"])
+        commits.add(record["commit"])
         warnings += _collapse(record, f"{folder}: {says}")
-    stages = {p.stem: json.loads(p.read_text()) for p in sorted((folder / "stamps").glob("*.json"))}
+    stages = {p.stem: {"seconds": 0.0, "peak_mib": 0, **read_stamp(p)}
+              for p in sorted((folder / "stamps").glob("*.json"))}
     warnings += [f"warning: {folder}: {line}" for line in left_out_lines(folder)]
     return {"miou": miou, "stages": stages, "commits": commits, "warnings": warnings,
             "classifier": _classifier(folder / "results/cam-quality.json")}
@@ -73,11 +72,11 @@ def _words_of(kind):
 
 def _collapse(record, what):
     """The warning, in a list, where the maps of a result have one class everywhere; cues may lack any."""
-    classes = record.get("classes", [])
+    classes = record["classes"]
     if not all("pred_pixels" in one for one in classes):
         return []
     counts, names = [one["pred_pixels"] for one in classes], [one["name"] for one in classes]
-    warning = collapse_warning(counts, record.get("images", 0), what, names)
+    warning = collapse_warning(counts, record["images"], what, names)
     return [warning] if warning else []
 
 
@@ -86,12 +85,9 @@ def _classifier(path):
 
     The precision is null where few photos were set apart: every class is shown by all of them, or by none.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: record[name] for name in ("mean_average_precision", "images")}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return None if found["mean_average_precision"] is None else found
+    record = read_mapping(path)
+    found = {name: record.get(name) for name in ("mean_average_precision", "images")}
+    return found if all(map(is_number, found.values())) else None
 
 
 def mean_and_spread(values):

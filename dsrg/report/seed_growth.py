@@ -15,9 +15,9 @@ from dsrg.cuefile.map_size import size_of_map
 from dsrg.io import voc
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.param_str import parse_param_str
+from dsrg.io.npz_files import read_npz
 from dsrg.io.photos import find_image, load_image_bgr
-from dsrg.io.prototxt_text import read_prototxt
+from dsrg.io.prototxt_text import params_of, read_prototxt
 from dsrg.report.run_contents import photo_numbers, spread
 from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import ScoreNet, open_net
@@ -77,11 +77,16 @@ def seed_growth(run, caffe, cues, data_set, device="cpu", precision="fp32"):
 def read_stored(run):
     """What an earlier call of `seed_growth` stored, or None."""
     try:
-        with np.load(Path(run, STORE), allow_pickle=False) as file:
-            return {"key": str(file["key"]), "iterations": file["iterations"].tolist(),
-                    "maps": dict(zip(file["ids"].tolist(), file["maps"], strict=True))}
-    except (OSError, ValueError, KeyError):
+        arrays = read_npz(Path(run, STORE), "stored seeds")
+        iterations, ids, maps = arrays["iterations"], arrays["ids"], arrays["maps"]
+        key = str(arrays["key"])
+    except (UserError, KeyError):
         return None
+    fits = (iterations.ndim == ids.ndim == 1 and iterations.dtype.kind == "i" and ids.dtype.kind == "U"
+            and maps.dtype == np.int16 and maps.ndim == 4 and maps.shape[:2] == (len(ids), len(iterations)))
+    if not fits:
+        return None
+    return {"key": key, "iterations": iterations.tolist(), "maps": dict(zip(ids.tolist(), maps, strict=True))}
 
 
 def shares(growth):
@@ -147,10 +152,7 @@ def _settings(run, caffe):
     data = next((one for one in message.layer if one.type == "ImageData"), None)
     if growing is None or data is None or not data.image_data_param.new_height:
         return None
-    try:
-        params = parse_param_str(growing.python_param.param_str)
-    except ValueError as error:
-        raise UserError(f"{path}: layer '{growing.name}': {error}") from None
+    params = params_of(growing, path)
     if params.get("grow") is False or not {"th1", "th2"} <= params.keys():
         return None
     return {"input": [data.image_data_param.new_height, data.image_data_param.new_width],

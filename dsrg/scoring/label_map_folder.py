@@ -1,6 +1,5 @@
 """A folder of label maps that knows how they were made, so that a stopped command goes on and settings never mix."""
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, note
 from dsrg.io.image_ids import file_of
+from dsrg.io.json_files import read_mapping
 from dsrg.io.label_png import save_label_png
 from dsrg.io.versions import git_commit
 
@@ -91,9 +91,8 @@ class LabelMapFolder:
 
     def _earlier(self):
         """The settings of the maps that are there, or None."""
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            return json.loads((self.folder / SETTINGS).read_text())["settings"]
-        return None
+        settings = read_mapping(self.folder / SETTINGS).get("settings")
+        return settings if isinstance(settings, dict) else None
 
     def _redone(self, there, earlier, overwrite):
         """Those of the ids with maps whose maps are not to stay."""

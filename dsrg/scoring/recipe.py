@@ -43,7 +43,7 @@ class Recipe:
 
     @classmethod
     def from_settings(cls, settings):
-        """The recipe of a settings.json (its "settings"); KeyError or TypeError where it is none.
+        """The recipe of a settings.json (its "settings"); KeyError, TypeError or ValueError where it is none.
 
         Parameters
         ----------
@@ -55,8 +55,27 @@ class Recipe:
         """
         values = {name: settings[name] for name in ("sizes", "scales", "flip", "mean", "output_blob")}
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**values, crf=bool(settings["crf"]), crf_scale=settings["crf"] or CRF_SCALE,
-                   max_side=settings.get("max_side", MAX_SIDE))
+        recipe = cls(**values, crf=bool(settings["crf"]), crf_scale=settings["crf"] or CRF_SCALE,
+                     max_side=settings.get("max_side", MAX_SIDE))
+        recipe.check()
+        return recipe
+
+    def check(self):
+        """Refuse values that no segmentation was made with.
+
+        Raises
+        ------
+        ValueError
+        """
+        fits = {"sizes": self.sizes is None or _all_numbers(self.sizes, int),
+                "scales": self.scales is None or _all_numbers(self.scales, (int, float)),
+                "flip": isinstance(self.flip, bool), "crf": _all_numbers((self.crf_scale,), (int, float)),
+                "mean": _all_numbers(self.mean, (int, float), least=-1e6) and len(self.mean) == 3,
+                "output_blob": self.output_blob is None or isinstance(self.output_blob, str),
+                "max_side": _all_numbers((self.max_side,), int, least=0)}
+        for name, fitting in fits.items():
+            if not fitting:
+                raise ValueError(f"{name} of another type or range")
 
     def changed(self, **values):
         """The recipe with other values; None leaves one as it is. `sizes` and `scales` take each other's place.
@@ -82,3 +101,9 @@ class Recipe:
         del values["crf_scale"]
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {**values, "crf": self.crf and self.crf_scale}
+
+
+def _all_numbers(values, kinds, least=1e-6):
+    """Whether a value is a tuple of numbers of these kinds, each of them one that a segmentation may have."""
+    return isinstance(values, tuple) and len(values) > 0 and all(
+        isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= 1e6 for value in values)

@@ -3,13 +3,14 @@
 tools.segment leaves them beside its label maps (settings.json), those of run.sh in segmentations/<stage> and labels/.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsrg.io.class_names import read_classes
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import parse_json
+from dsrg.io.regular_files import read_file
 from dsrg.scoring.label_map_folder import SETTINGS
 from dsrg.scoring.recipe import Recipe
 
@@ -99,10 +100,10 @@ def _settings_of(run, stage):
 
 def _model(run, path):
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(read_file(path, "settings"))
         recipe, net, weights = Recipe.from_settings(record["settings"]), run / record["net"], run / record["weights"]
         precision = record["settings"]["precision"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not the settings of a segmentation ({error!r}); segment again with "
                         "--overwrite") from None
     return RunModel(net, newest(weights), read_classes(run / "lists/classes.txt"), recipe, precision)

@@ -10,7 +10,7 @@ WORDS = (b"\0", b"\xff", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f", b"\x80", b"[
          b"-", b"1e999", b"'", b"\"", b"\n", b"\x1b[2J", b"\xed\xa0\x80", b"/etc/passwd", b"layer {", b"9" * 400)
 
 
-def mutate(seed, others, rng):
+def mutate(seed, others, rng, damage=()):
     """A damaged copy of `seed`.
 
     Parameters
@@ -19,11 +19,18 @@ def mutate(seed, others, rng):
     others : sequence of bytes
         What parts are spliced in from.
     rng : random.Random
+    damage : sequence of functions (bytes, random.Random) -> bytes
+        Damage that knows the form of the file (damaged_*.py beside this file): done to half of the copies, and to
+        some of these damage to bytes on top.
 
     Returns
     -------
     bytes
     """
+    if damage and rng.random() < 0.5:
+        seed = rng.choice(damage)(bytes(seed), rng)
+        if rng.random() < 0.8:
+            return seed[: 1 << 20]
     data = bytearray(seed)
     kinds = _TEXT_KINDS if _is_text(seed) else _KINDS
     for _ in range(rng.choice((1, 1, 1, 2, 3, 5, 8))):

@@ -2,15 +2,19 @@
 
 import contextlib
 import faulthandler
+import gc
 import os
 import re
 import resource
 import signal
+import tempfile
 import time
 import traceback
 import warnings
 
-QUIET = 20.0  # seconds without an answer after which a child is taken to wait for something
+#: where files are written that a reader reads: in memory where the system has such a folder
+PLACE = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)
+QUIET = 60.0  # seconds without an answer after which a child is taken to wait for something
 MEMORY = 1 << 30  # bytes of address space beyond what the process has when it starts reading
 SECONDS = 5.0  # of processor time, one input
 
@@ -30,10 +34,12 @@ def run_batch(read, expected, inputs, outcomes):
     """
     done = 0
     while done < len(inputs):
-        done += _run_child(read, expected, inputs[done:], outcomes)
+        # a child that was killed leaves its files; they are removed here
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=PLACE, ignore_cleanup_errors=True) as folder:
+            done += _run_child(read, expected, inputs[done:], outcomes, folder)
 
 
-def _run_child(read, expected, inputs, outcomes):
+def _run_child(read, expected, inputs, outcomes, folder):
     """Read inputs until one ends the child; how many outcomes have been added."""
     source, sink = os.pipe()
     child = os.fork()
@@ -43,8 +49,10 @@ def _run_child(read, expected, inputs, outcomes):
         try:
             faulthandler.disable()      # the parent says how a child ended; a stack would look like a crash of tests
             _limit()
+            gc.freeze()     # what the parent made stays where it is: looking through it would copy its memory
+            tempfile.tempdir = folder
             for data in inputs:
-                os.write(sink, _outcome(read, expected, data).encode()[:4000] + b"\0")
+                os.write(sink, _outcome(read, expected, data).encode(errors="backslashreplace")[:4000] + b"\0")
             status = 0
         finally:
             os._exit(status)
@@ -89,6 +97,7 @@ def _limit():
     with open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_WRONLY)  # libraries talk
@@ -118,6 +127,6 @@ def _fault_of_text(text):
     """What is wrong with an error message, or None."""
     if len(text) > 2100:
         return f"its message has {len(text)} characters"
-    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
         return "its message has control codes"
     return None if text.strip() else "its message is empty"

@@ -5,7 +5,6 @@ drfiModelCpp.data is read too (see authors.py).
 """
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,9 @@ import numpy as np
 
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import parse_json
+from dsrg.io.npz_files import read_npz
+from dsrg.io.regular_files import open_regular
 from dsrg.saliency.drfi.authors_file import MARKER, read_authors
 from dsrg.saliency.drfi.features import FEATURE_NAMES
 from dsrg.saliency.drfi.filters import COUNT, SIZE
@@ -80,28 +82,22 @@ def load_model(path):
         Missing, another kind of file, damaged, or trained with other features.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(MARKER))
-    except FileNotFoundError:
-        raise UserError(f"no DRFI model {path}; train one with python -m localization_cues.drfi train") from None
+    if not path.exists():
+        raise UserError(f"no DRFI model {path}; train one with python -m localization_cues.drfi train")
+    with open_regular(path, "DRFI model") as file:
+        head = file.read(len(MARKER))
     if head == MARKER:
         forest, levels, filters = read_authors(path)
         return Model(forest, levels, "authors", filters, 0, {"from": "drfiModelCpp.data"})
     if not head.startswith(b"PK"):
         raise UserError(f"{path} is not a DRFI model: expected an .npz of python -m localization_cues.drfi train, or "
                         "the authors' drfiModelCpp.data")
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
-        raise UserError(f"DRFI model {path} cannot be read ({error}); copy it again or train it again") from None
-    return _from_arrays(path, arrays)
+    return _from_arrays(path, read_npz(path, "DRFI model"))
 
 
 def _from_arrays(path, arrays):
     try:
-        about = json.loads(str(arrays["about"]))
+        about = parse_json(str(arrays["about"]))
         if about["format"] != FORMAT:
             raise UserError(f"DRFI model {path} has format '{about['format']}', this program reads '{FORMAT}'")
         wanted = (FEATURES, len(FEATURE_NAMES))
@@ -121,5 +117,5 @@ def _from_arrays(path, arrays):
     except KeyError as error:
         raise UserError(f"{path} is not a DRFI model: it lacks {error}; expected a file of python -m "
                         "localization_cues.drfi train") from None
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise UserError(f"DRFI model {path} is damaged ({error}); copy it again or train it again") from None

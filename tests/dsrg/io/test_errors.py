@@ -26,6 +26,12 @@ def test_run_main_turns_user_errors_into_one_line_and_status_1(capsys):
     assert capsys.readouterr().err == "error: list a.txt is empty\n"
 
 
+def test_a_user_error_is_one_printable_line_of_bounded_length_wherever_it_is_shown():
+    """Layers and library users print str(error) themselves; names in it come from damaged files."""
+    assert str(UserError("photo 'a\x1b[2J\x9b\0.jpg'\n  is\tbad")) == "photo 'a\\x1b[2J\\x9b\\x00.jpg' is bad"
+    assert len(str(UserError("x" * 100_000))) == errors.LONGEST_LINE + 4
+
+
 def test_run_main_names_the_file_of_an_os_error_and_what_helps(capsys):
     assert run(raiser(PermissionError(13, "Permission denied", "/data/x.jpg"))) == 1
     assert capsys.readouterr().err == (

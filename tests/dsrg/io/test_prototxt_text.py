@@ -45,7 +45,7 @@ def test_files(tmp_path):
     path.write_bytes(b"\x0a\xff\x00")
     with pytest.raises(UserError, match=f"^net {path} is not text; expected a prototxt$"):
         read_prototxt(path, net(), "net")
-    with pytest.raises(UserError, match=f"^net {tmp_path} cannot be read: Is a directory$"):
+    with pytest.raises(UserError, match=f"^net {tmp_path} is a folder; expected a file$"):
         read_prototxt(tmp_path, net(), "net")
     with pytest.raises(UserError, match=f"^prototxt {path} is not text"):
         read_folder(tmp_path)
