@@ -1,10 +1,8 @@
 """Exported nets as files: ONNX and TorchScript."""
 
-import contextlib
-import warnings
-
 import torch
 
+from dsrg.export.torch_net import quiet
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 
@@ -37,8 +35,8 @@ def write_onnx(path, net, described):
     free = {0: "batch", **({2: "height", 3: "width"} if net.any_size else {})}
     axes = {net.input_name: free, **{name: _free(name, net) for name in net.output_names}}
     with atomic_write(path) as temporary:
-        with _quiet():
-            torch.onnx.export(_scripted(net), (torch.zeros(net.shape),), str(temporary), dynamo=False,
+        with quiet():
+            torch.onnx.export(net.module, (torch.zeros(net.shape),), str(temporary), dynamo=False,
                               opset_version=OPSET, input_names=[net.input_name], output_names=net.output_names,
                               dynamic_axes=axes)
         model = onnx.load(temporary)
@@ -57,24 +55,5 @@ def _free(name, net):
 
 def write_torchscript(path, net, described):
     """Write a TorchScript archive, for torch.jit.load and libtorch; `described` lies in it as extra files."""
-    with _quiet(), atomic_write(path) as temporary:
-        torch.jit.save(_scripted(net), str(temporary), _extra_files=described)
-
-
-def _scripted(net):
-    with _quiet():
-        return torch.jit.script(net.module)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """TorchScript, and the exporter that goes by it, are announced as deprecated; both work in torch 2.11 to 2.13.
-
-    What is to replace them, torch.export, makes no files for libtorch's jit and needs another package for ONNX.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.filterwarnings("ignore", "Constant folding")       # what is left unfolded is computed when it runs
-        warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level annotations")
-        yield
+    with quiet(), atomic_write(path) as temporary:
+        torch.jit.save(net.module, str(temporary), _extra_files=described)

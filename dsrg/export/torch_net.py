@@ -1,7 +1,9 @@
 """A deploy net as one module of PyTorch, with the parameters of a weights file."""
 
+import contextlib
 import copy
 import re
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,8 @@ class TorchNet:
 
     Attributes
     ----------
-    module : torch.fx.GraphModule
-        float32 (N, C, H, W) -> the output, or a tuple of them; scriptable, in evaluation mode.
+    module : torch.jit.ScriptModule
+        float32 (N, C, H, W) -> the output, or a tuple of them; in evaluation mode.
     input_name : str
     shape : tuple of int
         Of the input, as the prototxt has it.
@@ -33,7 +35,7 @@ class TorchNet:
         The net's own.
     """
 
-    module: torch.fx.GraphModule
+    module: torch.jit.ScriptModule
     input_name: str
     shape: tuple
     output_names: list
@@ -77,7 +79,9 @@ def torch_net(net_file, weights, output_blob=None, allow_random=()):
     module = _graph(layers, net, inputs[0], outputs)
     shape = tuple(net.blobs[inputs[0]].shape)
     axes = {name: len(net.blobs[name].shape) for name in outputs}
-    return TorchNet(module, inputs[0], shape, outputs, axes, _takes_any_size(module, shape), described.name)
+    with quiet():
+        scripted = torch.jit.script(module)
+    return TorchNet(scripted, inputs[0], shape, outputs, axes, _takes_any_size(module, shape), described.name)
 
 
 def needed_layers(described, output_blob, net_file):
@@ -132,3 +136,17 @@ def _takes_any_size(module, shape):
         except RuntimeError:
             return False
     return True
+
+
+@contextlib.contextmanager
+def quiet():
+    """TorchScript, and the exporter that goes by it, are announced as deprecated; both work in torch 2.11 to 2.13.
+
+    What is to replace them, torch.export, makes no files for libtorch's jit and needs another package for ONNX.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "Constant folding")       # what is left unfolded is computed when it runs
+        warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level annotations")
+        yield

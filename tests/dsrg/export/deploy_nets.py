@@ -27,7 +27,7 @@ def make_deploy(folder, source, side=None, thin=1, seed=0):
     text = source if isinstance(source, str) else source.read_text()
     if side:
         text = re.sub(r"(dim: 3\s+)dim: \d+(\s+)dim: \d+", rf"\1dim: {side}\2dim: {side}", text, count=1)
-    text = re.sub(r"num_output: (\d+)", lambda found: f"num_output: {max(2, int(found[1]) // thin)}", text)
+    text = thinned(text, thin)
     net_file, weights = folder / "deploy.prototxt", folder / "random.caffemodel"
     net_file.write_text(text)
     net, rng = the_caffe().Net(str(net_file), the_caffe().TEST), np.random.default_rng(seed)
@@ -45,6 +45,11 @@ def make_deploy(folder, source, side=None, thin=1, seed=0):
             blob.data[...] = values
     net.save(str(weights))
     return net_file, weights
+
+
+def thinned(text, thin):
+    """The text of a net with a part of its channels, two at least."""
+    return re.sub(r"num_output: (\d+)", lambda found: f"num_output: {max(2, int(found[1]) // thin)}", text)
 
 
 def engine_outputs(net_file, weights, image):
