@@ -18,16 +18,15 @@ import numpy as np
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_json
-from dsrg.io.errors import UserError, run_main, warn
+from dsrg.io.errors import run_main, warn
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_lists import labels_of, read_photos
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.scoring.average_precision import mean_average_precision, rank_classes
-from dsrg.scoring.resizing import to_input
 from dsrg.scoring.score_net import open_net
-from localization_cues.class_scores import score_layer
+from localization_cues.classifier_ranking import class_scores, table
 from training.device_flags import add_flags
 from training.shared_flags import add_classifier, add_mean
 
@@ -75,69 +74,6 @@ def main(argv=None):
         print_json(record)
     write_text(args.out.with_suffix(".txt"), text)
     write_text(args.out.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
-
-
-def class_scores(net, image_bgr, mean_bgr, count):
-    """Score of each class of one photo, float64 (count,): maps are averaged, as the classifier's pooling does.
-
-    Parameters
-    ----------
-    net : caffe.Net
-    image_bgr : uint8 array (H, W, 3)
-    mean_bgr : three floats
-    count : int
-        Classes without background.
-
-    Returns
-    -------
-    float64 array (count,)
-
-    Raises
-    ------
-    UserError
-        Scores of another number of classes, or that are not finite.
-    """
-    data = net.blobs[net.inputs[0]]
-    data.reshape(1, *data.shape[1:])
-    data.data[0] = to_input(image_bgr, *data.shape[2:], mean_bgr)
-    net.forward()
-    blob = score_layer(net).blob
-    values = np.array(net.blobs[blob].data[0], np.float64)
-    if len(values) != count:
-        raise UserError(f"blob '{blob}' scores {len(values)} classes, but the data has {count} besides background; the "
-                        "net belongs to other data")
-    values = values.reshape(count, -1).mean(axis=1)
-    if not np.isfinite(values).all():
-        raise UserError("the classifier's scores are not finite: its training diverged; lower its base_lr")
-    return values
-
-
-def table(rankings, mean, chance, images, path):
-    """Lines for people, in percent.
-
-    Parameters
-    ----------
-    rankings : list of Ranking
-    mean, chance : float or None
-    images : int
-    path : path
-        Of the list of photos.
-
-    Returns
-    -------
-    str
-    """
-    if mean is None:
-        why = "it is empty" if not images else "its photos show every class or none"
-        return f"classifier quality: not measured, {path} has no class to rank: {why}\n"
-    width = max(len(one.name) for one in rankings)
-    lines = [f"{'class':{width}}  photos  average precision  chance"]
-    for one in rankings:
-        value = "-" if one.average_precision is None else f"{100 * one.average_precision:.1f}"
-        lines.append(f"{one.name:{width}}  {one.photos:6d}  {value:>17}  {100 * one.chance:6.1f}")
-    lines.append(f"mean average precision {100 * mean:.1f} % (chance {100 * chance:.1f} %) on {images} photos set "
-                 "apart")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
