@@ -23,6 +23,7 @@ from dsrg.io.json_files import read_mapping
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.progress_bar import progress
+from dsrg.io.regular_files import open_regular
 
 SETS = ("train", "val")
 RECORD = "made-from.json"
@@ -74,7 +75,7 @@ def make_data_root(files, out, masks="all"):
 def items(path, prefix):
     """Yield the members of one list of a JSON file without holding the file."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, "annotations") as file:
             yield from ijson.items(file, prefix, use_float=True)
     except ijson.JSONError as error:
         raise UserError(f"{path}: truncated, or not JSON ({error}); download it again") from None

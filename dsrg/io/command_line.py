@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 
-from dsrg.io.errors import TRACEBACK_FLAG
+from dsrg.io.errors import TRACEBACK_FLAG, printable
 from dsrg.io.process_share import ranks_here
 from dsrg.io.terminal import be_quiet
 
@@ -31,6 +31,15 @@ class CommandParser(argparse.ArgumentParser):
             self.add_argument("--quiet", action=_Quiet, help="print results, warnings and errors alone: no notes, no "
                               "progress")
             self.add_argument(TRACEBACK_FLAG, action=_Seen, help="print the traceback of an error, too")
+
+    def error(self, message):
+        """As argparse's; control characters in what was given are written out.
+
+        Parameters
+        ----------
+        message : str
+        """
+        super().error(printable(message))
 
     def parse_args(self, args=None, namespace=None):
         """As argparse's; answers a shell that asks for completions.

@@ -110,6 +110,8 @@ def _line_of(error, words):
         return what + (f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else "")
     if isinstance(error, (MemoryError, getattr(sys.modules.get("torch"), "OutOfMemoryError", ()))):
         return f"out of memory ({error}); use smaller photos, fewer at a time, or a machine with more"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):   # pathlib's, up to Python 3.12
+        return f"{str(error).partition('from ')[2]}: leads in a circle of links; give the file or folder itself"
     what = f"{type(error).__name__}: {error}"[:300]
     kept = _keep_traceback(error, words)
     where = f"with the file {kept}" if kept else f"with the output of the same command and {TRACEBACK_FLAG}"

@@ -16,6 +16,7 @@ from . import protobuf_wire as wire
 from .errors import ModelFileError, OpenError
 from .limits import TooMuch, check_layers
 from .proto import caffe_pb2
+from .regular_files import refuse_special
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -53,21 +54,6 @@ def mapped(path):
             raise ModelFileError(f"{path}: is empty; get or write it again")
         # Closed with its last view: the traceback of a failed read may still hold some.
         yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def refuse_special(path):
-    """Refuse a folder, a pipe or a device where a file is expected; opening a pipe would wait for ever.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Raises
-    ------
-    OpenError
-    """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OpenError(f"Could not open file {path} (it is not a regular file)")
 
 
 def strip(view, message, name, kind):

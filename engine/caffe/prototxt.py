@@ -19,6 +19,7 @@ from .netstate import filter_net, insert_splits, layer_included, state_meets_rul
 from .proto import caffe_pb2, is_repeated
 from .protobuf_wire import WireError, check_text
 from .prototxt_errors import explain, layer_lines
+from .regular_files import refuse_special
 
 __all__ = [
     "PrototxtError",
@@ -55,6 +56,7 @@ def read_bytes(path):
     ------
     OpenError
     """
+    refuse_special(path)
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -25,7 +25,7 @@ from tests.reliability.readers import DATA, all_readers  # noqa: E402
 from tests.reliability.workers import run_batch  # noqa: E402
 
 KEPT = DATA / "fuzz"
-BATCH, LARGEST_BATCH = 100, 1000  # inputs a child: of the first batch, at most
+BATCH, LARGEST_BATCH = 20, 1000  # inputs a child: of the first batch, at most
 TURN = 0.5  # seconds of processor time that a batch is to take
 OUTCOMES = ("read", "refused", "fault")
 

@@ -15,6 +15,7 @@ import torch
 from .. import device, forks
 from ..layer import NativeLayer
 from ..limits import require_memory
+from ..regular_files import is_special
 from .random_streams import CHOICES, ORDER, SKIP, generator, shard
 
 LONGEST_LINE = 10_000  # characters of an item: two paths as long as systems take them
@@ -231,6 +232,8 @@ def read_source(layer, path, parse):
     """
     if not path:
         raise layer.error("source is missing: the file that lists the items, one a line")
+    if is_special(path):
+        raise layer.error(f"cannot read the source list '{path}': it is not a regular file")
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
             lines = f.read().split("\n")  # splitlines() would cut names at the odder line ends of Unicode

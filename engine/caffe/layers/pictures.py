@@ -1,6 +1,5 @@
 """Pictures from files: decoded by OpenCV as Caffe does, cut-short files found, decoded ones kept in memory."""
 
-import os
 import threading
 import zlib
 
@@ -10,6 +9,7 @@ import numpy as np
 from .. import forks
 from ..limits import TooMuch
 from ..picture_files import PNG, cut_short, decodable
+from ..regular_files import is_special
 
 CACHE_BYTES = 512 << 20  # decoded pictures kept in memory, of all layers together
 
@@ -87,7 +87,7 @@ def _decoded(layer, path, place, data, flags):
 
 
 def _read_file(layer, path, place):
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for ever, a device never end
+    if is_special(path):
         raise layer.error(f"{place}: cannot read the picture '{path}': it is not a regular file")
     try:
         with open(path, "rb") as f:

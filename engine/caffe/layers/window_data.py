@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import UnknownShapeError
 from ..layer import register
+from ..regular_files import is_special
 from .data_layer import DataLayer, write_array, write_pictures
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_picture
@@ -77,6 +78,8 @@ class WindowData(DataLayer):
         if not path:
             raise self.error("source is missing: the window file")
         pictures, windows, channels = [], ([], []), {}
+        if is_special(path):
+            raise self.error(f"cannot read the window file '{path}': it is not a regular file")
         try:
             with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
                 words = WindowWords(f)
