@@ -61,7 +61,17 @@ class Ranks:
         return list(items)[self.rank::self.count]
 
     def part_of(self, cores):
-        """Of the cores of this machine those of this process, at least one."""
+        """Of the cores of this machine those of this process.
+
+        Parameters
+        ----------
+        cores : int
+
+        Returns
+        -------
+        int
+            1 or more.
+        """
         return max(1, cores // self.local_count)
 
     def device(self, text):
@@ -86,7 +96,23 @@ class Ranks:
                 group.barrier()
 
     def sum(self, counts):
-        """The sum of an int64 array over all processes, in each of them."""
+        """The sum of an array over all processes.
+
+        Parameters
+        ----------
+        counts : int64 array
+            Of one shape in all processes.
+
+        Returns
+        -------
+        int64 array
+            The same in each process.
+
+        Raises
+        ------
+        UserError
+            In the first process, where another has ended.
+        """
         if self.count == 1:
             return counts
         import torch
@@ -97,9 +123,24 @@ class Ranks:
         return total.numpy()
 
     def gathered(self, items):
-        """What all processes yield from their shares, in the order of the whole list; in all but the first, nothing.
+        """What all processes yield from their shares, in the order of the whole list.
 
         Every process has to read it to its end. A few results wait at a time, however long the list is.
+
+        Parameters
+        ----------
+        items : iterable
+            Results of this process's share, in order; they are pickled.
+
+        Yields
+        ------
+        object
+            In the first process the results of all; in the others nothing.
+
+        Raises
+        ------
+        UserError
+            In the first process, where another has ended.
         """
         if self.count == 1:
             yield from items
@@ -139,7 +180,12 @@ ALONE = Ranks()
 
 
 def ranks_here():
-    """This process as the launcher's variables number it: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE."""
+    """This process as the launcher's variables number it: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE.
+
+    Returns
+    -------
+    Ranks
+    """
     def number(name, default):
         return int(os.environ.get(name) or default)
 

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from dsrg.supervision.image_threads import by_images, joined
+
 MIN_PROBABILITY = 1e-4      # floor of SoftmaxLayer and, before and after the CRF, of CRFLayer
 MIN_COUNT = 1e-4            # BalancedSeedLossLayer divides by at least this: no seeds, no loss
 RATIO_RANGE = (0.05, 20.0)  # ConstrainLossLayer clips Q / p to it
@@ -30,11 +32,14 @@ def floored_softmax(scores, floor=MIN_PROBABILITY):
     float64 array (N, C, H, W)
         Probabilities between floor / (1 + C floor) and (1 + floor) / (1 + C floor), summing to 1 over C.
     """
-    exponentials = _exponentials(scores)
-    exponentials /= exponentials.sum(axis=1, keepdims=True)
-    exponentials += floor
-    exponentials /= 1.0 + scores.shape[1] * floor
-    return exponentials
+    def of_part(scores):
+        exponentials = _exponentials(scores)
+        exponentials /= exponentials.sum(axis=1, keepdims=True)
+        exponentials += floor
+        exponentials /= 1.0 + scores.shape[1] * floor
+        return exponentials
+
+    return joined(of_part, scores)
 
 
 def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
@@ -55,9 +60,15 @@ def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
     float64 array (N, C, H, W)
     """
     scale = 1.0 + probabilities.shape[1] * floor
-    plain = np.multiply(probabilities, scale, dtype=np.float64) - floor          # (N, C, H, W)
-    weighted = plain * gradient
-    return (weighted - plain * weighted.sum(axis=1, keepdims=True)) / scale
+
+    def of_part(probabilities, gradient):
+        plain = np.multiply(probabilities, scale, dtype=np.float64) - floor      # (n, C, H, W)
+        weighted = plain * gradient
+        weighted -= plain * weighted.sum(axis=1, keepdims=True)
+        weighted /= scale
+        return weighted
+
+    return joined(of_part, probabilities, gradient)
 
 
 def seed_loss(probabilities, cues):
@@ -111,10 +122,13 @@ def constrain_loss(probabilities, log_q):
         As in the original (in SEC the CRF stops the gradient): its CRFLayer passes it on.
     """
     gradient, gradient_log_q = np.empty(probabilities.shape), np.empty(probabilities.shape)
-    count, value = probabilities[:, 0].size, 0.0
-    for image in zip(probabilities, log_q, gradient, gradient_log_q, strict=True):
-        value += _constrain_image(*image, count)
-    return float(value / count), gradient, gradient_log_q
+    count = probabilities[:, 0].size
+
+    def of_part(*part):
+        return [_constrain_image(*image, count) for image in zip(*part, strict=True)]
+
+    parts = by_images(of_part, probabilities, log_q, gradient, gradient_log_q)
+    return float(sum(value for values in parts for value in values) / count), gradient, gradient_log_q
 
 
 def _constrain_image(p, log_q, gradient, gradient_log_q, count):

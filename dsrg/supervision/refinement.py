@@ -10,6 +10,7 @@ from collections import deque
 import numpy as np
 
 from dsrg.io.voc import MEAN_BGR
+from dsrg.supervision.image_threads import joined
 from dsrg.supervision.losses import MIN_PROBABILITY
 
 TRAINING_SCALE = 12.0             # scale_factor of the CRF at the feature size (1 at test time)
@@ -35,13 +36,16 @@ def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
     (top, bottom, above), (left, right, before) = (corners(*sizes) for sizes in zip(images.shape[2:], (height, width),
                                                                                      strict=True))
     top, bottom, above = top[:, None], bottom[:, None], above[:, None]
-    small = np.zeros((*images.shape[:2], height, width))
-    for row, vertical in ((top, above), (bottom, 1 - above)):
-        for column, horizontal in ((left, before), (right, 1 - before)):
-            small += np.multiply(images[:, :, row, column], vertical, dtype=np.float64) * horizontal
-    small += np.reshape(mean_bgr, (1, -1, 1, 1))
-    small = np.clip(np.rint(small, out=small), 0, 255, out=small).astype(np.uint8)
-    return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
+    def of_part(images):
+        small = np.zeros((*images.shape[:2], height, width))
+        for row, vertical in ((top, above), (bottom, 1 - above)):
+            for column, horizontal in ((left, before), (right, 1 - before)):
+                small += np.multiply(images[:, :, row, column], vertical, dtype=np.float64) * horizontal
+        small += np.reshape(mean_bgr, (1, -1, 1, 1))
+        small = np.clip(np.rint(small, out=small), 0, 255, out=small).astype(np.uint8)
+        return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
+
+    return joined(of_part, images)
 
 
 def corners(extent, wanted):

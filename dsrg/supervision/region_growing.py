@@ -9,6 +9,8 @@ from one iteration of the training to the next.
 import numpy as np
 from scipy import ndimage
 
+from dsrg.supervision.image_threads import joined
+
 UNLABELLED = -1
 
 # Components live in one plane (one class of one image); within it all 8 neighbours touch.
@@ -57,6 +59,12 @@ def grow_seeds(labels, cues, probabilities, background_threshold, foreground_thr
     """
     labels, cues, probabilities = np.asarray(labels), np.asarray(cues), np.asarray(probabilities)
     _check_shapes(labels, cues, probabilities)
+    thresholds = background_threshold, foreground_threshold
+    return joined(lambda *part: _grown(*part, *thresholds), labels, cues, probabilities)
+
+
+def _grown(labels, cues, probabilities, background_threshold, foreground_threshold):
+    """As grow_seeds, of some images, on one core."""
     present = labels != 0                                                       # (N, C)
     present[:, 0] = True
     seeded = cues != 0                                                          # (N, C, H, W)

@@ -18,7 +18,23 @@ class RunningGraph(Graph):
         return float(self.run_forward(start, end))
 
     def run_forward(self, start=0, end=None):
-        """As _forward; the loss stays a tensor on its device, so that it causes no synchronisation."""
+        """Run layers forward; the loss stays on its device, so that nothing waits for it.
+
+        Parameters
+        ----------
+        start, end : int, optional
+            Numbers of the first and the last layer; by default all.
+
+        Returns
+        -------
+        Tensor or float
+            The weighted loss of these layers; 0.0 where there is none.
+
+        Raises
+        ------
+        IndexError
+            Layers that the net does not have.
+        """
         end = len(self._nodes) - 1 if end is None else end
         if not (0 <= start and end < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")
