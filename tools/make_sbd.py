@@ -12,8 +12,8 @@ list decides which photos are trained on. A run that was cut off goes on.
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
+from dsrg.datasets.matlab_files import read_field
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.counts import counted
@@ -22,7 +22,9 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png, save_label_png
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.picture_files import MOST_BYTES
 from dsrg.io.progress_bar import progress
+from dsrg.io.regular_files import read_file
 from dsrg.io.voc import CLASSES
 
 SETS = Path("ImageSets", "Segmentation")
@@ -45,14 +47,13 @@ def read_sbd_mask(path):
     UserError
         A file that cannot be read, holds something else, or a class that VOC does not have.
     """
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give SBD's folder dataset")
     try:
-        with open(path, "rb") as file:
-            mask = np.asarray(loadmat(file, variable_names=["GTcls"])["GTcls"][0, 0]["Segmentation"])
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; give SBD's folder dataset") from None
-    except Exception as error:  # damaged files raise nearly anything
-        raise UserError(f"{path}: not a mask of SBD ({error!r}); download it again") from None
-    if mask.ndim != 2 or mask.dtype.kind not in "iu" or mask.size == 0 or mask.max() >= len(CLASSES):
+        mask = read_field(read_file(path, "mask", MOST_BYTES), "GTcls", "Segmentation")
+    except ValueError as error:
+        raise UserError(f"{path}: not a mask of SBD ({error}); download it again") from None
+    if mask.dtype.kind not in "iu" or mask.size == 0 or mask.min() < 0 or mask.max() >= len(CLASSES):
         raise UserError(f"{path}: its GTcls.Segmentation is {mask.dtype} {mask.shape}, expected classes from 0 to "
                         f"{len(CLASSES) - 1}")
     return mask.astype(np.uint8)
