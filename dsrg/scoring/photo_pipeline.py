@@ -1,5 +1,6 @@
 """The flow of photos through a net: read ahead, score, finish on all cores, a bounded number under way."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -90,6 +91,8 @@ def score_photos(net, photos, finish, recipe, workers, load=load_listed, on_unre
         Each id, in order, when it is finished.
     """
     budget = MemoryBudget()
+    # a Path keeps its text once it was asked for it: as text from the start the photos take no more as they pass
+    photos = {image_id: os.fspath(path) for image_id, path in photos.items()}
 
     def load_one(image_id):
         try:
