@@ -16,6 +16,7 @@ from pathlib import Path
 from google.protobuf import json_format, text_format
 
 from dsrg.io.errors import UserError
+from dsrg.io.param_str import shown
 from dsrg.io.prototxt_text import params_of
 from dsrg.io.regular_files import read_file
 from dsrg.io.yaml_text import parse_yaml
@@ -112,7 +113,9 @@ def apply_changes(net, layers, who):
         if change != "remove" and "add" in change:
             if chosen or len(change) > 1:
                 raise UserError(f"{who}: layer '{name}' cannot be added: it already exists, or has other changes too")
-            _merge(net.layer.add(), {"name": name, **change["add"]}, f"{who}: layer '{name}'")
+            added = change["add"]
+            fields = {"name": name, **added} if isinstance(added, dict) else added
+            _merge(net.layer.add(), fields, f"{who}: layer '{name}'")
             continue
         if not chosen:
             raise UserError(f"{who}: the net has no layer '{name}'; its layers: {', '.join(x.name for x in net.layer)}")
@@ -129,22 +132,27 @@ def _change(layer, change, who):
         raise UserError(f"{who}: is a {layer.type} layer; param_str and python are for Python layers")
     if params is not None:
         if not isinstance(params, dict):
-            raise UserError(f"{who}: param_str: expected a mapping, got {params!r}")
+            raise UserError(f"{who}: param_str: expected a mapping, got {shown(params)}")
         layer.python_param.param_str = repr({**params_of(layer, who), **params})
-    if python:
+    if python is not None:
+        if not isinstance(python, str):
+            raise UserError(f"{who}: python: expected the name of a class, got {shown(python)}")
         layer.python_param.layer = python
     _merge(layer, change, who)
 
 
 def _merge(layer, fields, who):
     """Set fields of a LayerParameter; a list takes the place of the old one."""
+    if not isinstance(fields, dict) or not all(isinstance(field, str) for field in fields):
+        raise UserError(f"{who}: expected fields of a layer with their values, got {shown(fields)}")
     for field in fields:
         known = layer.DESCRIPTOR.fields_by_name.get(field)
         if known is not None and known.label == known.LABEL_REPEATED:
             layer.ClearField(field)
     try:
         json_format.ParseDict(fields, layer)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        # the last four for values that YAML has and JSON has not: dates, bytes, sets
         raise UserError(f"{who}: {error}") from None
 
 

@@ -14,6 +14,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
 from dsrg.io.lists import read_ids
 from dsrg.io.npz_files import read_npz
+from dsrg.pipeline.prototxt_edits import ablated
 from dsrg.pipeline.settings import read_experiment
 from dsrg.report.run_records import read_result
 
@@ -91,3 +92,13 @@ def test_an_id_longer_than_a_file_name_is_refused_by_its_list(tmp_path):
     (tmp_path / "ids.txt").write_text("a" * 300)
     with pytest.raises(UserError, match="is longer than the name of a file can be"):
         read_ids(tmp_path / "ids.txt")
+
+
+@pytest.mark.parametrize("change", ["{python: 47296}", "{7: 1}", "{add: text}", "{add: {7: 1}}", "{bottom: 2001-12-14}",
+                                    "{param_str: [1]}", "{top: !!binary aGk=}", "{loss_weight: !!set {1}}"])
+def test_an_ablation_with_values_of_other_types_is_refused_by_layer(tmp_path, change):
+    name = "new" if "add" in change else "seeds"
+    (tmp_path / "a.yaml").write_text(f"says: x\ntrain-s.prototxt:\n  {name}: {change}\n")
+    net = 'layer { name: "seeds" type: "Python" top: "a" python_param { module: "pylayers" layer: "X" } }'
+    with pytest.raises(UserError, match=f"ablation a: train-s.prototxt: layer '{name}': "):
+        ablated(tmp_path / "a.yaml", {"train-s.prototxt": net}, tmp_path)
