@@ -10,13 +10,14 @@ from dsrg.io.errors import UserError
 from dsrg.io.param_str import shown
 from dsrg.io.regular_files import read_file
 from dsrg.io.yaml_text import parse_yaml
+from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_arguments, fault_of_cue_file, fault_of_maker
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")
 #: variables that can hold a caffemodel to start from
 WEIGHT_VARIABLES = ("WEIGHTS", "VGG_WEIGHTS")
 #: commands whose arguments an experiment chooses
-COMMANDS = ("cues", "label", "segment-s", "segment-f")
+COMMANDS = tuple(ARGUMENTS)
 
 
 class UsageError(UserError):
@@ -183,7 +184,7 @@ def read_experiment(folder):
     Raises
     ------
     UserError
-        No settings.yaml, no YAML mapping, an unknown key, or a value of another type.
+        No settings.yaml, no YAML mapping, an unknown key, or a value of another type or that is not allowed.
     """
     folder = Path(folder)
     path = folder / "settings.yaml"
@@ -212,7 +213,12 @@ def _checked(path, key, value):
             type(number) in (int, float) and number > 0 for number in value.values())
         return value if fits else refuse("photos and side, numbers above 0")
     if key in ("make_data", "cue_file", "static", "full"):
-        return value if isinstance(value, str) else refuse("text")
+        if not isinstance(value, str):
+            refuse("text")
+        fault_of = {"make_data": fault_of_maker, "cue_file": fault_of_cue_file}.get(key)
+        if value and fault_of and (fault := fault_of(value)):
+            raise UserError(f"{path}: {key}: {fault}")
+        return value
     if key == "skip":
         return tuple(value) if _all_text(value, list) else refuse("a list of stages")
     names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
@@ -223,9 +229,12 @@ def _checked(path, key, value):
         refuse(f"texts by {', '.join(names)}")
     if key == "arguments":
         try:
-            return {name: tuple(shlex.split(words)) for name, words in value.items()}
+            value = {name: tuple(shlex.split(words)) for name, words in value.items()}
         except ValueError:
             refuse("words whose quotation marks are closed")
+        for name, words in value.items():
+            if fault := fault_of_arguments(name, words):
+                raise UserError(f"{path}: arguments: {name}: {fault}")
     return value
 
 

@@ -1,0 +1,78 @@
+"""What settings.yaml may say of commands, modules and files: it may be a stranger's, and the run does what it says.
+
+It chooses how commands compute, not where they write or whose code they run: arguments are those of ARGUMENTS, data are
+made by this project's tools or by a module that the user allows (ALLOW_MODULES), and cues lie in the run's folder cues.
+"""
+
+import re
+from pathlib import PurePosixPath
+
+from dsrg import layer_modules
+from dsrg.io.image_ids import fault_of
+
+MAKERS = "tools"    # the package whose modules make data
+CUES = "cues"       # the run's folder of cue files
+_SEGMENT = ("--sizes", "--scales", "--flip", "--no-flip", "--crf", "--no-crf", "--crf-scale", "--max-side", "--mean",
+            "--output-blob", "--allow-random")
+#: arguments that an experiment may choose, by command; spelled out, since argparse takes --ou for --out
+ARGUMENTS = {
+    "cues": ("--saliency-maps", "--maps-blob", "--features-blob", "--classifier", "--allow-random", "--sizes", "--flip",
+             "--mean", "--size", "--threshold", "--background", "--background-net", "--background-weights",
+             "--background-blob", "--gate", "--overlap", "--leave-empty"),
+    "label": _SEGMENT, "segment-s": _SEGMENT, "segment-f": _SEGMENT}
+
+
+def fault_of_arguments(command, words):
+    """What is wrong with the arguments of a command, the end of a sentence; None where nothing is.
+
+    Parameters
+    ----------
+    command : str
+        A key of ARGUMENTS.
+    words : sequence of str
+
+    Returns
+    -------
+    str or None
+    """
+    for word in words:
+        option = word.partition("=")[0]
+        if word.startswith("-") and not re.match(r"-[.\d]", word) and option not in ARGUMENTS[command]:
+            return f"'{option}' is not for an experiment to choose; expected some of {', '.join(ARGUMENTS[command])}"
+    return None
+
+
+def fault_of_maker(module):
+    """What is wrong with the module that makes the data, the end of a sentence; None where nothing is.
+
+    Parameters
+    ----------
+    module : str
+
+    Returns
+    -------
+    str or None
+    """
+    allowed = (MAKERS, *layer_modules.allowed())
+    if all(part.isidentifier() for part in module.split(".")) and any(
+            module == name or module.startswith(f"{name}.") for name in allowed):
+        return None
+    return (f"module '{module}' is not allowed: an experiment may run code of these only: {', '.join(allowed)}; where "
+            f"you trust it, add it to the variable {layer_modules.MODULES}")
+
+
+def fault_of_cue_file(name):
+    """What is wrong with the name of the cue file, the end of a sentence; None where nothing is.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str or None
+    """
+    parts = PurePosixPath(name).parts
+    if fault_of(name) or len(parts) < 2 or parts[0] != CUES:
+        return f"'{name}' is not a file of the run's folder {CUES}; expected such as {CUES}/localization_cues.pickle"
+    return None
