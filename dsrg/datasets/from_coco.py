@@ -22,6 +22,7 @@ from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.json_files import read_mapping
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.picture_files import most_megapixels, too_large
 from dsrg.io.progress_bar import progress
 from dsrg.io.regular_files import open_regular
 
@@ -87,7 +88,7 @@ def common_categories(*paths):
     for path in paths:
         try:
             found.append({int(category["id"]): str(category["name"]) for category in items(path, "categories.item")})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{path}: a category without id and name ({error!r})") from None
     if found[0] != found[1]:
         raise UserError(f"{paths[0]} and {paths[1]} differ in their categories; give two sets of one data set")
@@ -102,11 +103,14 @@ def read_images(path, folder):
         try:
             number, name = int(image["id"]), str(image["file_name"])
             height, width = int(image["height"]), int(image["width"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{path}: an image without id, file_name, height or width ({error!r})") from None
-        if number in images or Path(name).name != name or len(name.split()) != 1 or min(height, width) < 1:
+        plain = Path(name).name == name and len(name.split()) == 1
+        if number in images or abs(number) >= 2**63 or not plain or min(height, width) < 1:
             raise UserError(f"{path}: image {number}, '{name}', {height}x{width}: expected an id given once, a plain "
                             "file name and a size")
+        if height * width > most_megapixels() * 1e6:
+            raise UserError(too_large(name, f"{path}: image", f"{height}x{width} pixels", most_megapixels()))
         if name not in there:
             raise UserError(f"{path}: photo '{name}' is not in {folder}; give the folder of this set's photos")
         images[number] = (name, height, width)
@@ -164,8 +168,11 @@ class Regions:
             try:
                 number, category = int(annotation["image_id"]), int(annotation["category_id"])
                 segmentation, crowd = annotation["segmentation"], int(annotation.get("iscrowd", 0))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise UserError(f"{path}: annotation {annotation.get('id')} lacks a field ({error!r})") from None
+            if crowd not in (0, 1):
+                raise UserError(f"{path}: annotation {annotation.get('id')} has iscrowd {str(crowd)[:20]}, expected 0 "
+                                "or 1")
             if number not in images or category not in classes:
                 raise UserError(f"{path}: annotation {annotation.get('id')} is of image {number} and category "
                                 f"{category}, which the file does not list")

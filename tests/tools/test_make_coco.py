@@ -173,6 +173,19 @@ def test_files_that_do_not_fit_are_refused(coco, change, message):
         make(train="bad.json")
 
 
+@pytest.mark.parametrize(("place", "value", "message"), [
+    (("images", "height"), 2**31 - 1, "image .* has .* pixels, expected at most 100 megapixels"),
+    (("images", "id"), 2**70, "bad.json"), (("images", "width"), 1e999, "bad.json"),    # the parser's word, or ours
+    (("annotations", "iscrowd"), 7, "annotation 1 has iscrowd 7, expected 0 or 1"),
+    (("categories", "id"), [1], "a category without id and name")])
+def test_numbers_that_cannot_be_are_refused(coco, place, value, message):
+    whole = json.loads(json.dumps(TRAIN))
+    whole[place[0]][0][place[1]] = value
+    (coco / "bad.json").write_text(json.dumps(whole).replace("Infinity", "1e999"))
+    with pytest.raises(UserError, match=message):
+        make(train="bad.json")
+
+
 def test_half_a_file_is_refused(coco):
     (coco / "bad.json").write_text((coco / "train.json").read_text()[:300])
     with pytest.raises(UserError, match="bad.json: truncated, or not JSON"):
