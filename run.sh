@@ -20,6 +20,7 @@ EXPERIMENT=${EXPERIMENT:-demo}   # folder below prototxts/; the first argument o
 STAGES=${STAGES:-}               # comma-separated stages; --stages overrides it
 ABLATION=${ABLATION:-}           # name of a file in prototxts/ablations; --ablation overrides it
 WORK=${WORK:-work}               # runs are made below this folder
+LIVE_PAGE=${LIVE_PAGE:-1}        # 0: the page is made by the stage report alone, not after every stage
 # data and weights
 DATA_ROOT=${DATA_ROOT:-}         # photos in VOC layout (see README); the demo makes its own
 WEIGHTS=${WEIGHTS:-}             # .caffemodel trained on ImageNet to start from; the demo starts from nothing
@@ -42,7 +43,6 @@ ENGINE=${ENGINE:-auto}           # auto | embedded | caffe (real Caffe)
 CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python is used)
 CRF_BACKEND=${CRF_BACKEND:-own}  # own (CRF/) | pydensecrf (for comparison)
 # nets of strangers
-LIVE_PAGE=${LIVE_PAGE:-1}        # 0: the page is made by the stage report alone, not after every stage
 ALLOW_MODULES=${ALLOW_MODULES:-} # Python modules with layers that nets may name besides the project's (see SECURITY.md)
 ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that nets may write to outside the run (HDF5Output)
 # ------------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Make a data root in VOC layout from a folder of photos and a text file of their labels.
+"""Make a data root in VOC layout from a folder of photos and their labels: a text file, or a folder a class.
 
     python -m tools.make_dataset --photos ~/photos --labels ~/labels.txt --out my-data
     python -m tools.make_dataset --photos ~/photos --labels ~/labels.csv --classes names.txt --val 0.25 --out my-data
+    python -m tools.make_dataset --photos ~/photos --class-folders --out my-data    # photos/cow/.., photos/horse/..
 
 The labels file names a photo and its classes on each line, apart by spaces, or as CSV by commas, semicolons or tabs
 where names hold spaces; a photo may stand on several lines. A header, # comments and tables of 0 and 1 are understood.
 Classes are names, or numbers from 1 with --classes. Photos are named as files below --photos, with or without suffix.
+With --class-folders there is no such file: a photo shows the class that the first folder below --photos is called.
 Each photo and mask is opened once; faults in any of them are reported together, before anything is written.
 
 Writes JPEGImages/ (links to the photos, or copies), ImageSets/Segmentation/{train,val}.txt, image_labels.txt,
@@ -26,7 +28,10 @@ def parse_args(argv):
     parser = command_parser("tools.make_dataset", __doc__)
     parser.add_argument("--photos", type=Path, required=True, metavar="DIR", help="folder of photos, searched with its "
                         "folders")
-    parser.add_argument("--labels", type=Path, required=True, metavar="FILE", help="photo and its classes on each line")
+    labels = parser.add_mutually_exclusive_group(required=True)
+    labels.add_argument("--labels", type=Path, metavar="FILE", help="photo and its classes on each line")
+    labels.add_argument("--class-folders", action="store_true", help="instead: each folder in --photos is called as "
+                        "the class that its photos, and those of its folders, show")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="data root to make; must not exist")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in index order, first line "
                         "background (default: the names in the labels, in the order of their characters)")

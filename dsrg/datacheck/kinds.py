@@ -132,7 +132,7 @@ KINDS = {
     "class-no-photo": _warning("class is on no train photo", "classes are on no train photo",
                                "label photos with it, or take it out of classes.txt: nothing can be learned of it"),
     "class-few-photos": _warning("class is on under 20 train photos", "classes are on under 20 train photos",
-                                 "add photos of it: what is learned of so few is mostly their backgrounds"),
+                                 "add photos: what is learned of so few is mostly their backgrounds"),
     "class-never-alone": _warning("class is never the only one of a train photo",
                                   "classes are never the only one of a train photo",
                                   "add photos of it without its companion: labels alone do not tell the two apart"),

@@ -1,13 +1,46 @@
-"""The labels of a folder's photos made class indices, and ids for the photos."""
+"""Labels that folders are, labels of a folder's photos made class indices, and ids for the photos."""
 
 import re
 from collections import Counter
 from pathlib import PurePosixPath
 
+from dsrg.datasets.label_table import LabelTable
 from dsrg.datasets.photo_names import folded
 from dsrg.io.class_names import class_index
 from dsrg.io.errors import UserError, printable
 from dsrg.io.voc import IGNORE_LABEL
+
+#: folders of a data set that are parts of it, not classes
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
+
+
+def folder_table(folder, names):
+    """The labels of photos in class folders: each photo's is the first folder on its path; none on `folder` itself.
+
+    Parameters
+    ----------
+    folder : Path
+    names : sequence of str
+        Paths of the photos from it.
+
+    Returns
+    -------
+    LabelTable
+        Its line numbers are 0.
+
+    Raises
+    ------
+    UserError
+        No photo lies in a folder, or the folders are the parts of a data set.
+    """
+    words = {name: [(0, PurePosixPath(name).parts[0])] for name in names if "/" in name}
+    if not words:
+        raise UserError(f"{folder} holds no folder with photos; expected one for each class, such as {folder}/cow")
+    classes = sorted({word for ((_, word),) in words.values()})
+    if all(name.lower() in PARTS for name in classes):
+        raise UserError(f"{folder} holds the folders {', '.join(classes)}, parts of a data set and not classes; give "
+                        f"--photos {folder}/{classes[0]}, whose folders are called as the classes")
+    return LabelTable(words)
 
 
 def one_spelling(words, given, notes):
@@ -63,7 +96,7 @@ def index_labels(words, classes, path, faults):
                 except ValueError as error:
                     known[word] = None
                     faults.add("labels that are not classes",
-                               f"{path}:{number}: photo '{name}' has label {word}; {error}")
+                               f"{path}{f':{number}' if number else ''}: photo '{name}' has label {word}; {error}")
         labels[name] = sorted({known[word] for _, word in fields} - {None})
     return labels
 
@@ -78,8 +111,10 @@ def with_labels(labels, words, names, options, faults, left_out, unclear=()):
         left_out["photo without a label"] = len(bare)
     else:
         for name in (name for name in bare if name not in unclear):
-            faults.add("photos without a label", f"photo '{printable(name)}' has no label in {options.labels}; label "
-                       "it, or leave such photos out by --skip-unlabelled")
+            where = f"has no label in {options.labels}; label it" if options.labels else \
+                f"lies in no class folder of {options.photos}; move it into one"
+            faults.add("photos without a label", f"photo '{printable(name)}' {where}, or leave such photos out by "
+                       "--skip-unlabelled")
     return {name: labels[name] for name in names if labels.get(name)}
 
 

@@ -40,13 +40,17 @@ def photo_notes(found):
 
 
 def copy_notes(found, folder):
-    """A line on photos that are another once more, and may so be in train and val."""
+    """Lines on photos that are another once more: may so be in train and val, or differ in their labels."""
     groups = copies({name: folder / name for name in found.labels})
     if groups:
         first = " and ".join(f"'{printable(name)}'" for name in groups[0][:2])
         number = sum(map(len, groups)) - len(groups)
         yield (f"{counted(number, 'photo')} of the same content as another ({first}, for one): if one is "
                "learned from and the other is in val, the result flatters; keep one of each")
+    for names in (names for names in groups if len({tuple(found.labels[name]) for name in names}) > 1):
+        said = ", ".join(f"'{printable(name)}' {'+'.join(found.classes[c] for c in found.labels[name])}"
+                         for name in names[:3])
+        yield f"copies of one photo have different labels ({said}): one of them is wrong, or each lacks a class"
 
 
 def notes_on_others(others):

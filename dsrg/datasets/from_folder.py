@@ -10,7 +10,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from dsrg.datasets.folder_labels import id_of_photo, ids_of, index_labels, names_used, one_spelling, with_labels
+from dsrg.datasets.folder_labels import (
+    folder_table,
+    id_of_photo,
+    ids_of,
+    index_labels,
+    names_used,
+    one_spelling,
+    with_labels,
+)
 from dsrg.datasets.folder_notes import TINY, copy_notes, notes_on_others, orientation_notes, photo_notes
 from dsrg.datasets.folder_summary import members_of
 from dsrg.datasets.label_table import read_label_table
@@ -34,10 +42,13 @@ from dsrg.io.progress_bar import progress
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """Where the photos, labels and masks are, and what to make of them; `tools.make_dataset --help` says more."""
+    """Where the photos, labels and masks are, and what to make of them; `tools.make_dataset --help` says more.
+
+    Without `labels`, the folders in `photos` are the classes.
+    """
 
     photos: Path
-    labels: Path
+    labels: Path | None
     out: Path
     classes: Path | None = None
     val: float = 0.2
@@ -120,14 +131,16 @@ def read_folder(options):
         if place and not place.is_dir():
             raise UserError(f"{what} folder {place} does not exist")
     names, others = photo_names(options.photos)
-    faults, notes = Faults(f"{options.photos} and {options.labels}"), []
+    faults, notes = Faults(f"{options.photos} and {options.labels}" if options.labels else options.photos), []
+    source = options.labels or options.photos
     given = read_classes(options.classes) if options.classes else []
-    table = read_label_table(options.labels, options.photos, names, faults, given[1:])
+    table = (read_label_table(options.labels, options.photos, names, faults, given[1:]) if options.labels
+             else folder_table(options.photos, names))
     if not table.words:
         faults.refuse()
     words = one_spelling(table.words, given, notes)
-    classes = given or names_used(words, options.labels)
-    labels = index_labels(words, classes, options.labels, faults)
+    classes = given or names_used(words, source)
+    labels = index_labels(words, classes, source, faults)
     left_out = Counter({kind if kind == BROKEN_LINK else f"{kind} file": number for kind, number in others.items()})
     labels = with_labels(labels, words, names, options, faults, left_out, table.unclear)
     ids = ids_of(labels, faults)
@@ -136,7 +149,7 @@ def read_folder(options):
         check_photo(name, options, found, faults)
     faults.refuse()
     if not labels:
-        raise UserError(f"{options.labels} gives no photo a label; write '<photo> <class> ..' lines")
+        raise UserError(f"{source} gives no photo a label; write '<photo> <class> ..' lines")
     refuse_unused(found, options)
     if options.masks:
         notes += unused_masks(found, options)

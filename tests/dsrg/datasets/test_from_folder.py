@@ -306,3 +306,41 @@ def test_what_is_no_photo_or_hardly_one_is_named(folder, capsys):
     assert not (folder / "data/ImageSets/Segmentation/val.txt").exists()
     make_lists.main(["--data", "data", "--out", "lists"])
     assert (folder / "lists/val_id.txt").read_text() == ""
+
+
+def test_class_folders_are_the_labels_that_a_file_would_give(folder):
+    write_photos(folder, ["cow/a.jpg", "cow/trip 1/b.png", "horse/a.jpg", "horse/c.jpg"])
+    write_labels(folder, "cow/a.jpg, cow\ncow/trip 1/b.png, cow\nhorse/a.jpg, horse\nhorse/c.jpg, horse\n")
+    command()
+    make_dataset.main(["--photos", "photos", "--class-folders", "--out", "by-folder"])
+    sets = "ImageSets/Segmentation"
+    for name in ("image_labels.txt", "classes.txt", f"{sets}/train.txt", f"{sets}/val.txt"):
+        assert (folder / "by-folder" / name).read_text() == (folder / "data" / name).read_text()
+    assert (folder / "by-folder/image_labels.txt").read_text().splitlines()[1:3] == ["cow_trip_1_b 1", "horse_a 2"]
+
+
+def test_class_folders_that_name_no_class_are_refused(folder):
+    def made(*extra):
+        make_dataset.main(["--photos", "photos", "--class-folders", "--out", "data", *extra])
+
+    write_photos(folder, ["a.jpg"])
+    with pytest.raises(UserError, match="photos holds no folder with photos; expected one for each class"):
+        made()
+    write_photos(folder, ["train/cow/a.jpg", "val/cow/b.jpg"])
+    with pytest.raises(UserError, match="train, val, parts of a data set and not classes; give --photos photos/train"):
+        made()
+    write_photos(folder, ["cow/a.jpg"])
+    (folder / "names.txt").write_text("background\ncow\n")
+    with pytest.raises(UserError) as caught:
+        made("--classes", "names.txt")
+    assert "photo 'a.jpg' lies in no class folder of photos; move it into one" in "\n".join(caught.value.details)
+    assert "photos: photo 'train/cow/a.jpg' has label train" in "\n".join(caught.value.details)
+
+
+def test_copies_with_different_labels_are_named(folder, capsys):
+    write_photos(folder, ["a.jpg", "b.jpg"], (32, 32))
+    for name in ("c.jpg", "d.jpg"):
+        (folder / "photos" / name).write_bytes((folder / "photos/a.jpg").read_bytes())
+    write_labels(folder, "a cow\nb horse\nc cow\nd horse\n")
+    command()
+    assert "copies of one photo have different labels ('a.jpg' cow, 'c.jpg' cow, 'd.jpg' horse)" in shown(capsys)
