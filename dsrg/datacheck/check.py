@@ -6,16 +6,8 @@ from pathlib import Path
 
 from dsrg.cuefile.map_size import size_of_json
 from dsrg.datacheck.cue_checks import check_cues, photo_numbers
-from dsrg.datacheck.data_root import (
-    DataSet,
-    check_copies,
-    check_ids,
-    check_labels,
-    check_masks,
-    check_photos,
-    read_data_root,
-    read_run_lists,
-)
+from dsrg.datacheck.data_root import DataSet, read_data_root, read_run_lists
+from dsrg.datacheck.data_root_checks import check_copies, check_ids, check_labels, check_masks, check_photos
 from dsrg.datacheck.findings import FORMAT, Findings
 from dsrg.datacheck.kinds import FAULT, WARNING
 from dsrg.datacheck.picture_facts import PictureFacts
@@ -55,13 +47,33 @@ class Places:
 
 
 def places_of_data_root(data):
-    """The Places of a data root."""
+    """The Places of a data root.
+
+    Parameters
+    ----------
+    data : Path
+
+    Returns
+    -------
+    Places
+        With no lists, cues or pseudo-labels; `numbers` where there is an image_ids.txt.
+    """
     numbers = data / "image_ids.txt"
     return Places(data, data / "SegmentationClass", numbers=numbers if numbers.is_file() else None)
 
 
 def places_of_run(run):
-    """The Places of a run's folder, as far as its stages have come."""
+    """The Places of a run's folder, as far as its stages have come.
+
+    Parameters
+    ----------
+    run : Path
+
+    Returns
+    -------
+    Places
+        None for what is not made yet.
+    """
     lists = run / "lists"
     made = (lists / "train_id.txt").is_file()
     cues = next((path for path in sorted((run / "cues").glob("localization_cues*"))
@@ -192,7 +204,14 @@ def _check_what_is_left(result):
 
 
 def write_checked(result, out):
-    """Write data.json and data.txt into a folder; and left_out.txt where photos may be left out, even if none is."""
+    """Write data.json and data.txt into a folder; and left_out.txt where photos may be left out, even if none is.
+
+    Parameters
+    ----------
+    result : Checked
+    out : str or Path
+        A folder.
+    """
     out = Path(out)
     write_text(out / "data.json", json.dumps(result.record(), indent=1) + "\n")
     write_text(out / "data.txt", "\n".join(result.text()) + "\n")

@@ -11,7 +11,21 @@ from dsrg.io.lists import read_input_list
 
 
 def photo_numbers(content, numbers, found):
-    """Id -> number, the key of a photo in the cue file: from a list "<photo> <number>", else the train list's order."""
+    """Id -> number, the key of a photo in the cue file: from a list "<photo> <number>", else the train list's order.
+
+    Parameters
+    ----------
+    content : DataSet
+    numbers : Path or None
+        The list; None for the order of the train list.
+    found : Findings
+        Gets a "file-unusable" where the list cannot be read.
+
+    Returns
+    -------
+    dict of str to int, or None
+        None where the list cannot be read.
+    """
     if numbers is None:
         return {image_id: number for number, image_id in enumerate(content.train)}
     try:

@@ -42,11 +42,30 @@ class Findings:
             self._photos.setdefault(kind, {})[photo] = True
 
     def count(self, severity):
-        """How many findings of a severity there are."""
+        """How many findings of a severity there are.
+
+        Parameters
+        ----------
+        severity : str
+            FAULT or WARNING.
+
+        Returns
+        -------
+        int
+        """
         return sum(len(lines) for kind, lines in self._lines.items() if KINDS[kind].severity == severity)
 
     def left_out(self, skip_bad):
-        """Photo -> kinds of faults that leaving it out mends; empty unless `skip_bad`."""
+        """Photo -> kinds of faults that leaving it out mends; empty unless `skip_bad`.
+
+        Parameters
+        ----------
+        skip_bad : bool
+
+        Returns
+        -------
+        dict of str to list of str
+        """
         bad = {}
         for kind in self._ordered(FAULT) if skip_bad else ():
             for photo in self._photos.get(kind, ()) if KINDS[kind].of_photos else ():
@@ -54,7 +73,17 @@ class Findings:
         return bad
 
     def stopping(self, skip_bad):
-        """How many faults stop a run: all of them, or those that leaving photos out does not mend."""
+        """How many faults stop a run: all of them, or those that leaving photos out does not mend.
+
+        Parameters
+        ----------
+        skip_bad : bool
+            Whether photos with faults may be left out.
+
+        Returns
+        -------
+        int
+        """
         return sum(len(self._lines[kind]) for kind in self._ordered(FAULT)
                    if not (skip_bad and KINDS[kind].of_photos))
 
@@ -69,7 +98,17 @@ class Findings:
                 for lines in [self._lines[kind]]]
 
     def text(self, shown=SHOWN):
-        """Lines for the user: each kind with its count, its first findings and what helps."""
+        """Lines for the user: each kind with its count, its first findings and what helps.
+
+        Parameters
+        ----------
+        shown : int
+            Findings of a kind that are given one by one.
+
+        Returns
+        -------
+        list of str
+        """
         lines = []
         for severity in (FAULT, WARNING):
             for kind in self._ordered(severity):

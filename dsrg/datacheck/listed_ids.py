@@ -30,6 +30,18 @@ def text_lines(path, what, found):
     """The lines of a file of text as (number, stripped text), blank ones left out; its faults go to `found`.
 
     None where the file cannot be used.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What the file is, for messages: "image list".
+    found : Findings
+
+    Returns
+    -------
+    list of (int, str), or None
+        Line numbers count from 1.
     """
     try:
         data = read_file(path, what)
@@ -55,7 +67,17 @@ def text_lines(path, what, found):
 
 
 def read_ids(path, found):
-    """The ids of a list, each once, in its order; [] where the file cannot be used."""
+    """The ids of a list, each once, in its order; [] where the file cannot be used.
+
+    Parameters
+    ----------
+    path : Path
+    found : Findings
+
+    Returns
+    -------
+    list of str
+    """
     seen = {}
     for number, line in text_lines(path, "image list", found) or ():
         if len(line.split()) != 1:
@@ -70,7 +92,20 @@ def read_ids(path, found):
 
 
 def read_labels(path, classes, found):
-    """Labels of image_labels.txt, indices or names; rows that cannot be are noted and hold what is right of them."""
+    """Labels of image_labels.txt, indices or names; rows that cannot be are noted and hold what is right of them.
+
+    Parameters
+    ----------
+    path : Path
+    classes : list of str
+        With background; what the words of a line may be.
+    found : Findings
+
+    Returns
+    -------
+    ImageLabels
+        Class indices of each id, sorted.
+    """
     labels, numbers = {}, {}
     for number, line in text_lines(path, "image labels", found) or ():
         name, *words = line.split()

@@ -67,7 +67,17 @@ class PictureFacts:
         self.read = 0
 
     def look(self, jobs):
-        """Yield a Picture or a Bad for each (path, is_mask), in order."""
+        """Yield a Picture or a Bad for each (path, is_mask), in order.
+
+        Parameters
+        ----------
+        jobs : iterable of (Path, bool)
+            A file, and whether it is a mask, whose values are counted too.
+
+        Yields
+        ------
+        Picture or Bad
+        """
         jobs = list(jobs)
         known = [self._known(path, is_mask) for path, is_mask in jobs]
         looked = in_threads(self._look, [job for job, fact in zip(jobs, known, strict=True) if fact is None])

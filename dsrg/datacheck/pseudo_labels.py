@@ -6,7 +6,22 @@ from dsrg.io.voc import IGNORE_LABEL
 
 
 def check_pseudo_labels(content, folder, pictures, found):
-    """Check the label maps that stage f learns from, one for each train photo; their number."""
+    """Check the label maps that stage f learns from, one for each train photo; their number.
+
+    Parameters
+    ----------
+    content : DataSet
+        With `pictures` of the photos.
+    folder : Path
+        Of the label maps, <id>.png.
+    pictures : PictureFacts
+    found : Findings
+
+    Returns
+    -------
+    int
+        Label maps that are there, good or bad.
+    """
     paths = {image_id: file_of(folder, image_id) for image_id in content.train}
     there = {image_id: path for image_id, path in paths.items() if path.is_file()}
     for image_id in (i for i in paths if i not in there):

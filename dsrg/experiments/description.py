@@ -78,6 +78,7 @@ class Nets:
 
     @property
     def stride(self):
+        """Input pixels a cell of the maps, by the backbone."""
         return STRIDES[self.backbone]
 
     @property
@@ -124,7 +125,22 @@ def read_nets(content, where):
 
 
 def check_size(size, stride, where):
-    """Refuse an input size at which corner cells do not lie on corner pixels."""
+    """Refuse an input size at which corner cells do not lie on corner pixels.
+
+    Parameters
+    ----------
+    size : int
+        Pixels.
+    stride : int
+        Input pixels a cell.
+    where : str
+        What the size is of, for the message: "--size".
+
+    Raises
+    ------
+    UserError
+        Names the nearest size that lines up.
+    """
     if (size - 1) % stride or size < 4 * stride + 1:
         near = max(4, round((size - 1) / stride)) * stride + 1
         raise UserError(f"{where} {size}: expected {stride} n + 1, at least {4 * stride + 1}, so that cells, labels "

@@ -53,6 +53,10 @@ def new_settings(template, text, name, wanted):
         Of the new experiment.
     wanted : Wanted
 
+    Returns
+    -------
+    str
+
     Raises
     ------
     UserError

@@ -10,7 +10,16 @@ BACKGROUND_ABOVE, FOREGROUND_ABOVE = 0.99, 0.85
 
 
 def dsrg(n, nets, scores):
-    """Softmax, CRF, region growing, balanced seed loss and constrain loss, under the original's names."""
+    """Softmax, CRF, region growing, balanced seed loss and constrain loss, under the original's names.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+        With the blobs of `annotated`: images, labels, cues. Gets the losses.
+    nets : description.Nets
+    scores : caffe.net_spec.Top
+        (N, C, h, w), before the softmax.
+    """
     crf_keys = {"scale": nets.crf_scale} if nets.crf_scale else {}
     above = BACKGROUND_ABOVE if nets.background_grows else NEVER[nets.classes >= 16]
     probs = _softmax(n, scores)
@@ -23,7 +32,16 @@ def dsrg(n, nets, scores):
 
 
 def sec(n, nets, scores):
-    """SEC's seed, expand and constrain losses on fixed seeds."""
+    """SEC's seed, expand and constrain losses on fixed seeds.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+        With the blobs of `annotated`: images, labels, cues. Gets the losses.
+    nets : description.Nets
+    scores : caffe.net_spec.Top
+        (N, C, h, w), before the softmax.
+    """
     crf_keys = {"scale": nets.crf_scale} if nets.crf_scale else {}
     probs = _softmax(n, scores)
     # -log p is the scores up to a constant of each pixel; no gradient comes back through the CRF
@@ -40,7 +58,18 @@ def _softmax(n, scores):
 
 
 def label_maps(n, nets, scores, label):
-    """Cross-entropy against the label map sampled at every cell (Interp), void ignored; accuracy for the log."""
+    """Cross-entropy against the label map sampled at every cell (Interp), void ignored; accuracy for the log.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+        Gets loss and accuracy.
+    nets : description.Nets
+    scores : caffe.net_spec.Top
+        (N, C, h, w), before the softmax.
+    label : caffe.net_spec.Top
+        (N, 1, H, W), class indices and 255.
+    """
     n.label_shrink = L.Interp(label, shrink_factor=nets.stride, pad_beg=0, pad_end=0)
     n.loss = L.SoftmaxWithLoss(scores, n.label_shrink, loss_param=dict(ignore_label=255))
     n.accuracy = L.SegAccuracy(scores, n.label_shrink, seg_accuracy_param=dict(ignore_label=255))

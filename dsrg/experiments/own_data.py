@@ -79,7 +79,21 @@ class Numbers:
 
 
 def read_own_data(data):
-    """The OwnData of a data root; UserError where its lists, labels or photos cannot be read."""
+    """What the rules need to know of a data root.
+
+    Parameters
+    ----------
+    data : Path
+
+    Returns
+    -------
+    OwnData
+
+    Raises
+    ------
+    UserError
+        Lists, labels or photos that cannot be read.
+    """
     check_data_root(data)
     train = read_ids(data / SETS / f"{first_train_set(data)}.txt")
     source, classes = label_source(data, "auto")
@@ -92,7 +106,18 @@ def read_own_data(data):
 
 
 def typical_side(folder, ids):
-    """The middle longer side of a sample of photos, in pixels."""
+    """The middle longer side of a sample of photos, in pixels.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the photos.
+    ids : list of str
+
+    Returns
+    -------
+    float
+    """
     sample = [ids[k] for k in np.unique(np.linspace(0, len(ids) - 1, PHOTOS_MEASURED).astype(int))]
     sides = []
     for path in find_images(folder, sample).values():
@@ -138,6 +163,23 @@ def iterations_for(kind, iterations, old_batch, batch, old_photos, data):
     with nothing need their steps (LEAST_SHARE, MOST_LEAST_SHOWN), and so are the photos of a class that is rare
     (LEAST_OF_RAREST).
 
+    Parameters
+    ----------
+    kind : str
+        Of TRAININGS.
+    iterations, old_batch : int
+        The template's.
+    batch : int
+        Images a step.
+    old_photos : int
+        Train photos that the template's numbers were chosen for.
+    data : OwnData
+
+    Returns
+    -------
+    int
+        A multiple of 10, from 10 to MOST_ITERATIONS.
+
     Examples
     --------
     >>> data = OwnData(660, ["background", "cow"], {1: 660}, {1: 660}, 320.0)
@@ -159,6 +201,22 @@ def rate_for(kind, rate, old_batch, batch, old_classes, classes):
     whose gradients in the shared layers add up as things do that have little to do with each other, by the root of
     their number; the other losses are means over the map.
 
+    Parameters
+    ----------
+    kind : str
+        Of TRAININGS.
+    rate : float
+        The template's base_lr.
+    old_batch, batch : int
+        Images a step, the template's and here.
+    old_classes, classes : int
+        With background.
+
+    Returns
+    -------
+    float
+        Two significant digits.
+
     Examples
     --------
     >>> rate_for("s", 0.001, 16, 8, 16, 61), rate_for("cam", 0.001, 16, 16, 16, 61)
@@ -174,6 +232,15 @@ def rate_for(kind, rate, old_batch, batch, old_classes, classes):
 
 def crf_factor(old_side, side):
     """What the CRF's scale is multiplied by, so that its widths keep their share of the photo.
+
+    Parameters
+    ----------
+    old_side, side : float
+        Typical longer side of a photo in pixels, the template's and here.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -206,7 +273,16 @@ def _by_kind(numbers):
 
 
 def warnings_of(data):
-    """Lines on classes of which little will be learned."""
+    """Lines on classes of which little will be learned.
+
+    Parameters
+    ----------
+    data : OwnData
+
+    Yields
+    ------
+    str
+    """
     def named(indices, most=10):
         return ", ".join(data.classes[c] for c in indices[:most]) + (", .." if len(indices) > most else "")
 

@@ -53,7 +53,17 @@ def prototxts(nets, cue_file):
 
 
 def cam_net(nets, train=True):
-    """Classifier of the cues: the net that learns from image labels, or the one to deploy."""
+    """Classifier of the cues: the net that learns from image labels, or the one to deploy.
+
+    Parameters
+    ----------
+    nets : description.Nets
+    train : bool
+
+    Returns
+    -------
+    NetParameter
+    """
     n = caffe.NetSpec()
     if train:
         photos(n, "images", "image_ids", nets.size, nets.batch["cam"], mirror=True, source=CAM_LIST)
@@ -69,7 +79,18 @@ def cam_net(nets, train=True):
 
 
 def train_s(nets, cue_file):
-    """Stage s: seeds, grown or not."""
+    """Stage s: seeds, grown or not.
+
+    Parameters
+    ----------
+    nets : description.Nets
+    cue_file : str
+        Relative to the run.
+
+    Returns
+    -------
+    NetParameter
+    """
     n = caffe.NetSpec()
     annotated(n, nets, cue_file)
     SUPERVISIONS[nets.supervision](n, nets, _scores(n, nets, train=True))
@@ -77,7 +98,16 @@ def train_s(nets, cue_file):
 
 
 def train_f(nets):
-    """Stage f: cross-entropy on label maps. The reference trains the same net on another list."""
+    """Stage f: cross-entropy on label maps. The reference trains the same net on another list.
+
+    Parameters
+    ----------
+    nets : description.Nets
+
+    Returns
+    -------
+    NetParameter
+    """
     n = caffe.NetSpec()
     photos_with_masks(n, nets, "lists/train_f.txt")
     losses.label_maps(n, nets, _scores(n, nets, train=True), n.label)
@@ -85,7 +115,16 @@ def train_f(nets):
 
 
 def deploy(nets):
-    """Scores fc8-SEC of photos of any size."""
+    """Scores fc8-SEC of photos of any size.
+
+    Parameters
+    ----------
+    nets : description.Nets
+
+    Returns
+    -------
+    NetParameter
+    """
     n = caffe.NetSpec()
     fed_images(n, nets.size)
     _scores(n, nets, train=False)
@@ -97,7 +136,19 @@ def _scores(n, nets, train):
 
 
 def texts(messages, name):
-    """The messages as the text of prototxts that name the experiment they belong to, by file name."""
+    """The messages as the text of prototxts that name the experiment they belong to, by file name.
+
+    Parameters
+    ----------
+    messages : dict of str to NetParameter or SolverParameter
+        By file name.
+    name : str
+        Of the experiment.
+
+    Returns
+    -------
+    dict of str to str
+    """
     head = (f"# Written by python -m tools.make_nets prototxts/{name}: edit this file, or settings.yaml and write it "
             "again.\n")
     # plain quotes in param_str
@@ -106,7 +157,18 @@ def texts(messages, name):
 
 
 def write(folder, contents):
-    """Write prototxts into a folder; the names of those that changed, sorted."""
+    """Write prototxts into a folder; the names of those that changed, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+    contents : dict of str to str
+        By file name.
+
+    Returns
+    -------
+    list of str
+    """
     changed = differing(folder, contents)
     for name in changed:
         write_text(folder / name, contents[name])
@@ -114,6 +176,17 @@ def write(folder, contents):
 
 
 def differing(folder, contents):
-    """Names of the prototxts whose file in the folder is missing or another, sorted."""
+    """Names of the prototxts whose file in the folder is missing or another, sorted.
+
+    Parameters
+    ----------
+    folder : Path
+    contents : dict of str to str
+        By file name.
+
+    Returns
+    -------
+    list of str
+    """
     return sorted(name for name, text in contents.items()
                   if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text)

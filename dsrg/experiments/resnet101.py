@@ -42,6 +42,18 @@ def trunk(n, images, stride_in_3x3=False):
 
     `stride_in_3x3`: the first block of a stage halves the map in its 3x3 convolution, as torchvision's weights want it,
     instead of its first 1x1. Where the stride became dilation, that convolution is still dilated as the stage before.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    stride_in_3x3 : bool
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, 2048, h, w).
     """
     n.conv1 = L.Convolution(images, num_output=64, kernel_size=7, stride=2, pad=3, bias_term=False, param=WEIGHT,
                             weight_filler=dict(type="msra"))
@@ -68,6 +80,23 @@ def trunk(n, images, stride_in_3x3=False):
 
 
 def head(n, features, classes, train, name="fc1_voc12"):
-    """Four 3x3 convolutions <name>_c0 .. c3 (dilation 6, 12, 18, 24), summed as the blob fc8-SEC."""
+    """Four 3x3 convolutions <name>_c0 .. c3 (dilation 6, 12, 18, 24), summed as the blob fc8-SEC.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    features : caffe.net_spec.Top
+    classes : int
+        With background.
+    train : bool
+        Unused: the head has no dropout.
+    name : str
+        Beginning of the layers' names.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes, h, w).
+    """
     return summed(n, [conv(n, f"{name}_c{k}", features, classes, dilation=dilation, relu=False, param=NEW, **GAUSSIAN)
                       for k, dilation in enumerate(BRANCHES)])

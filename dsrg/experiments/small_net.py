@@ -13,7 +13,20 @@ MSRA = dict(type="msra")
 
 
 def conv(n, name, bottom, outputs):
-    """3x3 convolution without bias, then BatchNorm, Scale and ReLU in place: trained from nothing, it needs them."""
+    """3x3 convolution without bias, then BatchNorm, Scale and ReLU in place: trained from nothing, it needs them.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    name : str
+        Begins with conv.
+    bottom : caffe.net_spec.Top
+    outputs : int
+
+    Returns
+    -------
+    caffe.net_spec.Top
+    """
     n[name] = x = L.Convolution(bottom, num_output=outputs, kernel_size=3, pad=1, bias_term=False, weight_filler=MSRA,
                                 param=[dict(lr_mult=1, decay_mult=1)])
     suffix = name.removeprefix("conv")
@@ -24,7 +37,19 @@ def conv(n, name, bottom, outputs):
 
 
 def trunk(n, images):
-    """Seven convolutions and two poolings: 64 features at stride 4."""
+    """Seven convolutions and two poolings: 64 features at stride 4.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, 64, h, w).
+    """
     x, stage, k = images, 1, 0
     for outputs in TRUNK:
         if outputs == "pool":
@@ -37,7 +62,22 @@ def trunk(n, images):
 
 
 def head(n, features, classes, train):
-    """Summed branches fc6_k (3x3, dilated), fc8-SEC_k (1x1); the blob n['fc8-SEC']."""
+    """Summed branches fc6_k (3x3, dilated), fc8-SEC_k (1x1); the blob n['fc8-SEC'].
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    features : caffe.net_spec.Top
+    classes : int
+        With background.
+    train : bool
+        With dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes, h, w).
+    """
     branches = []
     for k, dilation in enumerate(BRANCHES, start=1):
         x = netspec_pieces.conv(n, f"fc6_{k}", features, 48, dilation=dilation, weight_filler=MSRA)
@@ -48,7 +88,22 @@ def head(n, features, classes, train):
 
 
 def classifier(n, images, classes, train):
-    """1x1 convolution `CAM`, global average; the class maps where it is deployed."""
+    """1x1 convolution `CAM`, global average; the class maps where it is deployed.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    classes : int
+        With background, which has no score.
+    train : bool
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        Scores (N, classes - 1) to train, class maps (N, classes - 1, h, w) to deploy.
+    """
     # Few cells of a photo hold evidence, and the average dilutes it: larger first weights than elsewhere make up.
     n.CAM = L.Convolution(trunk(n, images), num_output=classes - 1, kernel_size=1, bias_term=False,
                           param=[dict(lr_mult=10, decay_mult=1)], weight_filler=dict(type="gaussian", std=0.1))

@@ -13,7 +13,27 @@ XAVIER = dict(weight_filler=dict(type="xavier"), bias_filler=dict(type="constant
 
 
 def conv(n, name, bottom, outputs, kernel, param=PRETRAINED, relu=None, dilation=1, **options):
-    """Convolution `name`, with ReLU `relu` in place when a name is given; keeps the size at stride 1."""
+    """Convolution `name`, with ReLU `relu` in place when a name is given; keeps the size at stride 1.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    name : str
+    bottom : caffe.net_spec.Top
+    outputs : int
+    kernel : int
+        Side of the kernel in taps.
+    param : list of dict
+        ParamSpec of weight and bias: learning rates and decay.
+    relu : str, optional
+    dilation : int
+    **options
+        Further fields of ConvolutionParameter and LayerParameter.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+    """
     if dilation > 1:
         options["dilation"] = dilation
     if kernel > 1:
@@ -25,7 +45,19 @@ def conv(n, name, bottom, outputs, kernel, param=PRETRAINED, relu=None, dilation
 
 
 def trunk(n, images):
-    """No stride in pool8, dilation 2 in fire9; the scaled features. Poolings have pad 1 (the original: none)."""
+    """No stride in pool8, dilation 2 in fire9; the scaled features. Poolings have pad 1 (the original: none).
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, 512, h, w) at stride 8.
+    """
     x = conv(n, "conv1", images, 96, kernel=7, stride=2, relu="relu_conv1")
     x = pool(n, "pool1", x, stride=2)
     for number, (squeeze, expand) in FIRES.items():
@@ -42,7 +74,22 @@ def trunk(n, images):
 
 
 def head(n, features, classes, train):
-    """Four summed branches fc6_k (3x3, dilated), fc7_k (1x1), fc8-SEC_k; the blob n['fc8-SEC']."""
+    """Four summed branches fc6_k (3x3, dilated), fc7_k (1x1), fc8-SEC_k; the blob n['fc8-SEC'].
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    features : caffe.net_spec.Top
+    classes : int
+        With background.
+    train : bool
+        With dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes, h, w).
+    """
     branches = []
     for k, dilation in enumerate(BRANCHES, start=1):
         x = conv(n, f"fc6_{k}", features, 256, kernel=3, param=NEW, relu=f"relu6_{k}", dilation=dilation, **XAVIER)
@@ -56,7 +103,22 @@ def head(n, features, classes, train):
 
 
 def classifier(n, images, classes, train):
-    """1x1 convolution `CAM` on the scaled features, global average; the class maps where it is deployed."""
+    """1x1 convolution `CAM` on the scaled features, global average; the class maps where it is deployed.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    classes : int
+        With background, which has no score.
+    train : bool
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        Scores (N, classes - 1) to train, class maps (N, classes - 1, h, w) to deploy.
+    """
     x = trunk(n, images)
     if train:
         x = dropout(n, "drop9", x)

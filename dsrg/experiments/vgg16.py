@@ -10,7 +10,22 @@ STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
 def trunk(n, images, stage4_pool=True, conv5_dilation=2):
-    """conv1_1 .. conv5_3; 321x321 gives 41x41. With the pooling layers of DeepLab (pool5a: average)."""
+    """conv1_1 .. conv5_3; 321x321 gives 41x41. With the pooling layers of DeepLab (pool5a: average).
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    stage4_pool : bool
+        With pool4 at stride 1 and pool5, pool5a.
+    conv5_dilation : int
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, 512, h, w) at stride 8.
+    """
     x = images
     for stage, (count, outputs) in enumerate(STAGES, start=1):
         for k in range(1, count + 1):
@@ -28,13 +43,42 @@ def aspp(n, features, classes, train):
     """Four summed branches fc6_k (dilation 6, 12, 18, 24), fc7_k, fc8-SEC_k; the blob n['fc8-SEC'].
 
     Dropout stands in the deploy net too, as in the original's.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    features : caffe.net_spec.Top
+    classes : int
+        With background.
+    train : bool
+        Unused: both nets have the dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes, h, w).
     """
     branches = [_branch(n, f"_{k}", features, classes, dilation) for k, dilation in enumerate((6, 12, 18, 24), start=1)]
     return summed(n, branches)
 
 
 def large_fov(n, features, classes, train):
-    """DeepLab-LargeFOV: one branch fc6 (3x3, dilation 12), fc7, fc8-SEC."""
+    """DeepLab-LargeFOV: one branch fc6 (3x3, dilation 12), fc7, fc8-SEC.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    features : caffe.net_spec.Top
+    classes : int
+        With background.
+    train : bool
+        Unused: both nets have the dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes, h, w).
+    """
     return _branch(n, "", features, classes, 12)
 
 
@@ -46,7 +90,23 @@ def _branch(n, suffix, features, classes, dilation):
 
 
 def sec_classifier(n, images, classes, train):
-    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, mean, scores."""
+    """SEC's foreground localiser: VGG16 without pool4 and pool5 (41x41 maps), fc6_CAM, fc7_CAM, mean, scores.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    classes : int
+        With background, which has no score.
+    train : bool
+        With dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes - 1).
+    """
     x = trunk(n, images, stage4_pool=False, conv5_dilation=1)
     for name, relu in (("fc6_CAM", True), ("fc7_CAM", False)):
         x = conv(n, name, x, 1024, relu=relu, **GAUSSIAN)
@@ -60,6 +120,21 @@ def gap_classifier(n, images, classes, train):
     """VGG16-GAP (Zhou et al., CVPR 2016): conv5_3 at stride 16, CAM_conv of 3x3 and 1024 in two groups, mean, scores.
 
     The weights vgg16CAM_train_iter_90000.caffemodel fit all but the scores. Inputs of 321 have maps of 21x21.
+
+    Parameters
+    ----------
+    n : caffe.NetSpec
+    images : caffe.net_spec.Top
+        (N, 3, H, W).
+    classes : int
+        With background, which has no score.
+    train : bool
+        With dropout.
+
+    Returns
+    -------
+    caffe.net_spec.Top
+        (N, classes - 1).
     """
     x = images
     for stage, (count, outputs) in enumerate(STAGES, start=1):

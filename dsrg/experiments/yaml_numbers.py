@@ -15,6 +15,10 @@ def filled_in(text, values):
     values : dict of tuple of str to object
         Keys on the way to a scalar that is there -> its new value: a number, a truth value or text.
 
+    Returns
+    -------
+    str
+
     Raises
     ------
     KeyError
@@ -32,7 +36,18 @@ def filled_in(text, values):
 
 
 def without(text, key):
-    """The text without the lines of a key at the top, where it is there."""
+    """The text without the lines of a key at the top, where it is there.
+
+    Parameters
+    ----------
+    text : str
+        YAML, a mapping at the top.
+    key : str
+
+    Returns
+    -------
+    str
+    """
     top = yaml.compose(text, Loader=yaml.SafeLoader)
     for name, node in top.value:
         if name.value == key:

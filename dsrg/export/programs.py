@@ -54,6 +54,14 @@ def _free(name, net):
 
 
 def write_torchscript(path, net, described):
-    """Write a TorchScript archive, for torch.jit.load and libtorch; `described` lies in it as extra files."""
+    """Write a TorchScript archive, for torch.jit.load and libtorch; `described` lies in it as extra files.
+
+    Parameters
+    ----------
+    path : path
+    net : TorchNet
+    described : dict of str to str
+        Name of an extra file -> its content.
+    """
     with quiet(), atomic_write(path) as temporary:
         torch.jit.save(net.module, str(temporary), _extra_files=described)

@@ -56,6 +56,10 @@ def torch_net(net_file, weights, output_blob=None, allow_random=()):
     allow_random : sequence of str
         Layers with parameters that may lack weights.
 
+    Returns
+    -------
+    TorchNet
+
     Raises
     ------
     UserError
@@ -86,6 +90,20 @@ def torch_net(net_file, weights, output_blob=None, allow_random=()):
 
 def needed_layers(described, output_blob, net_file):
     """Layers that the outputs need, Input left out, in order; and the names of the outputs.
+
+    Parameters
+    ----------
+    described : NetParameter
+        As `caffe.prototxt.read_net` reads it for the phase TEST.
+    output_blob : str or None
+        The only output; None for all blobs that no layer reads.
+    net_file : str or Path
+        For messages.
+
+    Returns
+    -------
+    layers : list of LayerParameter
+    outputs : list of str
 
     Raises
     ------

@@ -5,44 +5,12 @@ A key is the name of a layer in this project's nets (conv4_1, res3a_branch2b, fi
 """
 
 import re
-from dataclasses import dataclass
 
-import numpy as np
-
+from dsrg.initweights.architecture_contract import Architecture, Norm, Spec, Trained
 from dsrg.io.errors import UserError
 
 
-@dataclass(frozen=True)
-class Norm:
-    """Normalisation with stored statistics: gamma (x - mean) / sqrt(variance + eps) + beta, each (O,)."""
-
-    mean: np.ndarray
-    variance: np.ndarray
-    gamma: np.ndarray
-    beta: np.ndarray
-    eps: float
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A convolution as it was trained: name in the file, weight (O, I, k, k), bias (O,) or None, its normalisation."""
-
-    name: str
-    weight: np.ndarray
-    bias: np.ndarray | None = None
-    norm: Norm | None = None
-
-
-@dataclass(frozen=True)
-class Spec:
-    """How a layer was trained: stride, pad, and how many pixels of the photo its taps are apart."""
-
-    stride: int = 1
-    pad: int = 0
-    step: int = 1
-
-
-class Vgg16:
+class Vgg16(Architecture):
     """VGG16 (Simonyan and Zisserman): 13 convolutions of 3x3, fc6 on a map of 7x7, fc7."""
 
     kind, first, reducible = "vgg16", "conv1_1", ("fc6", "fc7")
@@ -98,7 +66,7 @@ class Vgg16:
         return Spec(step=32)
 
 
-class ResNet:
+class ResNet(Architecture):
     """Bottleneck ResNets (He et al.): stride in the 1x1 convolution in Caffe's, in the 3x3 in torchvision's (v1.5)."""
 
     kind, first, reducible = "resnet101", "conv1", ()
@@ -116,7 +84,17 @@ class ResNet:
         return target if target == "conv1" or re.fullmatch(r"res\d[a-z]\d*_branch(1|2[abc])", target) else None
 
     def norm_names(self, key):
-        """Layers of Caffe that normalise and scale the output of `key`."""
+        """Layers of Caffe that normalise and scale the output of `key`.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        tuple of (str, str)
+            Its BatchNorm and its Scale.
+        """
         suffix = "_conv1" if key == "conv1" else key.removeprefix("res")
         return f"bn{suffix}", f"scale{suffix}"
 
@@ -156,7 +134,7 @@ class ResNet:
         return int(match[1]), int(match[3]) if match[3] else ord(match[2]) - ord("a"), match[4]
 
 
-class SqueezeNet:
+class SqueezeNet(Architecture):
     """SqueezeNet v1.0 (Iandola et al.): 96 outputs of 7x7 first; fire modules of a squeeze and two expand layers."""
 
     kind, first, reducible = "squeezenet", "conv1", ()
@@ -199,7 +177,23 @@ ARCHITECTURES = (Vgg16, ResNet, SqueezeNet)
 
 
 def recognise(store, kind="auto"):
-    """The architecture of a weights file; `kind` is one of the kinds, or auto to go by the names in the file."""
+    """The architecture of a weights file; `kind` is one of the kinds, or auto to go by the names in the file.
+
+    Parameters
+    ----------
+    store : Store
+    kind : str
+
+    Returns
+    -------
+    Architecture
+        For the arrays of the store.
+
+    Raises
+    ------
+    UserError
+        Names of none of the architectures.
+    """
     for architecture in ARCHITECTURES:
         if kind == architecture.kind or kind == "auto" and architecture.recognises(store):
             return architecture(store)
@@ -209,7 +203,18 @@ def recognise(store, kind="auto"):
 
 
 def outputs_of(architecture, key):
-    """Outputs of a layer; its bias tells them whatever the shape of its weight."""
+    """Outputs of a layer; its bias tells them whatever the shape of its weight.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    key : str
+        As of `Architecture.key`.
+
+    Returns
+    -------
+    int
+    """
     _, bias = _pair(architecture.store, architecture.source_name(key))
     return bias.size
 

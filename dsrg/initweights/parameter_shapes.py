@@ -62,7 +62,17 @@ def parameter_shapes(path, caffe_pb2):
 
 
 def kind_of_file(path):
-    """What a file is that people mix up with weights, by its first bytes; None for any other."""
+    """What a file is that people mix up with weights, by its first bytes; None for any other.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    str or None
+        Such as "a prototxt".
+    """
     with open(path, "rb") as file:
         head = file.read(256)
     for kind, starts in KINDS.items():
@@ -73,7 +83,19 @@ def kind_of_file(path):
 
 
 def fits(stored, shape):
-    """Whether a stored shape is that of a parameter, as Caffe compares: four old axes match with leading ones."""
+    """Whether a stored shape is that of a parameter, as Caffe compares: four old axes match with leading ones.
+
+    Parameters
+    ----------
+    stored : tuple of int, or None
+        None for a parameter that the file leaves out (shared ones in HDF5), which fits anything.
+    shape : tuple of int
+        The net's.
+
+    Returns
+    -------
+    bool
+    """
     return stored is None or tuple(stored) in (tuple(shape), (1,) * (4 - len(shape)) + tuple(shape))
 
 

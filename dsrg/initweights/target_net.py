@@ -29,6 +29,16 @@ class TargetLayer:
 def read_target(path):
     """Layers with parameters of a net (dict by name, in order), and its NetInput.
 
+    Parameters
+    ----------
+    path : str or Path
+        Prototxt of the net.
+
+    Returns
+    -------
+    layers : dict of str to TargetLayer
+    input : NetInput
+
     Raises
     ------
     UserError

@@ -85,10 +85,31 @@ def decimate(weight, bias, shape):
 
 
 def without_bias(norm, bias):
-    """The same normalisation of an output that lacks `bias`: (x + b) - mean = x - (mean - b)."""
+    """The same normalisation of an output that lacks `bias`: (x + b) - mean = x - (mean - b).
+
+    Parameters
+    ----------
+    norm : Norm
+    bias : numpy.ndarray (outputs,), or None
+
+    Returns
+    -------
+    Norm
+    """
     return norm if bias is None else replace(norm, mean=norm.mean - bias)
 
 
 def with_eps(norm, eps):
-    """The same normalisation with another eps: the difference goes into the variance."""
+    """The same normalisation with another eps: the difference goes into the variance.
+
+    Parameters
+    ----------
+    norm : Norm
+    eps : float
+        Of the net's BatchNorm.
+
+    Returns
+    -------
+    Norm
+    """
     return replace(norm, variance=norm.variance + (norm.eps - eps), eps=eps)

@@ -37,6 +37,14 @@ class Store:
 def read_store(path):
     """Read a .caffemodel, .h5, .pth, .pt, .bin or .safetensors.
 
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Store
+
     Raises
     ------
     UserError

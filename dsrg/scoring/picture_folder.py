@@ -1,14 +1,8 @@
 """Pictures of any kind segmented into a folder to look at: index PNGs, overlays, shares of the classes."""
 
-import contextlib
 import csv
-import difflib
 import io
 import json
-import os
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -16,103 +10,20 @@ from PIL import Image
 
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.counts import counted
-from dsrg.io.errors import UserError, note, tell_error, warn
+from dsrg.io.errors import note, tell_error, warn
 from dsrg.io.label_png import load_label_png, save_label_png
-from dsrg.io.output_folders import refuse_inputs_as_output
-from dsrg.io.photo_folder import files_below, kinds_text
-from dsrg.io.pictures import as_in_file, read_picture, suffixes
+from dsrg.io.photo_folder import kinds_text
+from dsrg.io.pictures import as_in_file, read_picture
 from dsrg.io.process_share import ALONE
 from dsrg.io.workers import available_cpus, in_threads
 from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
+from dsrg.scoring.asked_pictures import collect, no_such
 from dsrg.scoring.collapse import collapse_warning
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
 from dsrg.scoring.segment_photos import require_crf, segment_photos
 
 JPEG_QUALITY = 92
 SHOWN = 10  # pictures whose shares are printed, too
-
-
-@dataclass(frozen=True)
-class Collected:
-    """Pictures of a command line.
-
-    Attributes
-    ----------
-    pictures : dict of str to Path
-        Picture of each id: the path within its folder without suffix, with it where two would have the same.
-    others : Counter of str to int
-        Files of the folders that are not pictures, by suffix; hidden ones (macOS's `._a.jpg`) as "hidden".
-    missing : list of Path
-        Named, but not there.
-    """
-
-    pictures: dict
-    others: Counter
-    missing: list
-
-
-def collect(paths, out):
-    """Find the pictures of a command line.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files, taken as they are; folders, searched with all below them for suffixes of pictures.
-    out : Path
-        The folder of the results, in none of the searched folders.
-
-    Returns
-    -------
-    Collected
-
-    Raises
-    ------
-    UserError
-        Nothing found, two pictures of one name, or results that would overwrite photos.
-    """
-    refuse_inputs_as_output(out, *(path for path in paths if path.is_dir()))
-    wanted, found, others, missing = suffixes(), [], Counter(), []
-    for path in paths:
-        if path.is_dir():
-            names, here = files_below(path, lambda name: PurePosixPath(name).suffix.lower() in wanted)
-            found += [(Path(name), path / name) for name in names]
-            others += here
-        elif not path.exists():
-            missing.append(path)
-        elif path.resolve().parent == Path(out).resolve():
-            raise UserError(f"--out {out} would write beside {path}, which is read; choose another folder")
-        else:
-            found.append((Path(path.name), path))
-    if not found:
-        if missing:
-            raise UserError(_no_such(missing[0]) + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""))
-        there = kinds_text(others) or "nothing"
-        raise UserError(f"no picture in {', '.join(map(str, paths))} ({there} there)")
-    return Collected(_named(found, out), others, missing)
-
-
-def _no_such(path):
-    """What to say of a path that is not there, with the name that comes nearest."""
-    near = []
-    with contextlib.suppress(OSError):
-        near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
-    return f"{path}: no such photo or folder" + (f"; did you mean {path.parent / near[0]}?" if near else "")
-
-
-def _named(found, out):
-    """Id -> picture; the first path that cannot be told from another, or would be written over, is refused."""
-    stems = Counter(name.with_suffix("").as_posix() for name, _ in found)
-    pictures = {}
-    for name, path in found:
-        short = name.with_suffix("").as_posix()
-        image_id = short if stems[short] == 1 else name.as_posix()
-        if pictures.get(image_id, path).resolve() != path.resolve():
-            raise UserError(f"{pictures[image_id]} and {path} have the same name; segment them one after the other, "
-                            "each with its own --out")
-        if (out / f"{image_id}.png").resolve() == path.resolve():
-            raise UserError(f"{path} would be overwritten by its own label map; choose another --out")
-        pictures[image_id] = path
-    return pictures
 
 
 class PictureFolder(LabelMapFolder):
@@ -238,7 +149,7 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     ----------
     model : dsrg.model.Model
     paths : sequence of Path
-        As of `collect`.
+        As of `dsrg.scoring.asked_pictures.collect`.
     out : Path
         Folder of the results; what is there of the same settings is kept.
     overwrite : bool
@@ -282,7 +193,7 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     records, counts = folder.write_shares(done)
     if warning := collapse_warning(counts, len(done), out, model.class_names):
         warn(warning)
-    errors = [*refused.values(), *map(_no_such, found.missing)]
+    errors = [*refused.values(), *map(no_such, found.missing)]
     for error in errors:
         tell_error(error)
     return records, len(errors)

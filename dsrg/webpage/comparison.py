@@ -94,6 +94,15 @@ class Comparison:
     def segment(self, stage, data, name):
         """The label maps of a photo by one stage.
 
+        Parameters
+        ----------
+        stage : str
+            Of the run, such as "s" or "f".
+        data : bytes
+            The picture's file.
+        name : str
+            Its name, for messages.
+
         Returns
         -------
         dict

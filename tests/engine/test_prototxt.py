@@ -31,6 +31,15 @@ def test_caffe_pb2_is_what_the_proto_file_says(tmp_path):
     assert (tmp_path / "caffe_pb2.py").read_text() == (folder / "caffe_pb2.py").read_text()
 
 
+def test_the_generator_tells_its_use_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generate, "generate", lambda out: pytest.fail(f"would write {out}"))
+    for words, status, said in ((["--help"], 0, "--out FOLDER"), (["--out", str(tmp_path / "a")], 2, "no such folder")):
+        with pytest.raises(SystemExit) as ended:
+            generate.main(words)
+        assert ended.value.code == status
+        assert said in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     ("message", "field", "number"),
     [
