@@ -52,6 +52,19 @@ def run_lengths(counts):
 
     The compressed form spends a character on five bits, lowest first, from "0" up; a sixth bit says that more follow,
     and the last group's highest bit is the sign. From the fourth number on, each is the difference to the second last.
+
+    Parameters
+    ----------
+    counts : list of int, str or bytes
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (runs,)
+
+    Raises
+    ------
+    ValueError
+        Neither form, empty, or a negative length; says which.
     """
     if isinstance(counts, list):
         runs = np.array(counts)
@@ -86,6 +99,17 @@ def _uncompressed(text):
 
 
 def region_mask(counts, height, width):
-    """Boolean mask (height, width) of compressed run lengths that fit it."""
+    """Boolean mask (height, width) of compressed run lengths that fit it.
+
+    Parameters
+    ----------
+    counts : list of int, str or bytes
+        As of `run_lengths`; height * width in all.
+    height, width : int
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (height, width)
+    """
     runs = run_lengths(counts)
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T

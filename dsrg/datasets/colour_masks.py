@@ -19,7 +19,22 @@ BAND = 1 << 20  # pixels looked up at a time
 
 
 def read_colours(path):
-    """Colours in index order, uint8 (C, 3), from a text file with 'R G B' a line."""
+    """Colours in index order, uint8 (C, 3), from a text file with 'R G B' a line.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (C, 3)
+        Red, green, blue.
+
+    Raises
+    ------
+    UserError
+        A line of another form, a colour listed twice, more than 256 colours.
+    """
     colours = []
     for number, line in read_lines(path, "colour list"):
         values = line.split()
@@ -35,7 +50,22 @@ def read_colours(path):
 
 
 def masks_below(folder):
-    """Paths of the PNGs of a folder and of the folders in it, from there, sorted; and what else it holds, in words."""
+    """Paths of the PNGs of a folder and of the folders in it, from there, sorted; and what else it holds, in words.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    masks : list of str
+    others : str
+
+    Raises
+    ------
+    UserError
+        No such folder, or no PNG in it.
+    """
     if not Path(folder).is_dir():
         raise UserError(f"no folder {folder}")
     try:

@@ -7,7 +7,20 @@ import numpy as np
 
 
 def noise(rng, shape, cell):
-    """Smooth noise of about unit variance whose blobs are `cell` pixels wide; (H, W) float32."""
+    """Smooth noise of about unit variance whose blobs are `cell` pixels wide; (H, W) float32.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        Height and width.
+    cell : int
+        Pixels.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (H, W)
+    """
     grid = rng.standard_normal((shape[0] // cell + 3, shape[1] // cell + 3)).astype(np.float32)
     image = cv2.resize(grid, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
     y, x = rng.integers(0, cell, 2)
@@ -15,7 +28,18 @@ def noise(rng, shape, cell):
 
 
 def texture(rng, shape):
-    """A random texture of one of four families with values of about -1..1; (H, W) float32."""
+    """A random texture of one of four families with values of about -1..1; (H, W) float32.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        Height and width.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (H, W)
+    """
     family = rng.integers(4)
     warp = noise(rng, shape, 24)
     if family == 0:                                             # stripes, bent
@@ -30,19 +54,55 @@ def texture(rng, shape):
 
 
 def random_color(rng):
-    """A random BGR colour, neither black nor white; (3,) float32."""
+    """A random BGR colour, neither black nor white; (3,) float32.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (3,)
+        0 to 255.
+    """
     hue, saturation, value = rng.uniform(0, 180), rng.uniform(15, 130), rng.uniform(70, 215)
     return cv2.cvtColor(np.uint8([[[hue, saturation, value]]]), cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
 
 
 def color_distance(bgr_a, bgr_b):
-    """Distance of two BGR colours in CIE Lab (about 0..100)."""
+    """Distance of two BGR colours in CIE Lab (about 0..100).
+
+    Parameters
+    ----------
+    bgr_a, bgr_b : array (3,)
+        0 to 255.
+
+    Returns
+    -------
+    float
+    """
     lab = cv2.cvtColor(np.float32([[bgr_a, bgr_b]]) / 255, cv2.COLOR_BGR2LAB)[0]
     return float(np.linalg.norm(lab[0] - lab[1]))
 
 
 def textured(rng, shape, color, strength):
-    """A surface of `color` with a random texture in brightness and a weaker one in hue; (H, W, 3) float32."""
+    """A surface of `color` with a random texture in brightness and a weaker one in hue; (H, W, 3) float32.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        Height and width.
+    color : array (3,)
+        Blue, green, red, 0 to 255.
+    strength : float
+        What the texture, of about -1 to 1, is multiplied by.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (H, W, 3)
+        Not clipped.
+    """
     tint = rng.uniform(-1, 1, 3).astype(np.float32)
     surface = color + strength * texture(rng, shape)[..., None]
     return surface + 0.4 * strength * noise(rng, shape, 20)[..., None] * tint

@@ -44,7 +44,21 @@ def folder_table(folder, names):
 
 
 def one_spelling(words, given, notes):
-    """The words with labels that differ in case, spaces or accents' coding made one: as given, or the commonest."""
+    """The words with labels that differ in case, spaces or accents' coding made one: as given, or the commonest.
+
+    Parameters
+    ----------
+    words : dict of str to list of (int, str)
+        Photo -> line number and label of each of its labels.
+    given : list of str
+        Class names with background; [] where labels name the classes.
+    notes : list of str
+        Gets a line on what was made one.
+
+    Returns
+    -------
+    dict of str to list of (int, str)
+    """
     count = Counter(word for fields in words.values() for _, word in fields)
     spellings = {}
     for word in count:
@@ -70,6 +84,22 @@ def names_used(words, path):
     """Background and the names of a labels file in the order of their characters (capitals first).
 
     Numbers name nothing and are refused.
+
+    Parameters
+    ----------
+    words : dict of str to list of (int, str)
+        As of `one_spelling`.
+    path : Path
+        The labels file, for messages.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    UserError
+        Numbers, no labels, too many, or one with a control character.
     """
     used = {word for fields in words.values() for _, word in fields}
     names = sorted(word for word in used if word.strip().lower() != "background")
@@ -86,7 +116,22 @@ def names_used(words, path):
 
 
 def index_labels(words, classes, path, faults):
-    """Photo -> sorted class indices; a label that is not a class is a fault, reported where it first occurs."""
+    """Photo -> sorted class indices; a label that is not a class is a fault, reported where it first occurs.
+
+    Parameters
+    ----------
+    words : dict of str to list of (int, str)
+        As of `one_spelling`.
+    classes : list of str
+        With background.
+    path : Path
+        The labels file, for messages.
+    faults : Faults
+
+    Returns
+    -------
+    dict of str to list of int
+    """
     labels, known = {}, {}
     for name, fields in words.items():
         for number, word in fields:
@@ -105,6 +150,25 @@ def with_labels(labels, words, names, options, faults, left_out, unclear=()):
     """The labels of photos that have some, in the order of the photos; photos without are a fault, or left out.
 
     Those that a line may mean, or another (`unclear`), are told with that line.
+
+    Parameters
+    ----------
+    labels : dict of str to list of int
+        As of `index_labels`.
+    words : dict of str to list of (int, str)
+        As of `one_spelling`.
+    names : list of str
+        Photos of the folder.
+    options : FolderOptions
+    faults : Faults
+    left_out : Counter
+        Gets the number of photos that are left out.
+    unclear : container of str
+        Photos that were told already.
+
+    Returns
+    -------
+    dict of str to list of int
     """
     bare = [name for name in names if not words.get(name)]
     if bare and options.skip_unlabelled:
@@ -119,7 +183,19 @@ def with_labels(labels, words, names, options, faults, left_out, unclear=()):
 
 
 def ids_of(names, faults):
-    """Photo -> id: no suffix, no folder, no space, for lists that go by spaces."""
+    """Photo -> id: no suffix, no folder, no space, for lists that go by spaces.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Photos.
+    faults : Faults
+        Gets photos that would share an id.
+
+    Returns
+    -------
+    dict of str to str
+    """
     ids, taken = {}, {}
     for name in names:
         plain = "".join(c if c.isprintable() else "_" for c in id_of_photo(name))
@@ -132,5 +208,15 @@ def ids_of(names, faults):
 
 
 def id_of_photo(name):
-    """A photo's path without the suffix; it may hold what no id of a list may."""
+    """A photo's path without the suffix; it may hold what no id of a list may.
+
+    Parameters
+    ----------
+    name : str
+        Path below the folder of photos.
+
+    Returns
+    -------
+    str
+    """
     return str(PurePosixPath(name).with_suffix(""))

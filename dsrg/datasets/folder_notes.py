@@ -13,7 +13,17 @@ NOT_READ = (".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".raw", ".dng", "
 
 
 def orientation_notes(found, options):
-    """One line on photos that their EXIF orientation turns, where masks have to be turned alike."""
+    """One line on photos that their EXIF orientation turns, where masks have to be turned alike.
+
+    Parameters
+    ----------
+    found : PhotoSet
+    options : FolderOptions
+
+    Yields
+    ------
+    str
+    """
     turned = [name for name in found.turned if name in found.masks]
     if not turned:
         return
@@ -28,7 +38,16 @@ def orientation_notes(found, options):
 
 
 def photo_notes(found):
-    """Lines on photos that lists call otherwise, and on photos of few pixels."""
+    """Lines on photos that lists call otherwise, and on photos of few pixels.
+
+    Parameters
+    ----------
+    found : PhotoSet
+
+    Yields
+    ------
+    str
+    """
     renamed = [name for name in found.labels if found.ids[name] != id_of_photo(name)]
     if renamed:
         first = renamed[0]
@@ -40,7 +59,18 @@ def photo_notes(found):
 
 
 def copy_notes(found, folder):
-    """Lines on photos that are another once more: may so be in train and val, or differ in their labels."""
+    """Lines on photos that are another once more: may so be in train and val, or differ in their labels.
+
+    Parameters
+    ----------
+    found : PhotoSet
+    folder : Path
+        Of the photos.
+
+    Yields
+    ------
+    str
+    """
     groups = copies({name: folder / name for name in found.labels})
     if groups:
         first = " and ".join(f"'{printable(name)}'" for name in groups[0][:2])
@@ -54,7 +84,17 @@ def copy_notes(found, folder):
 
 
 def notes_on_others(others):
-    """A line on files that are photos to their owner and not to the readers here."""
+    """A line on files that are photos to their owner and not to the readers here.
+
+    Parameters
+    ----------
+    others : dict of str to int
+        Files that are not read, by suffix.
+
+    Yields
+    ------
+    str
+    """
     foreign = {kind: number for kind, number in others.items() if kind in NOT_READ}
     if foreign:
         yield (f"photos of kinds that are not read are left out: {kinds_text(foreign)}; convert them to .jpg or .png "

@@ -11,7 +11,16 @@ from dsrg.io.voc import IGNORE_LABEL
 
 
 def members_of(found):
-    """'train' and 'val' -> their photos, in order."""
+    """'train' and 'val' -> their photos, in order.
+
+    Parameters
+    ----------
+    found : PhotoSet
+
+    Returns
+    -------
+    dict of str to list of str
+    """
     return {"train": [name for name in found.labels if name not in found.val],
             "val": [name for name in found.labels if name in found.val]}
 
@@ -21,7 +30,20 @@ PLURALS = {"photo without a label": "photos without a label", BROKEN_LINK: "link
 
 
 def summary(found, out, links=True):
-    """Lines for the user: photos by suffix, what was left out, photos of each class, masks with their pixels."""
+    """Lines for the user: photos by suffix, what was left out, photos of each class, masks with their pixels.
+
+    Parameters
+    ----------
+    found : PhotoSet
+    out : Path
+        The data root.
+    links : bool
+        Whether it holds links to the photos, not copies.
+
+    Returns
+    -------
+    list of str
+    """
     members = members_of(found)
     kinds = Counter(PurePosixPath(name).suffix.lower() for name in found.labels)
     lines = [f"{out}: {counted(len(members['train']), 'train photo')} and {counted(len(members['val']), 'val photo')}, "

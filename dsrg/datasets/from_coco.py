@@ -7,15 +7,10 @@ image-level labels.
 
 import contextlib
 import json
-import sqlite3
 from pathlib import Path
 
-import ijson
-import numpy as np
-
 from dsrg.datasets.coco_classes import class_map
-from dsrg.datasets.coco_masks import region_counts, region_mask, run_lengths
-from dsrg.io import voc
+from dsrg.datasets.coco_regions import Regions, items
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of, id_of
@@ -24,7 +19,6 @@ from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.picture_files import most_megapixels, too_large
 from dsrg.io.progress_bar import progress
-from dsrg.io.regular_files import open_regular
 
 SETS = ("train", "val")
 RECORD = "made-from.json"
@@ -73,15 +67,6 @@ def make_data_root(files, out, masks="all"):
             f"photos, {len(names)} classes")
 
 
-def items(path, prefix):
-    """Yield the members of one list of a JSON file without holding the file."""
-    try:
-        with open_regular(path, "annotations") as file:
-            yield from ijson.items(file, prefix, use_float=True)
-    except ijson.JSONError as error:
-        raise UserError(f"{path}: truncated, or not JSON ({error}); download it again") from None
-
-
 def common_categories(*paths):
     """{id: name} of the categories, which the files must share."""
     found = []
@@ -96,7 +81,24 @@ def common_categories(*paths):
 
 
 def read_images(path, folder):
-    """Image id -> (file name, height, width); every photo must lie in `folder`."""
+    """Image id -> (file name, height, width); every photo must lie in `folder`.
+
+    Parameters
+    ----------
+    path : Path
+        The annotation file.
+    folder : Path
+        Of the photos.
+
+    Returns
+    -------
+    dict of int to (str, int, int)
+
+    Raises
+    ------
+    UserError
+        No images, one that lacks a field or is given twice, or a photo that is not there.
+    """
     there = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     images = {}
     for image in items(path, "images.item"):
@@ -120,6 +122,18 @@ def read_images(path, folder):
 
 
 def refuse_shared_names(images):
+    """Refuse two photos that label maps, which are named after them, could not tell apart.
+
+    Parameters
+    ----------
+    images : dict of str to dict
+        "train" and "val" -> as of `read_images`.
+
+    Raises
+    ------
+    UserError
+        Names the photo.
+    """
     stems = [{id_of(name) for name, _, _ in images[part].values()} for part in SETS]
     for stem, part in zip(stems, SETS, strict=True):
         if len(stem) < len(images[part]):
@@ -129,12 +143,34 @@ def refuse_shared_names(images):
 
 
 def record(path):
+    """What tells that a file is the same: its path, size in bytes and time of change in seconds.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of (str, int, int)
+    """
     stat = path.stat()
     return [str(path.resolve()), stat.st_size, int(stat.st_mtime)]
 
 
 def begin(out, settings):
-    """Note in `out` what it is made from; refuse a folder that holds something else."""
+    """Note in `out` what it is made from; refuse a folder that holds something else.
+
+    Parameters
+    ----------
+    out : Path
+    settings : dict
+        For JSON.
+
+    Raises
+    ------
+    UserError
+        A folder that is not empty and was not begun with these settings.
+    """
     path = out / RECORD
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if read_mapping(path) != settings:
@@ -143,62 +179,18 @@ def begin(out, settings):
     write_text(path, json.dumps(settings, indent=1) + "\n")
 
 
-class Regions:
-    """The regions of one set in a file of their own, so that memory stays flat: a context manager."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __enter__(self):
-        self._path.unlink(missing_ok=True)  # of a run that was cut off
-        self._base = sqlite3.connect(self._path)
-        self._base.execute("PRAGMA synchronous = OFF")
-        columns = "image INTEGER, crowd INTEGER, area INTEGER, class INTEGER, counts BLOB"
-        self._base.execute(f"CREATE TABLE regions ({columns})")
-        return self
-
-    def __exit__(self, *exception):
-        self._base.close()
-        self._path.unlink(missing_ok=True)
-
-    def read(self, path, images, classes):
-        """Store the regions of a file's annotations; returns {image id: set of classes}."""
-        labels = {number: set() for number in images}
-        for annotation in progress(items(path, "annotations.item"), f"annotations of {path.name}"):
-            try:
-                number, category = int(annotation["image_id"]), int(annotation["category_id"])
-                segmentation, crowd = annotation["segmentation"], int(annotation.get("iscrowd", 0))
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise UserError(f"{path}: annotation {annotation.get('id')} lacks a field ({error!r})") from None
-            if crowd not in (0, 1):
-                raise UserError(f"{path}: annotation {annotation.get('id')} has iscrowd {str(crowd)[:20]}, expected 0 "
-                                "or 1")
-            if number not in images or category not in classes:
-                raise UserError(f"{path}: annotation {annotation.get('id')} is of image {number} and category "
-                                f"{category}, which the file does not list")
-            labels[number].add(classes[category])
-            _, height, width = images[number]
-            try:
-                counts = region_counts(segmentation, height, width)
-            except ValueError as error:
-                raise UserError(f"{path}: annotation {annotation.get('id')} of image {number}: {error}") from None
-            if counts is not None:
-                row = (number, crowd, int(run_lengths(counts)[1::2].sum()), classes[category], counts)
-                self._base.execute("INSERT INTO regions VALUES (?, ?, ?, ?, ?)", row)
-        self._base.execute("CREATE INDEX of_image ON regions (image)")
-        self._base.commit()
-        return labels
-
-    def label_map(self, number, height, width):
-        """Label map uint8 (height, width) of one image: crowds first, then objects from large to small."""
-        labels = np.zeros((height, width), np.uint8)
-        order = "SELECT crowd, class, counts FROM regions WHERE image = ? ORDER BY crowd DESC, area DESC, rowid"
-        for crowd, label, counts in self._base.execute(order, (number,)):
-            labels[region_mask(counts, height, width)] = voc.IGNORE_LABEL if crowd else label
-        return labels
-
-
 def link_photos(images, folder, target):
+    """Links to the photos of a set, beside those that are there.
+
+    Parameters
+    ----------
+    images : dict of int to (str, int, int)
+        As of `read_images`.
+    folder : Path
+        Of the photos.
+    target : Path
+        Made where it is missing.
+    """
     target.mkdir(exist_ok=True)
     for name, _, _ in images.values():
         with contextlib.suppress(FileExistsError):
@@ -206,6 +198,17 @@ def link_photos(images, folder, target):
 
 
 def write_masks(regions, images, folder, what):
+    """Write the label maps that are not there yet.
+
+    Parameters
+    ----------
+    regions : Regions
+    images : dict of int to (str, int, int)
+        As of `read_images`.
+    folder : Path
+    what : str
+        The set's name, for the progress.
+    """
     for number, (name, height, width) in progress(images.items(), f"label maps of {what}", len(images)):
         path = file_of(folder, id_of(name))
         if not path.exists():
@@ -213,6 +216,21 @@ def write_masks(regions, images, folder, what):
 
 
 def write_lists(out, images, labels, ids, names):
+    """Write classes.txt, image_labels.txt, image_ids.txt and the lists of the sets.
+
+    Parameters
+    ----------
+    out : Path
+        The data root.
+    images : dict of str to dict
+        "train" and "val" -> as of `read_images`.
+    labels : dict of str to dict of int to set of int
+        By set and image id.
+    ids : dict of str to list of str
+        Of the photos in each list.
+    names : list of str
+        Of the classes, with background.
+    """
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in names))
     lines = (" ".join([id_of(name), *map(str, sorted(labels[part][number]))])
              for part in SETS for number, (name, _, _) in images[part].items() if labels[part][number])

@@ -8,8 +8,9 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from dsrg.datasets.folder_data_root import write_root
 from dsrg.datasets.folder_labels import (
     folder_table,
     id_of_photo,
@@ -20,18 +21,15 @@ from dsrg.datasets.folder_labels import (
     with_labels,
 )
 from dsrg.datasets.folder_notes import TINY, copy_notes, notes_on_others, orientation_notes, photo_notes
-from dsrg.datasets.folder_summary import members_of
 from dsrg.datasets.label_table import read_label_table
 from dsrg.datasets.mask_checks import MaskCounts, check_mask, judge
 from dsrg.datasets.photo_names import PhotoNames
 from dsrg.datasets.val_split import choose_val, classes_without_val
-from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.faults import Faults
 from dsrg.io.image_ids import file_of
-from dsrg.io.label_png import save_label_png
 from dsrg.io.lists import read_lines
 from dsrg.io.orientation import exif_orientation
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -99,11 +97,20 @@ class PhotoSet:
 
 
 def make_data_root(options):
-    """Make the data root; UserError with all faults when something does not fit, and then nothing is written.
+    """Make the data root, whole or not at all.
+
+    Parameters
+    ----------
+    options : FolderOptions
 
     Returns
     -------
     PhotoSet
+
+    Raises
+    ------
+    UserError
+        All faults, when something does not fit; nothing is written then.
     """
     out = options.out
     if out.exists():
@@ -126,7 +133,22 @@ def make_data_root(options):
 
 
 def read_folder(options):
-    """The PhotoSet of a folder, every photo and mask opened once."""
+    """The PhotoSet of a folder, every photo and mask opened once.
+
+    Parameters
+    ----------
+    options : FolderOptions
+
+    Returns
+    -------
+    PhotoSet
+        Without val.
+
+    Raises
+    ------
+    UserError
+        All faults of photos, masks and labels together.
+    """
     for what, place in (("photo", options.photos), ("mask", options.masks)):
         if place and not place.is_dir():
             raise UserError(f"{what} folder {place} does not exist")
@@ -160,14 +182,35 @@ def read_folder(options):
 
 
 def mask_of(folder, name):
-    """File of the mask of a photo, .png or .PNG."""
+    """File of the mask of a photo, .png or .PNG.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Of the photo.
+
+    Returns
+    -------
+    Path
+        That of .png where neither is there.
+    """
     path = file_of(folder, id_of_photo(name))
     other = path.with_name(path.name.removesuffix(".png") + ".PNG")
     return other if other.exists() and not path.exists() else path
 
 
 def check_photo(name, options, found, faults):
-    """Open a photo and its mask, and note what they are."""
+    """Open a photo and its mask, and note what they are.
+
+    Parameters
+    ----------
+    name : str
+    options : FolderOptions
+    found : PhotoSet
+        Gets size, orientation and mask.
+    faults : Faults
+    """
     path = options.photos / name
     try:
         shape, orientation = load_image_bgr(path).shape[:2], exif_orientation(path)
@@ -190,7 +233,22 @@ def check_photo(name, options, found, faults):
 
 
 def unused_masks(found, options):
-    """One line on masks that no photo took; UserError where that is all of them."""
+    """One line, in a list, on masks that no photo took.
+
+    Parameters
+    ----------
+    found : PhotoSet
+    options : FolderOptions
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    UserError
+        No photo took any.
+    """
     there = sorted(path for path in options.masks.rglob("*") if path.is_file() and not path.name.startswith("."))
     if not found.masks:
         holds = f", which begins with {there[0]}" if there else ", which is empty"
@@ -203,7 +261,13 @@ def unused_masks(found, options):
 
 
 def refuse_unused(found, options):
-    """Classes of --classes that no photo shows: a net cannot learn them."""
+    """Classes of --classes that no photo shows: a net cannot learn them.
+
+    Parameters
+    ----------
+    found : PhotoSet
+    options : FolderOptions
+    """
     used = {c for classes in found.labels.values() for c in classes}
     unused = [name for index, name in enumerate(found.classes) if index and index not in used]
     if unused and not options.unused_classes:
@@ -213,7 +277,22 @@ def refuse_unused(found, options):
 
 
 def listed(path, found):
-    """The photos of --val-list as a set."""
+    """The photos of --val-list as a set.
+
+    Parameters
+    ----------
+    path : Path
+    found : PhotoSet
+
+    Returns
+    -------
+    set of str
+
+    Raises
+    ------
+    UserError
+        Lines that name no photo with a label, or every photo named.
+    """
     photos, val, faults = PhotoNames("", found.labels), set(), Faults(path)
     for number, line in read_lines(path, "image list"):
         names = photos.find(line)
@@ -226,27 +305,3 @@ def listed(path, found):
     if len(val) == len(found.labels):
         raise UserError(f"{path} names every photo; leave some to learn from")
     return val
-
-
-def write_root(root, options, found):
-    """Write the data root; photos keep their suffix, in lower case."""
-    place = shutil.copyfile if options.copy else lambda source, target: os.symlink(source.resolve(), target)
-    (root / "JPEGImages").mkdir(parents=True)
-    for name in found.labels:
-        place(options.photos / name, root / "JPEGImages" / (found.ids[name] + PurePosixPath(name).suffix.lower()))
-    if found.masks:
-        (root / "SegmentationClass").mkdir()
-    for name, path in found.masks.items():
-        target = file_of(root / "SegmentationClass", found.ids[name])
-        if options.masks_stored and name in found.turned:
-            shape = load_image_bgr(options.photos / name).shape[:2]
-            save_label_png(target, check_mask(path, shape, found.turned[name], len(found.classes), True))
-        else:
-            place(path, target)
-    sets = root / "ImageSets" / "Segmentation"
-    for part, members in members_of(found).items():
-        if members:
-            write_text(sets / f"{part}.txt", "".join(f"{found.ids[name]}\n" for name in members))
-    write_text(root / "image_labels.txt", "".join(" ".join([found.ids[name], *map(str, classes)]) + "\n"
-                                                  for name, classes in found.labels.items()))
-    write_text(root / "classes.txt", "".join(f"{name}\n" for name in found.classes))

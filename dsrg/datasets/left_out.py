@@ -10,12 +10,26 @@ LEFT_OUT = "check/left_out.txt"
 
 
 def write_left_out(path, left_out):
-    """Write `<id> <kind of fault> ..` lines from a dict of id to kinds."""
+    """Write `<id> <kind of fault> ..` lines from a dict of id to kinds.
+
+    Parameters
+    ----------
+    path : str or Path
+    left_out : dict of str to list of str
+    """
     write_text(Path(path), "".join(f"{' '.join([image_id, *kinds])}\n" for image_id, kinds in sorted(left_out.items())))
 
 
 def read_left_out(path):
     """Id -> kinds of faults; {} for a file that is empty or not there.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict of str to list of str
 
     Raises
     ------

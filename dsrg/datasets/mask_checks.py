@@ -58,7 +58,16 @@ def check_mask(path, shape, orientation, count, stored):
 
 
 def value_counts(mask):
-    """Pixels of each value of a uint8 mask, int64 (256,); a band of rows at a time, for bincount widens its input."""
+    """Pixels of each value of a uint8 mask, int64 (256,); a band of rows at a time, for bincount widens its input.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of uint8, shape (H, W)
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (256,)
+    """
     bands = np.array_split(mask, max(1, mask.size >> 20))
     return sum(np.bincount(band.ravel(), minlength=256) for band in bands)
 
@@ -84,7 +93,14 @@ class MaskCounts:
     masks: int = 0
 
     def add(self, name, mask):
-        """Count the mask of a photo."""
+        """Count the mask of a photo.
+
+        Parameters
+        ----------
+        name : str
+            Of the photo.
+        mask : numpy.ndarray of uint8, shape (H, W)
+        """
         counts = value_counts(mask)
         self.pixels += counts
         self.masks += 1

@@ -8,7 +8,16 @@ from dsrg.io.photos import is_photo
 
 
 def folded(text):
-    """A text that is the same for spellings that differ in case, spaces, or composed and decomposed accents."""
+    """A text that is the same for spellings that differ in case, spaces, or composed and decomposed accents.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
@@ -31,7 +40,16 @@ class PhotoNames:
                 self._folded.setdefault(key, []).append(name)
 
     def find(self, text):
-        """The photos that `text` may stand for: one where it is clear, none, or several."""
+        """The photos that `text` may stand for: one where it is clear, none, or several.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        list of str
+        """
         if text in self._exact:
             return [text]
         for way in (text, text.replace("\\", "/")):
@@ -56,7 +74,16 @@ class PhotoNames:
 
 
 def why_unknown(text):
-    """What is wrong with a name that is not a photo, the end of a sentence about it."""
+    """What is wrong with a name that is not a photo, the end of a sentence about it.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     if text.startswith("/") or re.match(r"[A-Za-z]:[\\/]", text):
         return "is a path that leads to no photo below the photo folder; name photos by their path from there"
     if re.match(r"[a-z]+://", text):

@@ -103,7 +103,20 @@ class _Choice:
 
 
 def classes_without_val(labels, val, classes):
-    """A line on the classes that no val photo shows, or that there is no val photo at all; None where all are shown."""
+    """A line on the classes that no val photo shows, or that there is no val photo at all; None where all are shown.
+
+    Parameters
+    ----------
+    labels : dict of str to list of int
+        Photo -> class indices.
+    val : set of str
+    classes : list of str
+        With background.
+
+    Returns
+    -------
+    str or None
+    """
     if not val:
         return "no photo is set apart: nothing will be segmented or measured at the end"
     shown = {c for name in val for c in labels[name]}

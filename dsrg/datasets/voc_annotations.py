@@ -15,6 +15,10 @@ def read_object_names(path):
 
     Objects marked difficult count: they are in the photo. Parts of objects (head, hand, foot) do not.
 
+    Parameters
+    ----------
+    path : str or Path
+
     Returns
     -------
     list of str

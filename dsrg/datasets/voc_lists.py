@@ -96,7 +96,17 @@ def _positions(path):
 
 
 def check_data_root(data):
-    """Refuse a data root that is missing, empty or of another layout."""
+    """Refuse a data root that is missing, empty or of another layout.
+
+    Parameters
+    ----------
+    data : Path
+
+    Raises
+    ------
+    UserError
+        Says what is missing.
+    """
     if not data.exists():
         raise UserError(f"data root {data} does not exist; "
                         "set DATA_ROOT to a folder in VOC layout (see README.md)")
@@ -108,7 +118,22 @@ def check_data_root(data):
 
 
 def first_train_set(data):
-    """Name of the training list to take when none was asked for."""
+    """Name of the training list to take when none was asked for.
+
+    Parameters
+    ----------
+    data : Path
+
+    Returns
+    -------
+    str
+        Of TRAIN_SETS.
+
+    Raises
+    ------
+    UserError
+        None of them is there.
+    """
     for name in TRAIN_SETS:
         if (data / SETS / f"{name}.txt").is_file():
             return name
@@ -118,6 +143,12 @@ def first_train_set(data):
 def label_source(data, wanted):
     """Decide where labels and class names come from.
 
+    Parameters
+    ----------
+    data : Path
+    wanted : str
+        "auto", "file", "xml" or "none".
+
     Returns
     -------
     source : str
@@ -125,6 +156,11 @@ def label_source(data, wanted):
     classes : list of str
         From classes.txt; VOC's own where there are annotations but no classes.txt, and no image_labels.txt
         is read.
+
+    Raises
+    ------
+    UserError
+        What is wanted is not there.
     """
     has = {"file": (data / "image_labels.txt").is_file(), "xml": (data / "Annotations").is_dir()}
     if wanted == "auto":
@@ -142,7 +178,30 @@ def label_source(data, wanted):
 
 
 def collect_labels(data, source, classes, train, val, bad=()):
-    """Labels of the train images, each of which must have some, and of the val images where known."""
+    """Labels of the train images, each of which must have some, and of the val images where known.
+
+    Parameters
+    ----------
+    data : Path
+    source : str
+        As of `label_source`.
+    classes : list of str
+        With background.
+    train, val : list of str
+        Ids.
+    bad : container of str
+        Ids whose line in image_labels.txt may be wrong.
+
+    Returns
+    -------
+    dict of str to list of int
+        Id -> class indices; {} from "nowhere".
+
+    Raises
+    ------
+    UserError
+        A train image without labels, or labels that cannot be read.
+    """
     if source == "nowhere":
         return {}
     if source == "Annotations":
@@ -159,7 +218,25 @@ def collect_labels(data, source, classes, train, val, bad=()):
 
 
 def photo_numbers(path, train, photos):
-    """Number of each train photo from a list "<photo> <number>"; photos of other sets may stand there too."""
+    """Number of each train photo from a list "<photo> <number>"; photos of other sets may stand there too.
+
+    Parameters
+    ----------
+    path : Path
+    train : list of str
+        Ids.
+    photos : dict of str to str
+        Id -> file name.
+
+    Returns
+    -------
+    dict of str to int
+
+    Raises
+    ------
+    UserError
+        A photo without a number, or with one above MAX_NUMBER.
+    """
     number_of_id = {id_of(name): number for number, name in read_input_list(path).items()}
     numbers = {i: number_of_id.get(i) for i in train}
     missing = [photos[i] for i, number in numbers.items() if number is None]
@@ -178,6 +255,25 @@ def write_lists(out, data, train, val, photos, number_of, masks):
 
     Paths in train_f.txt and train_full.txt begin with '/' and are joined to root_folder '.' (as in the
     original), so they are relative to the folder that the command runs in.
+
+    Parameters
+    ----------
+    out : Path
+    data : Path
+        The data root.
+    train, val : list of str
+        Ids.
+    photos : dict of str to str
+        Id -> file name.
+    number_of : dict of str to int
+        Numbers of the train photos.
+    masks : Path
+        Folder of the true masks; without it there is no train_full.txt.
+
+    Raises
+    ------
+    UserError
+        A space in a path, which lists cannot hold.
     """
     with_masks = masks.is_dir()
     root, masks = _from_here(data), _from_here(masks)

@@ -65,7 +65,20 @@ def _outline(name, down, right):
 
 
 def write_sample(out, image_id, image_bgr, mask, objects, of_voc=True):
-    """Write photo, annotation and masks of one id into a data root; a photo not `of_voc` has SBD's mask alone."""
+    """Write photo, annotation and masks of one id into a data root; a photo not `of_voc` has SBD's mask alone.
+
+    Parameters
+    ----------
+    out : Path
+        The data root.
+    image_id : str
+    image_bgr : numpy.ndarray of uint8, shape (H, W, 3)
+    mask : numpy.ndarray of uint8, shape (H, W)
+        Class indices and 255.
+    objects : list of (int, (int, int, int, int))
+        Class index, and box as xmin, ymin, xmax, ymax in pixels.
+    of_voc : bool
+    """
     write_picture(out / "JPEGImages" / f"{image_id}.jpg", image_bgr)
     if of_voc:
         save_label_png(out / "SegmentationClass" / f"{image_id}.png", mask)
