@@ -14,9 +14,11 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
-from dsrg.io.json_files import read_mapping
+from dsrg.io.json_files import is_number, read_mapping
 
 RECORD = "logs/run-state.json"
+STATES = ("running", "done", "stopped", "failed")
+LONGEST = 3.2e10    # seconds since 1970 that a record may name: a thousand years
 
 
 class RunRecord:
@@ -81,14 +83,37 @@ def read_record(folder):
         "state": 'running', 'done', 'stopped', 'failed', or 'killed' where its process is gone without a word (a process
         of another machine is taken at its word); "stages": list of str; "stage", "number": of the one in work or the
         last; "left_out": {stage: why}; "iterations": {training stage: its last}; "began", "stage_began", "ended":
-        seconds since 1970; "status". {} where there is no record.
+        seconds since 1970; "status". {} where there is no record; a value of another form is not among them.
     """
-    record = read_mapping(Path(folder, RECORD))
+    record = {name: value for name, value in read_mapping(Path(folder, RECORD)).items() if _fits(name, value)}
     if record.get("state") == "running" and record.get("host") == socket.gethostname():
         process = record.get("process")         # None where the system has no /proc
         if process is not None and (not isinstance(process, dict) or _identity(process.get("id")) != process):
             record["state"] = "killed"
     return record
+
+
+def _fits(name, value):
+    """Whether a value of the file, which may have been edited or damaged, has the form that its readers expect."""
+    if name in ("began", "stage_began", "ended"):
+        return is_number(value) and 0 <= value <= LONGEST
+    if name in ("number", "status"):
+        return _is_count(value)
+    if name in ("left_out", "iterations"):
+        form = _is_text if name == "left_out" else _is_count
+        return isinstance(value, dict) and all(map(form, value.values()))
+    if name == "stages":
+        return isinstance(value, list) and all(map(_is_text, value))
+    return {"state": value in STATES if _is_text(value) else False, "stage": _is_text(value),
+            "host": _is_text(value), "process": True}.get(name, False)
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_count(value):
+    return type(value) is int and 0 <= value < 10 ** 12
 
 
 def _identity(number):

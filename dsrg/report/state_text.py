@@ -2,6 +2,8 @@
 
 from tqdm import tqdm
 
+from dsrg.io.errors import printable
+
 
 def plain_lines(state):
     """One line on the run and its stage, one on its losses, one on its last warning, as far as there is something."""
@@ -11,7 +13,7 @@ def plain_lines(state):
         lines.append(f"  {losses}")
     if state["warnings"]:
         lines.append(f"  warning: {state['warnings'][-1]}{more_words(state)}")
-    return lines
+    return [printable(line) for line in lines]      # names come from the files of the run, which may be a stranger's
 
 
 def stage_words(state):

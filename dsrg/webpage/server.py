@@ -2,23 +2,66 @@
 
 import logging
 import socket
+import sys
+import threading
 from pathlib import Path
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from dsrg.io.errors import UserError, note
 from dsrg.webpage.app import make_app
 from dsrg.webpage.comparison import Comparison
 
 ADDRESS = "127.0.0.1"
+MOST_AT_ONCE = 32       # connections; each has a thread
+PATIENCE = 30           # seconds that a connection may say nothing
 
 
 class _Handler(WSGIRequestHandler):
-    """Says nothing of single requests."""
+    """Says nothing of single requests, and does not wait for ever for the rest of one."""
+
+    def setup(self):
+        self.timeout = PATIENCE
+        super().setup()
 
     def log(self, type, message, *args):
         if type == "error":
             super().log(type, message, *args)
+
+
+class Server(ThreadedWSGIServer):
+    """Answers for an application on a socket that listens, whatever is sent there, MOST_AT_ONCE connections at once.
+
+    Parameters
+    ----------
+    listening : socket.socket
+        Of ADDRESS.
+    app : WSGI application
+    """
+
+    def __init__(self, listening, app):
+        super().__init__(ADDRESS, listening.getsockname()[1], app, _Handler, fd=listening.fileno())
+        self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+    def process_request(self, request, client_address):
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:        # no further thread
+            self._free.release()
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request, client_address):
+        """One line: what is sent is a stranger's, and requests that are none end here."""
+        note(f"a request was not answered: {type(sys.exception()).__name__}")
 
 
 def serve(run, port=None, **options):
@@ -46,10 +89,8 @@ def serve(run, port=None, **options):
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         with _listening(port or 0) as listening:
-            number = listening.getsockname()[1]
-            app = make_app(comparison, Path(run).resolve().name)
-            server = make_server(ADDRESS, number, app, threaded=True, request_handler=_Handler, fd=listening.fileno())
-        print(f"http://{ADDRESS}:{number}/", flush=True)
+            server = Server(listening, make_app(comparison, Path(run).resolve().name))
+        print(f"http://{ADDRESS}:{server.port}/", flush=True)
         note(f"{run}: {', '.join(comparison.stages.values())}; Ctrl-C ends the page")
         server.serve_forever()      # to Ctrl-C
         note("the page has ended")

@@ -1,10 +1,12 @@
 """The state of runs in all their states, as data and in words."""
 
+import io
 import json
 import os
 import time
 
 import pytest
+from rich.console import Console
 
 from dsrg.io.errors import UserError
 from dsrg.report.run_state import read_state
@@ -98,6 +100,29 @@ def test_the_last_warning_is_shown_and_a_log_is_read_again_when_it_grows(run):
                                       "lower base_lr")
     state["warnings"].append("another")
     assert plain_lines(state)[-1] == "  warning: another (and 1 more)"
+
+
+@pytest.mark.parametrize("said", [
+    {"stages": [[[]]]}, {"stage": {"a": []}, "stages": None, "number": "x"}, {"began": 1e308, "ended": -1e300},
+    {"state": "<b>"}, {"state": []}, {"left_out": 5, "iterations": [1]}, {"iterations": {"train-s": 1e400}},
+    {"process": {"id": {}}}, {"status": [1]}, {"number": 10 ** 400},
+])
+def test_a_record_with_values_of_other_forms_is_shown_without_them(run, said):
+    record(run, **said)
+    state = read_state(run)
+    assert state["state"] in STYLES and json.loads(json.dumps(state, allow_nan=False)) == state
+    assert plain_lines(state)[0].startswith("demo: ")
+    drawn(state)
+
+
+def test_names_in_a_runs_files_are_shown_harmless(run):
+    """Escape sequences of the terminal, and rich's markup, of which [/x] alone is an error."""
+    record(run, stage="a\x1b[31m[/x]", stages=["a\x1b[31m[/x]"])
+    state = read_state(run)
+    assert "stage a\\x1b[31m[/x]" in "stage " + plain_lines(state)[0].split(", ")[-1]
+    console = Console(file=io.StringIO(), width=100)
+    console.print(drawn(state))
+    assert "a\\x1b[31m[/x]" in console.file.getvalue() and "\x1b" not in console.file.getvalue()
 
 
 def test_every_state_has_a_colour_and_a_word():
