@@ -7,6 +7,9 @@ what does not fit the photo is refused: the library would write past its buffer.
 import numpy as np
 from pycocotools import mask as coco_mask
 
+#: beyond it the library's notes would fill the memory, and it does not ask whether it got any
+LONGEST_OUTLINE = 2_000_000
+
 
 def region_counts(segmentation, height, width):
     """The run lengths of an annotation's region in COCO's compressed form.
@@ -44,7 +47,15 @@ def region_counts(segmentation, height, width):
                              f"not fit a photo of {height}x{width}")
     if not polygons:
         return None
+    if sum(map(_outline, polygons)) > LONGEST_OUTLINE:
+        raise ValueError(f"the outline of its polygons is longer than {LONGEST_OUTLINE} pixels")
     return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))["counts"]
+
+
+def _outline(polygon):
+    """Length of a polygon's outline in steps from pixel to pixel, of each of which the library takes a note."""
+    points = polygon.reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
 
 
 def run_lengths(counts):

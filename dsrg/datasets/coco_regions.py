@@ -79,6 +79,8 @@ class Regions:
         """
         labels = {number: set() for number in images}
         for annotation in progress(items(path, "annotations.item"), f"annotations of {path.name}"):
+            if not isinstance(annotation, dict):
+                raise UserError(f"{path}: an annotation is a {type(annotation).__name__}, expected an object")
             try:
                 number, category = int(annotation["image_id"]), int(annotation["category_id"])
                 segmentation, crowd = annotation["segmentation"], int(annotation.get("iscrowd", 0))

@@ -186,6 +186,17 @@ def test_numbers_that_cannot_be_are_refused(coco, place, value, message):
         make(train="bad.json")
 
 
+def test_an_outline_that_the_library_would_run_out_of_memory_over_is_refused():
+    with pytest.raises(ValueError, match="outline of its polygons is longer than 2000000 pixels"):
+        region_counts([[0, 0, 1e8, 0, 0, 1, 1e8, 1]], 1, 10**8)
+
+
+def test_an_annotation_that_is_no_object_is_refused(coco):
+    (coco / "bad.json").write_text(json.dumps({**TRAIN, "annotations": [3]}))
+    with pytest.raises(UserError, match="bad.json: an annotation is a int, expected an object"):
+        make(train="bad.json")
+
+
 def test_half_a_file_is_refused(coco):
     (coco / "bad.json").write_text((coco / "train.json").read_text()[:300])
     with pytest.raises(UserError, match="bad.json: truncated, or not JSON"):
