@@ -48,7 +48,23 @@ def parse_args(argv):
 
 
 def places_of(target):
-    """What a target stands for, and where its pictures are remembered."""
+    """What a target stands for, and where its pictures are remembered.
+
+    Parameters
+    ----------
+    target : str
+        A folder, or the name of an experiment that was run.
+
+    Returns
+    -------
+    places : Places
+    cache : Path
+
+    Raises
+    ------
+    UserError
+        Neither a data root nor a run.
+    """
     for folder in (Path(target), *([Path("work", target)] if target in experiment_names(ROOT / "prototxts") else [])):
         if (folder / "stamps").is_dir():
             return places_of_run(folder), folder / "stamps/pictures.cache"

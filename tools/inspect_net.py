@@ -97,6 +97,7 @@ def _find_engine():
 
 
 def default_phase(source):
+    """The phase, "train" or "test", that a net is shown in when none was asked for: train where it has a loss."""
     from dsrg.netinspect.checks import is_loss
     return "train" if any(is_loss(layer) for layer in source.net.layer) else "test"
 

@@ -33,7 +33,21 @@ def main(argv=None):
 
 
 def made(folder):
-    """Texts of the prototxts of the experiment in a folder, by file name."""
+    """Texts of the prototxts of the experiment in a folder, by file name.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    UserError
+        No `nets` in its settings.yaml, or numbers that do not fit.
+    """
     experiment = read_experiment(folder)
     if experiment.nets is None:
         raise UserError(f"{folder / 'settings.yaml'} has no `nets` to make prototxts from; edit the prototxts, or "

@@ -60,7 +60,19 @@ def parse_args(argv, environment):
 
 
 def command_again(called_as, argv, environment):
-    """The command that goes on, as it can be typed where this one was."""
+    """The command that goes on, as it can be typed where this one was.
+
+    Parameters
+    ----------
+    called_as : str
+        Such as "bash run.sh".
+    argv : list of str
+    environment : dict of str to str
+
+    Returns
+    -------
+    str
+    """
     given = [f"{name}={shlex.quote(environment[name])}" for name in (*PATHS, *VARIABLES)
              if os.environ.get(name) and environment[name] != VARIABLES.get(name, "")]
     words = [word for word in argv if word != "--force"]

@@ -50,7 +50,17 @@ class State:
         self.findings += [*self._wiring(), *self._shapes()]
 
     def line(self, name):
-        """Line of the layer `name`."""
+        """Line of the layer `name`.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        int
+            From 1.
+        """
         return self._blocks[name].line
 
     def _wiring(self):
@@ -113,6 +123,16 @@ class _Hints:
 
 
 def is_loss(layer):
+    """Whether a layer's tops count in the loss of the net.
+
+    Parameters
+    ----------
+    layer : LayerParameter
+
+    Returns
+    -------
+    bool
+    """
     if layer.loss_weight:
         return any(layer.loss_weight)
     native = REGISTRY.get(layer.type)
@@ -125,7 +145,19 @@ def _line(block, field, k):
 
 
 def check_inputs(states, inputs):
-    """Refuse an --input that no layer without bottoms, and no layer of unknown shape, makes."""
+    """Refuse an --input that no layer without bottoms, and no layer of unknown shape, makes.
+
+    Parameters
+    ----------
+    states : list of State
+    inputs : iterable of str
+        Names of blobs.
+
+    Raises
+    ------
+    UserError
+        Names the blob, and those that can be given.
+    """
     states = [state for state in states if state.shapes is not None]
     sources = {name for state in states for layer, _ in state.layers if not layer.bottom for name in layer.top}
     for name in inputs:

@@ -25,7 +25,16 @@ class Row:
 
 
 def rows(state):
-    """The Rows of a State (checks.py), in order; layers whose shapes are not known are left out."""
+    """The Rows of a State (checks.py), in order; layers whose shapes are not known are left out.
+
+    Parameters
+    ----------
+    state : State
+
+    Returns
+    -------
+    list of Row
+    """
     seen, found, owned = set(), [], {id(entry.blob) for entry in state.shapes.learnable}
     for node in state.shapes.nodes:
         tops = tuple((name, blob.dims) for name, blob in zip(node.top_names, node.tops, strict=True))
@@ -42,6 +51,15 @@ def multiply_adds(node):
     beside them (bias, activation, pooling and normalisation count 0, as in torch's FlopCounterMode).
 
     Every output of a convolution takes channels / group * kernel of them; a deconvolution as many for every input.
+
+    Parameters
+    ----------
+    node : caffe.graph_nodes.Node
+        With shapes.
+
+    Returns
+    -------
+    int
     """
     kind, weights = node.param.type, [blob.dims for blob in node.layer.blobs]
     if kind == "Convolution":
@@ -59,7 +77,18 @@ def multiply_adds(node):
 
 
 def readable(count, unit=""):
-    """1234567 -> '1.23 M'; bytes by 1024 with unit 'B'."""
+    """1234567 -> '1.23 M'; bytes by 1024 with unit 'B'.
+
+    Parameters
+    ----------
+    count : int or float
+    unit : str
+        "B" for bytes, "" for counts.
+
+    Returns
+    -------
+    str
+    """
     step, names = (1024, ("", "Ki", "Mi", "Gi", "Ti")) if unit else (1000, ("", "K", "M", "G", "T"))
     value = float(count)
     for name in names:
@@ -71,14 +100,33 @@ def readable(count, unit=""):
 
 
 def as_record(rows):
-    """What `table` says, for scripts: a dict a layer, and the sums."""
+    """What `table` says, for scripts: a dict a layer, and the sums.
+
+    Parameters
+    ----------
+    rows : list of Row
+
+    Returns
+    -------
+    dict
+        "layers": list of dict; "params", "multiply_adds", "bytes": int.
+    """
     layers = [{**asdict(row), "tops": {name: list(shape) for name, shape in row.tops}} for row in rows]
     sums = {name: sum(row[name] for row in layers) for name in ("params", "multiply_adds", "bytes")}
     return {"layers": layers, **sums}
 
 
 def table(rows):
-    """Lines of the table of Rows, with the sums."""
+    """Lines of the table of Rows, with the sums.
+
+    Parameters
+    ----------
+    rows : list of Row
+
+    Returns
+    -------
+    list of str
+    """
     cells = [("line", "layer", "type", "tops", "params", "mult-adds", "memory")]
     for row in rows:
         tops = ", ".join(f"{name} {'x'.join(map(str, shape)) or '1'}" for name, shape in row.tops)

@@ -10,6 +10,14 @@ def differences(old, new):
 
     "+ name (type)" for a layer that is new, "- name (type)" for one that is gone, "~ name (type)" for one that
     changed, followed by a line "    field: old → new" for each of its fields; keys of a param_str are fields.
+
+    Parameters
+    ----------
+    old, new : NetParameter
+
+    Returns
+    -------
+    list of str
     """
     before, after = _layers(old), _layers(new)
     lines = []
@@ -30,7 +38,16 @@ def differences(old, new):
 
 
 def fields(message):
-    """{dotted field: text} of all that a message sets; a repeated message or a list of several counts from [0]."""
+    """{dotted field: text} of all that a message sets; a repeated message or a list of several counts from [0].
+
+    Parameters
+    ----------
+    message : google.protobuf.message.Message
+
+    Returns
+    -------
+    dict of str to str
+    """
     found = {}
     for field, value in message.ListFields():
         repeated = field.label == field.LABEL_REPEATED

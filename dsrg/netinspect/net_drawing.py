@@ -34,6 +34,11 @@ class Box:
 def draw(state, path):
     """Write the picture of a State (checks.py) to `path`; the suffix is the format, .dot is text for graphviz.
 
+    Parameters
+    ----------
+    state : State
+    path : Path
+
     Raises
     ------
     UserError
@@ -52,7 +57,18 @@ def draw(state, path):
 
 
 def graph(shapes):
-    """Boxes of a ShapeNet and {(from, to): names of the blobs}."""
+    """Boxes of a ShapeNet and {(from, to): names of the blobs}.
+
+    Parameters
+    ----------
+    shapes : ShapeNet
+
+    Returns
+    -------
+    boxes : list of Box
+    edges : dict of (int, int) to list of str
+        Numbers of two boxes -> names of the blobs that go from one to the other.
+    """
     boxes, edges, made = [], {}, {}
     for node in shapes.nodes:
         into = [made[name] for name in node.bottom_names]
@@ -67,7 +83,16 @@ def graph(shapes):
 
 
 def kind(param):
-    """'Convolution 3x3, dilation 2 → 64' and the like; the class of a Python layer."""
+    """'Convolution 3x3, dilation 2 → 64' and the like; the class of a Python layer.
+
+    Parameters
+    ----------
+    param : LayerParameter
+
+    Returns
+    -------
+    str
+    """
     if param.type in ("Convolution", "Deconvolution"):
         p = param.convolution_param
         sizes = list(p.kernel_size) or [p.kernel_h, p.kernel_w]

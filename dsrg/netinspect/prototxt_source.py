@@ -98,13 +98,33 @@ class Source:
         raise UserError(f"{self.path} is a solver; give its net" + (f", {net}" if net else ""))
 
     def block(self, name, occurrence=0):
-        """The Block of the layer `name` (of several, the one at this place); of a layer not in the text, line 1."""
+        """The Block of the layer `name` (of several, the one at this place); of a layer not in the text, line 1.
+
+        Parameters
+        ----------
+        name : str
+        occurrence : int
+            From 0.
+
+        Returns
+        -------
+        Block
+        """
         same = self._blocks.get(name)
         return same[min(occurrence, len(same) - 1)] if same else Block(1, name)
 
 
 def layer_blocks(text):
-    """The Blocks of a prototxt's text, in order."""
+    """The Blocks of a prototxt's text, in order.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of Block
+    """
     starts = _line_starts(text)
     blocks, depth, name, name_line = [], 0, "", 1
     for match in _tokens(text):
@@ -126,7 +146,17 @@ def layer_blocks(text):
 
 
 def without_field(text, line, column):
-    """The text with the field at this place (both from 1) and its value turned into blanks; lines stay."""
+    """The text with the field at this place (both from 1) and its value turned into blanks; lines stay.
+
+    Parameters
+    ----------
+    text : str
+    line, column : int
+
+    Returns
+    -------
+    str
+    """
     begin = _line_starts(text)[line - 1] + column - 1
     depth, end, valued = 0, begin, False
     for match in _tokens(text, begin):

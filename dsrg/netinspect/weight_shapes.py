@@ -9,6 +9,12 @@ from dsrg.netinspect.prototxt_source import Finding
 def compare(state, path):
     """What loading the weights of `path` into the net of a State would do.
 
+    Parameters
+    ----------
+    state : State
+    path : str or Path
+        Of a .caffemodel or .caffemodel.h5.
+
     Returns
     -------
     list of Finding

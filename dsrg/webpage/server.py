@@ -44,6 +44,13 @@ class Server(ThreadedWSGIServer):
         self._free = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     def process_request(self, request, client_address):
+        """Answer in a thread of its own; a connection beyond the bound is closed.
+
+        Parameters
+        ----------
+        request : socket.socket
+        client_address : tuple
+        """
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -54,13 +61,26 @@ class Server(ThreadedWSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request, client_address):
+        """Answer a request, and make room for another whatever becomes of it.
+
+        Parameters
+        ----------
+        request : socket.socket
+        client_address : tuple
+        """
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request, client_address):
-        """One line: what is sent is a stranger's, and requests that are none end here."""
+        """One line: what is sent is a stranger's, and requests that are none end here.
+
+        Parameters
+        ----------
+        request : socket.socket
+        client_address : tuple
+        """
         note(f"a request was not answered: {type(sys.exception()).__name__}")
 
 
