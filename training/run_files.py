@@ -80,7 +80,7 @@ class RunFiles:
     def differs(self):
         """Name of a resolved file that an earlier run left with another content, or None."""
         for path, text in ((self.net_path, self.net_text), (self.solver_path, self.solver_text)):
-            if path.is_file() and path.read_text(encoding="utf-8") != text:
+            if path.is_file() and path.read_text(encoding="utf-8", errors="replace") != text:
                 return path
         return None
 

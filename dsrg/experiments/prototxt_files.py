@@ -9,6 +9,7 @@ from google.protobuf import text_format
 from dsrg.experiments import losses, resnet101, small_net, squeezenet, vgg16
 from dsrg.experiments.netspec_pieces import annotated, fed_images, fed_net, photos, photos_with_masks, python
 from dsrg.io.atomic_files import write_text
+from dsrg.io.prototxt_text import read_text
 
 TRUNKS = {
     "vgg16": vgg16.trunk,
@@ -189,4 +190,4 @@ def differing(folder, contents):
     list of str
     """
     return sorted(name for name, text in contents.items()
-                  if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text)
+                  if not (folder / name).is_file() or read_text(folder / name) != text)

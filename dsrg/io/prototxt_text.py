@@ -43,7 +43,7 @@ def read_prototxt(path, message, kind):
     UserError
         No such file, a binary file, or text that does not fit the message: `path:line:column: ...`.
     """
-    text = _read(path, kind)
+    text = read_text(path, kind)
     return parse_prototxt(text, message, path), text
 
 
@@ -63,10 +63,27 @@ def read_folder(folder):
     UserError
         A prototxt that cannot be read as UTF-8 text.
     """
-    return {path.name: _read(path, "prototxt") for path in sorted(Path(folder).glob("*.prototxt"))}
+    return {path.name: read_text(path, "prototxt") for path in sorted(Path(folder).glob("*.prototxt"))}
 
 
-def _read(path, kind):
+def read_text(path, kind="prototxt"):
+    """The text of a prototxt, its lines ended by \\n.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What errors call it.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UserError
+        A file that cannot be read as UTF-8 text.
+    """
     try:
         return read_file(path, kind).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:

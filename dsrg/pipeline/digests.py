@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class DigestCache:
         self.files_read = 0
 
     def digest(self, path):
-        """SHA-256 in hexadecimal digits, or MISSING where there is no file.
+        """SHA-256 in hexadecimal digits, or MISSING where there is no file: a device or FIFO is read without end.
 
         Parameters
         ----------
@@ -42,7 +43,7 @@ class DigestCache:
             status = os.stat(path)
         except OSError:
             return MISSING
-        if os.path.isdir(path):
+        if not stat.S_ISREG(status.st_mode):
             return MISSING
         if known := self._cache.find(path, status):
             return known

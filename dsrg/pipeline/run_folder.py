@@ -14,6 +14,7 @@ from pathlib import Path
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
+from dsrg.io.prototxt_text import read_folder, read_text
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
 from dsrg.pipeline.stamps import FORMAT
 
@@ -45,7 +46,7 @@ def prototxts_of(settings, experiment, ablations):
     UserError
         An ablation that does not fit the experiment.
     """
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(experiment.folder.glob("*.prototxt"))}
+    texts = read_folder(experiment.folder)
     if settings.engine != "embedded":   # the engine has every type and says itself which GPU it lacks
         texts = fit_to_caffe(texts, settings)
     says = None
@@ -116,7 +117,7 @@ def with_edits(folder, texts, keep):
         path = folder / name
         if not path.is_file():
             continue
-        there = path.read_text(encoding="utf-8")
+        there = read_text(path)
         if there == text or _digest(there) in copied.get(name, []):
             continue
         if keep:
@@ -137,7 +138,10 @@ def _left_over(folder, texts, copied, edited):
     """(name, path) of the copies that lie there of prototxts which the experiment no longer has."""
     for name in sorted(copied.keys() - texts.keys()):
         path = Path(folder, name)
-        if path.is_file() and (_digest(path.read_text(encoding="utf-8")) not in copied[name]) == edited:
+        if not path.is_file():
+            continue
+        there = _digest(path.read_text(encoding="utf-8", errors="replace"))
+        if (there not in copied[name]) == edited:
             yield name, path
 
 
@@ -170,7 +174,7 @@ def prepare(run, texts, says=None):
         path = run.folder / name
         if text != texts[name]:                     # an edit that is kept stays known as one
             continue
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
             # old and new are both known before the copy changes, whenever this is killed
             write_text(run.folder / COPIES, json.dumps({**copied, name: [*copied.get(name, []), _digest(text)]}))
             write_text(path, text)

@@ -169,7 +169,7 @@ def _described(folder, pb):
     ablation = folder / "ablation.txt"
     return {"name": folder.resolve().name, "made": time.strftime("%Y-%m-%d %H:%M"), "commit": git_commit(),
             "versions": versions, "settings": found,
-            "ablation": ablation.read_text(encoding="utf-8").strip() if ablation.is_file() else ""}
+            "ablation": ablation.read_text(encoding="utf-8", errors="replace").strip() if ablation.is_file() else ""}
 
 
 def _growth(folder, growth, data_set):

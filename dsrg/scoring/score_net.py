@@ -8,7 +8,7 @@ import numpy as np
 
 from dsrg.caffe_device import use_machine
 from dsrg.io.errors import UserError
-from dsrg.io.prototxt_text import parse_prototxt
+from dsrg.io.prototxt_text import parse_prototxt, read_text
 from dsrg.scoring.loaded_weights import require_weights
 
 
@@ -149,7 +149,7 @@ def _opened(caffe, net_file, backward):
         return caffe.Net(str(net_file), caffe.TEST)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, net_file.name)
-        copy.write_text(forced_backward(net_file.read_text(encoding="utf-8")), encoding="utf-8")
+        copy.write_text(forced_backward(read_text(net_file)), encoding="utf-8")
         return caffe.Net(str(copy), caffe.TEST)
 
 

@@ -271,6 +271,20 @@ def test_an_edited_copy_is_named_and_neither_used_nor_lost(toy):
     assert copy.read_text() == (toy.experiment / "train-s.prototxt").read_text()
 
 
+@pytest.mark.parametrize("where", ["experiment", "run_folder"])
+@pytest.mark.parametrize("kind", ["bytes", "fifo"])
+def test_a_prototxt_that_is_no_text_is_named(toy, where, kind):
+    path = getattr(toy, where) / "train-s.prototxt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_bytes(b"\xff\xfe") if kind == "bytes" else os.mkfifo(path)
+    if (where, kind) == ("run_folder", "fifo"):
+        assert toy.plan()["train-s"]        # nothing of the run reads it there
+        return
+    with pytest.raises(UserError, match="train-s.prototxt is (not text|a FIFO); expected a"):
+        toy.plan()
+
+
 def test_an_edit_that_went_into_the_experiment_too_is_taken(toy):
     toy.run("lists", "cam")
     change(toy.run_folder, "solver-cam.prototxt")
