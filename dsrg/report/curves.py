@@ -9,6 +9,7 @@ import numpy as np
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 #: colours that people with any kind of colour blindness tell apart, and that show on white and on black
 #: (Okabe and Ito, Color Universal Design, 2008, without its black and yellow)
@@ -80,6 +81,7 @@ def training_curves(name, title, log):
         bottom.set_ylabel("rate")
         bottom.set_ylim(bottom=0)
         bottom.set_xlabel("iteration")
+        bottom.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         for axes in (top, bottom):
             axes.grid(True)
         figure.align_ylabels()
@@ -102,6 +104,7 @@ def several_curves(name, title, lines, ylabel="loss"):
                       linestyle=DASHES[(k // len(COLOURS) + k) % len(DASHES)], label=run)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel("iteration")
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.set_ylabel(ylabel)
         axes.grid(True)
         if ylabel == "%":
@@ -130,8 +133,9 @@ def class_bars(name, title, classes, series, unit="IoU (%)", log=False):
                       color=COLOURS[k % len(COLOURS)])
             if len(values) == 1:
                 for place, value in zip(places, row, strict=True):
-                    text = "–" if math.isnan(value) else f" {value:,.{0 if log else 1}f}"
-                    axes.annotate(text, (np.nan_to_num(value), place), va="center", fontsize=8)
+                    text = "–" if math.isnan(value) else f"{value:,.{0 if log else 1}f}"
+                    axes.annotate(text, (np.nan_to_num(value), place), (4, 0), textcoords="offset points", va="center",
+                                  fontsize=8)
         axes.set_yticks(places, [_math_free(c) for c in classes])
         axes.invert_yaxis()
         axes.set_ylim(len(classes) - 0.4, -0.6)

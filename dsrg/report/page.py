@@ -25,7 +25,7 @@ from dsrg.report.run_contents import (
 )
 from dsrg.report.run_results import ROWS, read_run
 from dsrg.report.run_state import read_state
-from dsrg.report.run_warnings import run_warnings
+from dsrg.report.run_warnings import cut_short, run_warnings
 from dsrg.report.state_text import progress_words, stage_words
 
 LARGEST = 15_000_000    # bytes of the page
@@ -64,7 +64,7 @@ def page(folder, pb, growth=None, notes=(), photos=PHOTOS, quick=False):
     measured = QUICK["measured"] if quick else gallery.MEASURED
     photos = min(photos, QUICK["photos"]) if quick else photos
     said = {**_measured(folder, QUICK["confusions"] if quick else len(MODELS)), **_described(folder, pb),
-            "notes": list(notes), "live": _live(folder)}
+            "notes": list(notes), "live": _live(folder), "without_masks": _without_masks(folder)}
     said["growth"] = _growth(folder, growth, said["data_set"])
     while True:
         text = template("page.html").render(said, **_galleries(folder, said, growth, photos, measured))
@@ -81,6 +81,12 @@ def template(name):
     return environment.get_template(name)
 
 
+def _without_masks(folder):
+    """Whether a run's data is there and has no true masks, so that nothing will ever be measured."""
+    masks = ("data/SegmentationClass", "masks")
+    return (folder / "data").is_dir() and not any((folder / name).is_dir() for name in masks)
+
+
 def _live(folder):
     """Where a run stands that goes on; None of one that does not, or is at its last stage, report."""
     record = read_record(folder)
@@ -94,15 +100,16 @@ def _live(folder):
 def _measured(folder, confusions):
     """Results, curves and warnings."""
     run, results, logs = read_run(folder), read_results(folder), read_logs(folder)
+    stages = _stages(folder)
     data_set, cues = read_data_set(folder), open_cues(folder)
     cells = cells_of_classes(cues, len(data_set["classes"])) if cues is not None and data_set else None
-    warnings = run_warnings(run, results, logs, data_set, cells)
+    warnings = [*cut_short(stages), *run_warnings(run, results, logs, data_set, cells)]
     drawn = [{"svg": curves.training_curves(name, TRAININGS[name].capitalize(), log),
               "iterations": len(log["iteration"]), "seconds": _mean(log["seconds"])} for name, log in logs.items()]
     return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results, confusions),
             "warnings": warnings, "classifier": run["classifier"], "curves": drawn,
             "data_set": data_set, "cues": cues, "cue_chart": _cue_chart(data_set, cells),
-            "commits": sorted(run["commits"]), "stages": _stages(folder)}
+            "commits": sorted(run["commits"]), "stages": stages}
 
 
 def _stages(folder):

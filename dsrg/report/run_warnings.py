@@ -79,6 +79,25 @@ def result_warnings(results):
     return lines
 
 
+def cut_short(stages):
+    """A line, in a list, on trainings that the variable MAX_ITER ended before the solver would.
+
+    Parameters
+    ----------
+    stages : list of dict
+        As from dsrg.report.run_contents.read_stages.
+    """
+    ended = {}
+    for stage in stages:
+        words = stage["command"]
+        if stage["name"] in TRAININGS and "--max-iter" in words[:-1]:
+            ended.setdefault(words[words.index("--max-iter") + 1], []).append(TRAININGS[stage["name"]])
+    if not ended:
+        return []
+    shown = "; ".join(f"after {count} iterations: {', '.join(names)}" for count, names in ended.items())
+    return [f"MAX_ITER ended trainings early ({shown}): numbers and pictures show that the run works, not how well"]
+
+
 def run_warnings(run, results, logs, data_set, cells):
     """All lines on one run, from dsrg.report.run_results.read_run (collapsed models) and dsrg.report.run_contents."""
     lines = [re.sub(r"^warning: [^:]*: ", "", line) for line in run["warnings"]] + result_warnings(results)

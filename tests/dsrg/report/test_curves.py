@@ -60,3 +60,11 @@ def test_an_all_zero_confusion_and_no_value_at_all_are_drawn():
     assert "no value" in curves.class_bars("x", "t", ["a"], {"s": [None]})
     empty = {**LOG, "lr": np.full(500, math.nan), "losses": {"a": np.full(500, math.nan)}}
     assert "a from not finite to not finite" in curves.training_curves("x", "t", empty)
+
+
+def test_ticks_of_iterations_are_whole():
+    x, falling = np.arange(5), np.linspace(500, 100, 5)
+    log = {"iteration": x, "losses": {"loss": falling}, "lr": np.full(5, 100.0)}
+    for text in (curves.training_curves("f", "t", log), curves.several_curves("g", "t", {"a": (x, falling)})):
+        ticks = ["".join(element.itertext()) for element in ElementTree.fromstring(text).iter("text")]
+        assert {"0", "1", "2", "3", "4"} <= set(ticks) and not [tick for tick in ticks if "." in tick]

@@ -144,7 +144,9 @@ def test_a_run_with_parts_missing_has_a_page_without_them(run, undrawn, gone, wi
     _, read = made(run)
     sections = {"results", "classes", "training", "seeds", "gallery-val", "gallery-train", "stages", "about"}
     assert set(read.headings()) - {"warnings"} == sections - set(without)
-    assert ("Nothing is measured yet" in read.text) == ("results/*" in gone)
+    unmasked = "data/SegmentationClass" in gone
+    assert ("Nothing is measured yet" in read.text) == ("results/*" in gone and not unmasked)
+    assert ("the data set has no true masks" in read.text) == unmasked
 
 
 def test_a_folder_that_is_no_run_and_a_damaged_result_are_refused(run, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dsrg.report.run_warnings import class_warnings, loss_warning, result_warnings
+from dsrg.report.run_warnings import class_warnings, cut_short, loss_warning, result_warnings
 
 
 def log(values):
@@ -53,3 +53,12 @@ def test_a_reference_that_is_worse_bounds_nothing():
                      "it means nothing"]
     assert result_warnings({"f": {"miou": 0.5}, "full": {"miou": 0.6}}) == []
     assert len(result_warnings({"f": {"miou": 0.0}, "full": {"miou": 0.0}})) == 1
+
+
+def test_trainings_that_max_iter_ended_are_named():
+    def stage(name, *words):
+        return {"name": name, "command": ["-m", "training.train", *words]}
+
+    assert cut_short([stage("cam"), stage("train-s", "--resume"), {"name": "train-f", "command": []}]) == []
+    line, = cut_short([stage("cam", "--max-iter", "20"), stage("train-s", "--max-iter", "20"), stage("label")])
+    assert line.startswith("MAX_ITER ended trainings early (after 20 iterations: classifier, ")
