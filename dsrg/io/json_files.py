@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+HALF = "it holds half a character (a surrogate)"
+
 
 def parse_json(text):
     """The value of a JSON text.
@@ -18,12 +20,36 @@ def parse_json(text):
     Raises
     ------
     ValueError
-        A text that is none, or nests too deep.
+        A text that is none, nests too deep, or holds what is no text.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        whole = ("\\u" if isinstance(text, str) else b"\\u") not in text or is_whole(value)
     except RecursionError:
         raise ValueError("it nests too deep") from None
+    if not whole:
+        raise ValueError(HALF)
+    return value
+
+
+def is_whole(value):
+    """Whether all texts in nested lists and mappings are of whole characters.
+
+    JSON, YAML and Python can write one half of a pair that stands for a character; no file or message can hold it.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, dict):
+        return all(is_whole(key) and is_whole(one) for key, one in value.items())
+    return all(map(is_whole, value)) if isinstance(value, (list, tuple, set, frozenset)) else True
 
 
 def read_mapping(path):

@@ -4,6 +4,7 @@ import ast
 import math
 import re
 
+from dsrg.io.json_files import HALF, is_whole
 from dsrg.io.yaml_text import MOST_LEVELS, MOST_SHOWN, parse_yaml
 
 MOST_CHARACTERS = 50_000  # of a text; the longest known are some hundred
@@ -108,6 +109,8 @@ def _unfit(value, level=0):
         return "it holds a whole number of more than 64 bits"
     if isinstance(value, complex) or value is Ellipsis:
         return f"it holds {value}; expected numbers, texts, lists and mappings"
+    if isinstance(value, str) and not is_whole(value):
+        return HALF
     if isinstance(value, float) and math.isnan(value):
         return "it holds NaN; expected a number"
     children = value if isinstance(value, (list, tuple, set, frozenset)) else ()

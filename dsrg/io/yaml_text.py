@@ -2,6 +2,8 @@
 
 import yaml
 
+from dsrg.io.json_files import HALF, is_whole
+
 MOST_CHARACTERS = 1_000_000
 MOST_LEVELS = 30  # of lists in lists
 MOST_SHOWN = 200  # characters of a reason
@@ -29,7 +31,7 @@ def parse_yaml(text):
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"it has {len(text)} characters, expected at most {MOST_CHARACTERS}")
     try:
-        return yaml.load(text, _Loader)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
         raise ValueError(said[:MOST_SHOWN] or type(error).__name__) from None
@@ -37,6 +39,9 @@ def parse_yaml(text):
         raise ValueError("its brackets nest too deep") from None
     except Exception as error:  # the constructors of !!int, !!timestamp, !!binary .. let through what Python raises
         raise ValueError(f"{type(error).__name__}: {error}"[:MOST_SHOWN]) from None
+    if not is_whole(value):
+        raise ValueError(HALF)
+    return value
 
 
 class _Loader(yaml.SafeLoader):

@@ -76,7 +76,6 @@ def _more_pictures():
         "SGI",
         "JPEG2000",
         "DDS",
-        "IM",
         "MSP",
         "SPIDER",
         "XBM",

@@ -119,7 +119,7 @@ def result(path):
         raise refused
 
 
-@reader(lambda: [_run()["stamps/train-s.json"]], UserError, ".json", [json_value])
+@reader(lambda: [_run()["stamps/train-s.json"]], (), ".json", [json_value])
 def stamp(path):
     folder = _run_with(path, "stamps/train-s.json")
     stages = read_stages(folder)
@@ -127,7 +127,7 @@ def stamp(path):
     rows(groups([folder], caffe_pb2))
 
 
-@reader(lambda: [b'{"key": "12ab", "seconds": 3.5, "peak_mib": 200}'], UserError, ".json", [json_value])
+@reader(lambda: [b'{"key": "12ab", "seconds": 3.5, "peak_mib": 200}'], (), ".json", [json_value])
 def begun(path):
     folder = _run_with(path, "stamps/train-s.begun")
     (folder / "stamps/train-s.json").unlink()
@@ -140,7 +140,7 @@ def begun(path):
         b'{"mean_average_precision": 0.83, "images": 12, "classes": []}',
         b'{"mean_average_precision": null, "images": 0}',
     ],
-    UserError,
+    (),
     ".json",
     [json_value],
 )
@@ -179,7 +179,7 @@ def report_page(path):
     page(_run_with(path, name), caffe_pb2, photos=0)
 
 
-@reader(lambda: [_run()["logs/train-s.jsonl"][:2000]], UserError, ".jsonl", [json_lines, json_lines])
+@reader(lambda: [_run()["logs/train-s.jsonl"][:2000]], (), ".jsonl", [json_lines, json_lines])
 def training_log(path):
     log = read_log(path)
     if len(log["iteration"]):
@@ -196,7 +196,7 @@ def training_log(path):
     resumed.close()
 
 
-@reader(lambda: [_run()["logs/train-s.jsonl"][:2000]], UserError, ".jsonl", [json_lines, json_lines])
+@reader(lambda: [_run()["logs/train-s.jsonl"][:2000]], (), ".jsonl", [json_lines, json_lines])
 def drawn_log(path):
     log = read_log(path)
     if len(log["iteration"]):

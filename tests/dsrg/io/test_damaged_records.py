@@ -11,9 +11,11 @@ import pytest
 from dsrg.initweights.parameter_shapes import parameter_shapes
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.errors import UserError
-from dsrg.io.json_files import read_mapping
+from dsrg.io.json_files import parse_json, read_mapping
 from dsrg.io.lists import read_ids
 from dsrg.io.npz_files import read_npz
+from dsrg.io.param_str import parse_param_str
+from dsrg.io.yaml_text import parse_yaml
 from dsrg.pipeline.prototxt_edits import ablated
 from dsrg.pipeline.settings import read_experiment
 from dsrg.report.run_records import read_result
@@ -102,3 +104,11 @@ def test_an_ablation_with_values_of_other_types_is_refused_by_layer(tmp_path, ch
     net = 'layer { name: "seeds" type: "Python" top: "a" python_param { module: "pylayers" layer: "X" } }'
     with pytest.raises(UserError, match=f"ablation a: train-s.prototxt: layer '{name}': "):
         ablated(tmp_path / "a.yaml", {"train-s.prototxt": net}, tmp_path)
+
+
+def test_half_a_character_is_no_text_in_json_yaml_and_param_str():
+    for read, text in ((parse_json, '{"a": ["\\ud800"]}'), (parse_json, b'{"\\udc00": 1}'),
+                       (parse_yaml, 'a: "\\ud800"'), (parse_param_str, "{'a': '\\ud800'}")):
+        with pytest.raises(ValueError, match="half a character"):
+            read(text)
+    assert parse_json('"\\ud83d\\ude00"') == "\U0001f600"
