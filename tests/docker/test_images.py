@@ -211,8 +211,8 @@ def test_the_last_rule_that_fits_a_file_or_a_folder_above_it_wins(path, ignored)
 
 def test_nothing_but_the_engine_needs_torch():
     """ENGINE=caffe installs none; make_init, which reads PyTorch's files, says so; dsrg/export writes such. The
-    layers' second face is the engine's to call: the call imports those modules, and layers load without torch. Processes
-    that share a list are started by torch's launcher, and talk through it then.
+    layers' second face is the engine's to call: the call imports those modules, and layers load without torch.
+    Processes that share a list are started by torch's launcher, and talk through it then.
     """
     folders = ("dsrg", "tools", "training", "localization_cues", "docker", "CRF/python")
     found = [str(path.relative_to(ROOT)) for folder in folders
