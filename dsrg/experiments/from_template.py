@@ -80,7 +80,11 @@ def new_settings(template, text, name, wanted):
         new = _arguments(words, _resized(old, size), wanted.crf_factor if command in WITH_CRF else 1.0)
         if new != list(words):
             values["arguments", command] = shlex.join(new)
-    lines = [line for line in without(filled_in(text, values), "make_data").splitlines()
+    try:
+        text = filled_in(text, values)
+    except KeyError as error:       # a key that stands there twice, or is merged in
+        raise UserError(f"settings.yaml of {template.name} has no number of its own at {error}; write it") from None
+    lines = [line for line in without(text, "make_data").splitlines()
              if not line.startswith(f"# {template.name}:")]
     head = (f"# {name}: made from {template.name} by tools.new_experiment. The prototxts beside this file are made "
             "from `nets`.")

@@ -106,7 +106,12 @@ def _model(run, path):
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not the settings of a segmentation ({error!r}); segment again with "
                         "--overwrite") from None
-    return RunModel(net, newest(weights), read_classes(run / "lists/classes.txt"), recipe, precision)
+    try:
+        weights = newest(weights)
+    except OSError as error:
+        raise UserError(f"{path}: its weights cannot be looked for ({error.strerror}); segment again with "
+                        "--overwrite") from None
+    return RunModel(net, weights, read_classes(run / "lists/classes.txt"), recipe, precision)
 
 
 def newest(weights):

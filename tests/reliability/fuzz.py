@@ -9,6 +9,7 @@ tests/data/fuzz/<reader>; the suite reads all of them again. Readers are in test
 import argparse
 import hashlib
 import json
+import os
 import random
 import resource
 import sys
@@ -16,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # threads do not outlive a fork, and who waits for one of them waits for ever
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("engine", "training", "")]
 
 from dsrg.io.atomic_files import write_text  # noqa: E402

@@ -1,5 +1,6 @@
 """Damage done to bytes: flips, cuts, splices, and edits that keep a protobuf message well formed."""
 
+import contextlib
 import re
 
 from caffe import protobuf_wire
@@ -28,7 +29,8 @@ def mutate(seed, others, rng, damage=()):
     bytes
     """
     if damage and rng.random() < 0.5:
-        seed = rng.choice(damage)(bytes(seed), rng)
+        with contextlib.suppress(Exception):    # what failed once is damaged: nearly anything is raised
+            seed = rng.choice(damage)(bytes(seed), rng)
         if rng.random() < 0.8:
             return seed[: 1 << 20]
     data = bytearray(seed)
