@@ -15,7 +15,7 @@ from dsrg.io.errors import UserError
 from dsrg.saliency.drfi.features import FEATURE_NAMES
 from dsrg.saliency.drfi.filters import COUNT, SIZE
 from dsrg.saliency.drfi.forest import Forest
-from dsrg.saliency.drfi.segmentation import Level
+from dsrg.saliency.drfi.segmentation import checked_levels
 
 MARKER = b"DrfiData\0"
 TERMINAL, INTERIOR = -1, -3
@@ -81,11 +81,12 @@ def _read(path):
         raise ValueError(f"ndTree goes from {sizes.min()} to {sizes.max()}, expected 1 to {nodes}")
     used = (np.arange(nodes) < sizes[:, None]).ravel()
     forest = _forest(sizes, *(matrix[used] for matrix in (left, right, split, status, upper, mean)))
-    if not np.isfinite(segmentations).all() or segmentations[1].min() <= 0 or segmentations.min() < 0:
-        raise ValueError("segPara holds a segmentation with sigma or min below 0, or k not above 0")
+    if not np.isfinite(segmentations).all():
+        raise ValueError("segPara holds numbers that are not finite")
+    found = checked_levels(segmentations.T.tolist())
     if not np.isfinite(filters).all():
         raise ValueError("mlFilters holds numbers that are not finite")
-    return forest, tuple(Level(sigma, k, int(np.rint(least))) for sigma, k, least in segmentations.T.tolist()), filters
+    return forest, found, filters
 
 
 def _forest(sizes, left, right, split, status, upper, mean):

@@ -20,7 +20,7 @@ from dsrg.saliency.drfi.features import FEATURE_NAMES
 from dsrg.saliency.drfi.filters import COUNT, SIZE
 from dsrg.saliency.drfi.forest import Forest
 from dsrg.saliency.drfi.pixels import VARIANTS
-from dsrg.saliency.drfi.segmentation import Level
+from dsrg.saliency.drfi.segmentation import checked_levels
 
 FORMAT = "drfi forest 1"
 FEATURES = "drfi 93 features, revision 1"  # raise the revision when a feature's meaning changes
@@ -110,9 +110,7 @@ def _from_arrays(path, arrays):
         if filters.shape != (SIZE, SIZE, COUNT) or filters.dtype.kind != "f":
             raise ValueError(f"filters are {filters.dtype} {filters.shape}")
         forest = Forest(*(arrays[name] for name in _ARRAYS), columns=about["columns"], single=bool(about["single"]))
-        levels = tuple(Level(*map(float, level[:2]), int(level[2])) for level in about["levels"])
-        if not levels:
-            raise ValueError("no segmentation level")
+        levels = checked_levels(about["levels"])
         return Model(forest, levels, about["variant"], filters, int(about["max_side"]), about["training"])
     except KeyError as error:
         raise UserError(f"{path} is not a DRFI model: it lacks {error}; expected a file of python -m "

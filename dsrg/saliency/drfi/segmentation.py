@@ -17,12 +17,41 @@ except ImportError:
     graph_segmentation = None
 
 
+MOST_LEVELS = 1000
+
+
 class Level(NamedTuple):
     """One segmentation: smoothing sigma in pixels, scale k (for colours 0..255), least region in pixels."""
 
     sigma: float
     k: float
     min_size: int
+
+
+def checked_levels(levels):
+    """Levels read from a file, each of them one that can be computed.
+
+    Parameters
+    ----------
+    levels : iterable of (float, float, float)
+
+    Returns
+    -------
+    tuple of Level
+
+    Raises
+    ------
+    ValueError
+        No level or more than MOST_LEVELS, or numbers beyond sense: a sigma of 10^9 asks for a kernel of gigabytes.
+    """
+    found = tuple(Level(float(sigma), float(k), int(np.rint(least))) for sigma, k, least in levels)
+    if not 1 <= len(found) <= MOST_LEVELS:
+        raise ValueError(f"{len(found)} segmentation levels, expected 1 to {MOST_LEVELS}")
+    for level in found:
+        if not (0 <= level.sigma <= 100 and 0 < level.k <= 1e9 and 0 <= level.min_size <= 10**9):
+            raise ValueError(f"a segmentation with sigma {level.sigma:g}, k {level.k:g} and min {level.min_size:g}; "
+                             "expected sigma 0 to 100, k above 0 and min from 0 to 10^9")
+    return found
 
 
 # The authors' list (trainAll.m); their program uses the first 15.

@@ -1,6 +1,7 @@
 """The flat forest, its file, and the reader of the authors' file, against scikit-learn and a scalar walk."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -268,3 +269,15 @@ def test_reader_reads_nothing_beyond_what_the_head_says(rng, tmp_path):
     with pytest.raises(UserError, match="matrix lDau is 3 x 9, expected 4611686014132420609 elements"):
         load_model(path)
     assert authors.MARKER == b"DrfiData\0"
+
+
+@pytest.mark.parametrize("level", [(1e300, 100, 20), (101, 100, 20), (-1, 100, 20), (0.8, 0, 20), (0.8, 1e10, 20),
+                                   (0.8, 100, -1), (0.8, 100, 1e18), (float("nan"), 100, 20)])
+def test_levels_that_cannot_be_computed_are_refused_in_both_files(regressor, rng, tmp_path, level):
+    save_model(tmp_path / "m.npz", replace(make_model(regressor), levels=(Level(*level),)))
+    written = AuthorsFile(rng)
+    written.parameters[:, 0] = level
+    (tmp_path / "m.data").write_bytes(written.bytes())
+    for name in ("m.npz", "m.data"):
+        with pytest.raises(UserError, match=rf"{name} is .*(sigma|not finite|NaN)"):
+            load_model(tmp_path / name)
