@@ -214,7 +214,8 @@ def to_proto(*tops):
 def _net(tops, names):
     layers, autonames = OrderedDict(), Counter()
     for top in tops:
-        for fn in _after_their_inputs(top.fn, layers):
+        # a layer without tops stands for itself
+        for fn in _after_their_inputs(getattr(top, "fn", top), layers):
             fn._to_proto(layers, names, autonames)
     net = caffe_pb2.NetParameter()
     net.layer.extend(layers.values())

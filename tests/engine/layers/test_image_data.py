@@ -6,7 +6,7 @@ import caffe
 import cv2
 import numpy as np
 import pytest
-from caffe import device
+from caffe import device, picture_files
 from caffe.layers import pictures
 
 from tests.engine.layers.nets import make_net
@@ -233,8 +233,8 @@ def test_jpeg_with_bytes_after_its_end_and_a_thumbnail_before_is_whole(tmp_path)
     data = (PICTURES / "grad.jpg").read_bytes()
     thumbnail = b"\xff\xe1" + (len(data) + 2).to_bytes(2, "big") + data  # a whole JPEG inside a segment
     whole = data[:2] + thumbnail + data[2:]
-    assert not pictures._cut_short(whole + b"tail")
-    assert pictures._cut_short(whole[: len(data) + 100]), "the thumbnail's end is not the picture's"
+    assert not picture_files.cut_short(whole + b"tail")
+    assert picture_files.cut_short(whole[: len(data) + 100]), "the thumbnail's end is not the picture's"
     (tmp_path / "a.jpg").write_bytes(whole + b"tail")
     image_net(tmp_path, [("a.jpg", 0)], root=tmp_path)
 
