@@ -76,7 +76,7 @@ def test_whole_weights_open_for_backward_too(nets, caffe):
 
 def test_a_file_that_is_no_weights_is_named(nets, caffe):
     (nets / "page.caffemodel").write_text("<html>not found</html>")
-    with pytest.raises(UserError, match=r"weights page\.caffemodel are a web page; give a \.caffemodel or \.caffemodel\.h5"):
+    with pytest.raises(UserError, match=r"weights page\.caffemodel are a web page; give a \.caffemodel"):
         open_net(caffe, "deploy.prototxt", "page.caffemodel")
 
 
