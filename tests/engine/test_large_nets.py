@@ -78,7 +78,7 @@ def growth(function, text, folder):
 
 @pytest.mark.parametrize(("function", "text"), [(run, deep), (run, wide), (shapes, wide), (inspect, twice)])
 def test_sixteen_times_as_much_takes_nowhere_near_the_square_of_it(function, text, tmp_path):
-    # linear: 16 and what memory adds; quadratic in part: toward 256, every time; other work on the machine: now and then
+    # linear: 16 and what memory adds; quadratic in part: toward 256, every time; a busy machine: now and then
     assert any(growth(function, text, tmp_path) < 64 for _ in range(4))
 
 
