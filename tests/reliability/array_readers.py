@@ -45,7 +45,9 @@ def np_header(descr, shape):
 
 
 def _look_through(cues):
-    """What commands and layers ask of cues."""
+    """What commands and layers ask of cues; the commands refuse a file of no image before they ask."""
+    if not cues:
+        raise UserError("no image")
     summarise(cues, size := cues.least_size())
     as_text({"file": "f", "format": "npz", **summarise(cues, size, {7: "a.jpg"})})
     cells_of_classes(cues, 21)
