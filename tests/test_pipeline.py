@@ -206,7 +206,7 @@ def wait_for(path, process, enough=lambda path: True, seconds=200):
 
 @pytest.mark.parametrize(("arguments", "settings", "status", "says"), [
     (["nope"], {}, 2, "unknown experiment 'nope'; expected one of: coco-vgg16 demo "),
-    (["demo", "--stages", "cue"], {}, 2, "unknown stage 'cue'; expected some of: data lists"),
+    (["demo", "--stages", "cue"], {}, 2, "unknown stage 'cue'; expected some of: data check lists"),
     (["--fast"], {}, 2, "unrecognized arguments: --fast; see --help"),
     (["demo", "demo"], {}, 2, "one experiment at a time"),
     (["demo"], {"SEED": "x"}, 2, "SEED=x: expected a whole number"),
@@ -241,7 +241,7 @@ def test_an_ablation_that_does_not_fit_is_refused_before_anything_is_trained(fol
 def test_help_lists_experiments_stages_and_settings():
     result = run("--help")
     assert result.returncode == 0
-    for word in ("demo", "voc12-vgg16", "train-s", "DATA_ROOT", "PRECISION (auto)"):
+    for word in ("demo", "voc12-vgg16", "train-s", "DATA_ROOT", "PRECISION [auto]"):
         assert word in result.stdout
 
 

@@ -14,7 +14,7 @@ WRITERS = {"write_bytes", "write_text", "savez", "savez_compressed", "savetxt", 
 OTHERWISE = {
     "dsrg/datasets/demo_data.py": (4, "below a folder that is renamed when it is whole"),
     "dsrg/datasets/from_coco.py": (1, "links to photos, made again where they lack"),
-    "dsrg/datasets/from_folder.py": (1, "links to photos, below a folder that is renamed when it is whole"),
+    "dsrg/datasets/folder_data_root.py": (1, "links to photos, below a folder that is renamed when it is whole"),
     "dsrg/io/errors.py": (3, "the traceback of a bug, and the null device; failing is allowed for"),
     "dsrg/pipeline/live_page.py": (1, "what the page's process says; failing is allowed for"),
     "dsrg/pipeline/locks.py": (1, "the lock, whose content is a note for people; tested in test_failing_writes.py"),
