@@ -57,9 +57,10 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    labels = None if args.class_folders else args.labels
     found = make_data_root(FolderOptions(
-        args.photos, None if args.class_folders else args.labels, args.out, classes=args.classes, val=args.val,
-        val_list=args.val_list, seed=args.seed, masks=args.masks, masks_stored=args.masks_stored, trust_masks=args.trust_masks,
+        args.photos, labels, args.out, classes=args.classes, val=args.val, val_list=args.val_list, seed=args.seed,
+        masks=args.masks, masks_stored=args.masks_stored, trust_masks=args.trust_masks,
         skip_unlabelled=args.skip_unlabelled, unused_classes=args.unused_classes, copy=args.copy))
     print("\n".join(summary(found, args.out, links=not args.copy)))
     print(f"next: python -m tools.new_experiment NAME --from msrc15-squeezenet --data {shlex.quote(str(args.out))}")
