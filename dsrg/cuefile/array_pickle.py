@@ -7,10 +7,11 @@ __setstate__ is never called: a forged state of a dtype breaks the dtype for the
 import functools
 import math
 import pickle
-import pickletools
 import re
 
 import numpy as np
+
+from dsrg.io.pickle_steps import check_steps
 
 
 def load_arrays(file):
@@ -33,21 +34,14 @@ def load_arrays(file):
         The file is damaged, or names anything but what an array of numbers is made of; nothing is imported or called.
     """
     try:
-        _check_memo(file)
+        check_steps(file)
+        file.seek(0)
         content = _ArrayUnpickler(file, encoding="latin1").load()
         if isinstance(content, dict):
             return {key: _array(value) for key, value in content.items()}
         return _array(content)
     except Exception as error:  # damaged bytes can raise nearly anything
         raise pickle.UnpicklingError(str(error) or type(error).__name__) from error
-
-
-def _check_memo(file):
-    """Refuse places of the memo beyond the number of steps so far: the unpickler makes a table up to the place."""
-    for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > step:
-            raise pickle.UnpicklingError(f"it remembers something at place {argument} after {step} steps")
-    file.seek(0)
 
 
 def dump_arrays(content):

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -228,3 +229,19 @@ def test_maps_and_cues():
     cells = cues_from_map(label_map)
     assert cells.tolist() == [[0, 3, 3, 3], [0, 0, 1, 1], [0, 2, 0, 1]]
     np.testing.assert_array_equal(map_from_cues(cells, (2, 3)), label_map)
+
+
+WIDE = b"(" + b"h\x01" * 200 + b"tq\x01"
+
+
+@pytest.mark.parametrize("steps", [b"2\x86" * 60, b"q\x01h\x01\x86" * 60, WIDE * 4, b"q\x01]q\x02h\x01ah\x01a" * 60],
+                         ids=["doubled", "remembered", "wide", "lists"])
+@pytest.mark.parametrize("as_key", [True, False])
+def test_a_pickle_that_doubles_is_refused_at_once(tmp_path, steps, as_key):
+    thing = b"K\x01q\x01" + steps
+    body = thing + b"K\x01" if as_key else b"U\x087_labels" + thing
+    (tmp_path / "c.pickle").write_bytes(b"\x80\x02}" + body + b"s.")
+    started = time.perf_counter()
+    with pytest.raises(CueError, match="not a pickle of numpy arrays alone"):
+        load_cues(tmp_path / "c.pickle")
+    assert time.perf_counter() - started < 3

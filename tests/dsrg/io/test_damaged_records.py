@@ -1,6 +1,7 @@
 """Damaged records, archives, settings and weights: each kind that the fuzzer found is one line, at little cost."""
 
 import json
+import pickle
 import warnings
 import zipfile
 
@@ -112,3 +113,18 @@ def test_half_a_character_is_no_text_in_json_yaml_and_param_str():
         with pytest.raises(ValueError, match="half a character"):
             read(text)
     assert parse_json('"\\ud83d\\ude00"') == "\U0001f600"
+
+
+@pytest.mark.parametrize("in_zip", [True, False])
+def test_torch_weights_whose_pickle_doubles_are_refused_at_once(tmp_path, in_zip):
+    pytest.importorskip("torch")
+    doubling = b"\x80\x02}K\x01q\x01" + b"q\x01h\x01\x86" * 60 + b"K\x01s."
+    if in_zip:
+        with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+            archive.writestr("archive/data.pkl", doubling)
+            archive.writestr("archive/version", "3")
+    else:
+        head = b"".join(pickle.dumps(n, 2) for n in (0x1950A86A20F9469CFC6C, 1001, {}))
+        (tmp_path / "w.pth").write_bytes(head + doubling)
+    with pytest.raises(UserError, match="refused, not a file of tensors alone .it holds something of more than"):
+        read_store(tmp_path / "w.pth")
