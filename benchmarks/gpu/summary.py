@@ -17,7 +17,7 @@ def machine(device):
     return found
 
 
-def tested(path):
+def counted(path):
     """Counts of a junit file: 'passed 225, failed 0, skipped 3', and the names of what failed."""
     if not path.is_file():
         return "no result", []
@@ -38,7 +38,7 @@ def table(report, out):
         status = "" if step["status"] == 0 else f" (status {step['status']})"
         rows = step["figures"] or {}
         if name in ("goldens", "marked"):
-            counts, failed = tested(out / f"{name}.xml")
+            counts, failed = counted(out / f"{name}.xml")
             rows = {"tests": counts, **{f"failed {k + 1}": text for k, text in enumerate(failed[:20])}}
         lines += [f"| {name} | {what} | {text} |" for what, text in rows.items()]
         lines.append(f"| {name} | time | {step['seconds']} s{status} |")
