@@ -8,7 +8,13 @@ top back, and waits in between. A layer may define, beside them,
 
 which compute the same on tensors of the current device. The tensors are the blobs' own memory and not to be changed;
 they may be bf16 or channels_last. What is returned is kept. Real Caffe knows neither method and calls the other two.
+
+A class that derives from such a layer and overrides only what works on arrays is called with arrays: the tensors would
+compute what it no longer means. A base that splits its work further says in `tensor_pairs` which method on arrays goes
+with which on tensors, such as (("compute", "compute_tensors"),).
 """
+
+from functools import lru_cache
 
 from . import device
 from .layer import NativeLayer
@@ -37,8 +43,17 @@ def backward(layer, top, propagate_down, bottom):
             blob.diff_memory.clear() if gradient is None else blob.diff_memory.write(gradient)
 
 
+@lru_cache
+def _tensors_are_up_to_date(cls):
+    """Whether a class has methods on tensors, each defined in the class of its twin on arrays or in one derived."""
+    pairs = (("forward", "forward_tensors"), ("backward", "backward_tensors"), *getattr(cls, "tensor_pairs", ()))
+    places = [[next((k for k, base in enumerate(cls.__mro__) if name in vars(base)), None) for name in pair]
+              for pair in pairs]
+    return all(tensors is not None and (arrays is None or tensors <= arrays) for arrays, tensors in places)
+
+
 def _by_tensors(layer):
-    if isinstance(layer, NativeLayer) or not hasattr(layer, "forward_tensors"):
+    if isinstance(layer, NativeLayer) or not _tensors_are_up_to_date(type(layer)):
         return False
     chosen = device.python_layers()
     return chosen == "tensors" or (chosen == "auto" and device.current().type != "cpu")

@@ -9,6 +9,7 @@ import numpy as np
 import pylayers
 import pytest
 import torch
+from pylayers.loss_base import LossLayer
 
 from tests.training.nets import one_layer_net
 from tests.training.runs import NET, SOLVER, make_run
@@ -48,15 +49,6 @@ def test_blobs_are_equal_by_tensors_and_by_arrays(layer, batch, tmp_path, machin
 
     by_arrays = run("arrays", tmp_path, layer, batch, diffs)
     by_tensors = run("tensors", tmp_path, layer, batch, diffs)
-    for name, pair in by_arrays.items():
-        for expected, found in zip(pair, by_tensors[name], strict=True):
-            np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
-
-
-def test_a_loss_without_a_form_for_tensors_is_computed_on_the_host(batch, tmp_path, machine, monkeypatch):  # noqa: F811
-    by_arrays = run("arrays", tmp_path, "SeedLossLayer", batch, None)
-    monkeypatch.delattr(pylayers.SeedLossLayer, "compute_tensors")
-    by_tensors = run("tensors", tmp_path, "SeedLossLayer", batch, None)
     for name, pair in by_arrays.items():
         for expected, found in zip(pair, by_tensors[name], strict=True):
             np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
@@ -112,6 +104,45 @@ def test_every_layer_of_a_training_has_both_faces():
     classes = [getattr(pylayers, name) for name in pylayers.__all__]
     faces = ("forward_tensors", "backward_tensors")
     assert not [cls.__name__ for cls in classes if not all(hasattr(cls, face) for face in faces)]
+
+
+class OtherGrowth(pylayers.DSRGLayer):
+    """As somebody's experiment has it: the method that pycaffe calls is another, and no other."""
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 7
+
+
+class OtherLoss(pylayers.BalancedSeedLossLayer):
+    def compute(self, probabilities, cues):
+        return 5.0, np.ones(probabilities.shape), None
+
+
+class NewLoss(LossLayer):
+    """A loss that has no form for tensors yet."""
+
+    BOTTOMS = ("probabilities", "cues")
+
+    def check_shapes(self, bottom):
+        pass
+
+    def compute(self, probabilities, cues):
+        return 4.0, np.ones(probabilities.shape), None
+
+
+@pytest.mark.parametrize(("layer", "like", "value"), [
+    (OtherGrowth, "DSRGLayer", 7), (OtherLoss, "BalancedSeedLossLayer", 5), (NewLoss, "SeedLossLayer", 4)])
+def test_a_layer_whose_arrays_alone_are_its_own_is_called_with_them(layer, like, value, batch, tmp_path,  # noqa: F811
+                                                                    machine):
+    caffe.device.set_python_layers("tensors")
+    names, param_str = LAYERS[like]
+    net = one_layer_net(tmp_path, layer.__name__, {name: batch[name] for name in names}, param_str,
+                        loss_weight=3 if "Loss" in like else None, module=__name__)
+    net.forward()
+    assert (net.blobs["top"].data == value).all()
+    if "Loss" in like:
+        net.backward()
+        assert (net.blobs["probabilities"].diff == 3).all()
 
 
 def test_an_unknown_face_is_refused():

@@ -3,7 +3,7 @@
 import caffe
 
 from .contract import NoParams, expect_blobs, read_params
-from .tensor_face import on_device, on_host, tensor_losses
+from .tensor_face import tensor_losses
 
 
 class LossLayer(caffe.Layer):
@@ -15,6 +15,7 @@ class LossLayer(caffe.Layer):
     """
 
     BOTTOMS = ()
+    tensor_pairs = (("compute", "compute_tensors"),)
 
     def setup(self, bottom, top):
         read_params(self, NoParams)
@@ -52,7 +53,8 @@ class LossLayer(caffe.Layer):
         raise NotImplementedError
 
     def compute_tensors(self, losses, *tensors):
-        """The same of tensors; `losses` is the module dsrg.supervision.tensor_losses. By default on the host."""
-        value, *gradients = self.compute(*map(on_host, tensors))
-        device = tensors[0].device
-        return on_device(value, device), *(None if g is None else on_device(g, device) for g in gradients)
+        """The same of tensors; `losses` is the module dsrg.supervision.tensor_losses.
+
+        A loss without it is computed on the host.
+        """
+        raise NotImplementedError
