@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -107,7 +107,7 @@ class Model:
     class_names : tuple of str
         In index order, background first.
     recipe : Recipe
-        How photos become label maps: dataclasses.replace(model, recipe=..) gives a model that does otherwise.
+        How photos become label maps; `changed` gives a model that does otherwise.
     net : ScoreNet
     files : RunModel
         Where net and weights came from.
@@ -120,6 +120,27 @@ class Model:
     net: ScoreNet
     files: RunModel
     machine: dict
+
+    def changed(self, **values) -> "Model":
+        """The same network with another recipe.
+
+        Parameters
+        ----------
+        **values
+            Fields of the recipe, as of Recipe.changed: None leaves one as it is.
+
+        Returns
+        -------
+        Model
+            Shares the net with this one.
+
+        Raises
+        ------
+        UserError
+            An output_blob that the net does not have.
+        """
+        recipe = self.recipe.changed(**values)
+        return replace(self, recipe=recipe, net=ScoreNet(self.net.net, recipe.output_blob))
 
     def segment(self, image: str | PathLike | bytes | Image.Image | np.ndarray) -> Segmentation:
         """Segment one photo.

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
-from dsrg.io.command_line import add_json_flag, command_parser, print_json, sharing_ranks
+from dsrg.io.command_line import add_json_flag, command_parser, print_result, sharing_ranks
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
@@ -94,10 +94,7 @@ def _evaluate(args, photos):
         raise UserError("two of --maps have the same name; give them as NAME=DIR")
     scores = results(photos, args.masks, folders)
     record = {"scores": scores, "commit": git_commit()}
-    if args.json:
-        print_json(record)
-    else:
-        print("\n".join(table(scores)))
+    print_result(record, table(scores), args.json)
     if args.out:
         write_text(args.out, json.dumps(record, indent=1) + "\n")
     if args.montage:

@@ -18,7 +18,7 @@ from dsrg.cuefile.format import load_cues
 from dsrg.cuefile.map_size import size_of_map
 from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
-from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.command_line import command_parser, print_result
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.image_ids import id_of
@@ -61,10 +61,7 @@ def main(argv=None):
         raise UserError(f"{args.file} holds no image; make it again with python -m localization_cues.make_cues")
     size = tuple(args.size or size_of_map(args.file, cues))
     report = {"file": str(args.file), "format": file_format(args.file), **summarise(cues, size, names)}
-    if args.json:
-        print_json(report)
-    else:
-        print("\n".join(as_text(report, classes)))
+    print_result(report, as_text(report, classes), args.json)
     if args.out:
         write_text(args.out, json.dumps(report, indent=1) + "\n")
     if args.draw:

@@ -14,6 +14,7 @@ READERS = {
     "engine/caffe/torchrun.py": ("the numbers that torchrun gives to its processes",
                                  {"WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}),
     "engine/caffe/waiting.py": ("sets OpenMP's own variables for libraries that read them", {ALL}),
+    "dsrg/crf_backend.py": ("the default of a flag that commands have", {"CRF_BACKEND"}),
     "dsrg/find_caffe.py": ("for `from training.findcaffe import caffe` and dsrg.load, which take no arguments",
                            {"ENGINE", "CAFFE_ROOT"}),
     "dsrg/io/command_line.py": ("for the parsers of all commands, and of shells that ask for completions",
@@ -33,7 +34,7 @@ READERS = {
     "training/ranks.py": ("hands it on to the processes that train together", {ALL}),
     "training/batch_norm.py": ("hands it on to a process of its own", {"PYTHONPATH", ALL}),
     "training/train.py": ("defaults of flags, and of Caffe's own log",
-                          {"ENGINE", "CAFFE_ROOT", "CRF_BACKEND", "GLOG_minloglevel"}),
+                          {"ENGINE", "CAFFE_ROOT", "GLOG_minloglevel"}),
 }
 
 

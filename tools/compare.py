@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
-from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.command_line import command_parser, print_result
 from dsrg.io.errors import run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.versions import git_commit
@@ -43,11 +43,9 @@ def main(argv=None):
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})
     lines = [*table(found), *difference_lines(found), "",
              f"Evaluated at commit {', '.join(commits) or 'none'}; compared at {git_commit()}."]
-    if args.json:
-        print_json({"runs": as_records(found), "differences": differences_to_the_first(found),
-                    "evaluated_at": commits, "commit": git_commit()})
-    else:
-        print("\n".join(lines))
+    record = {"runs": as_records(found), "differences": differences_to_the_first(found), "evaluated_at": commits,
+              "commit": git_commit()}
+    print_result(record, lines, args.json)
     if args.out:
         write_text(args.out.with_name(args.out.name + ".md"), "\n".join(lines) + "\n")
         draw(found, args.out.with_name(args.out.name + ".png"))

@@ -20,7 +20,7 @@ from dsrg.export import PROGRAMS, WEIGHTS, convert, export_net, export_run
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
-from dsrg.scoring.run_model import STAGES
+from training.recipe_flags import add_stage
 from training.shared_flags import add_allow_random
 
 
@@ -29,7 +29,7 @@ def parse_args(argv):
     parser.add_argument("source", type=Path, help="folder of a run, or weights: .caffemodel, .h5, .safetensors, .pth")
     parser.add_argument("--format", choices=(*PROGRAMS, *WEIGHTS), required=True, help="what to write")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    parser.add_argument("--stage", choices=STAGES, help="of a run (default: f where it was segmented, else s)")
+    add_stage(parser, "of a run")
     parser.add_argument("--net", type=Path, metavar="PROTOTXT", help="deploy net of the weights, for onnx, torchscript")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in index order, for the metadata")
     parser.add_argument("--output-blob", metavar="NAME", help="export up to this blob alone (all outputs of --net)")

@@ -55,7 +55,7 @@ def _shape(text):
 def main(argv=None):
     args = parse_args(argv)
     _find_engine()
-    from dsrg.netinspect.checks import State, check_inputs
+    from dsrg.netinspect.checks import State, check_inputs, default_phase
     from dsrg.netinspect.cost import as_record, rows, table
     from dsrg.netinspect.prototxt_source import Source
 
@@ -66,7 +66,7 @@ def main(argv=None):
     if source.net is not None:
         states = {phase: State(source, phase, args.level, args.stage, dict(args.input)) for phase in ("train", "test")}
         findings += [finding for each in states.values() for finding in each.findings]
-        state = states[args.phase or default_phase(source)]
+        state = states[args.phase or default_phase(source.net)]
     if state is not None and state.shapes is not None:
         check_inputs(states.values(), dict(args.input))
         if args.weights:
@@ -94,12 +94,6 @@ def _find_engine():
     """The embedded engine, whatever ENGINE says: real pycaffe cannot tell shapes without reading data."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     find_caffe("embedded")
-
-
-def default_phase(source):
-    """The phase, "train" or "test", that a net is shown in when none was asked for: train where it has a loss."""
-    from dsrg.netinspect.checks import is_loss
-    return "train" if any(is_loss(layer) for layer in source.net.layer) else "test"
 
 
 def _diff(old, new, as_json):

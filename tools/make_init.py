@@ -14,8 +14,9 @@ filters and taps, and go into every branch (fc6_1, fc6_2, ..). Nothing in a file
 from dataclasses import replace
 from pathlib import Path
 
-from dsrg.initweights.architectures import ARCHITECTURES, ResNet, recognise
-from dsrg.initweights.fit import fit
+from dsrg.initweights.architectures import ARCHITECTURES, recognise
+from dsrg.initweights.fit import check_strides, fit
+from dsrg.initweights.init_file import save, summary, table
 from dsrg.initweights.target_net import read_target
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.command_line import command_parser
@@ -56,7 +57,8 @@ def main(argv=None):
     if architecture.first not in layers:
         raise UserError(f"{args.source} is a {architecture.kind}, whose first layer is '{architecture.first}'; "
                         f"{args.net} has none: its layers are {', '.join(list(layers)[:4])}, ..")
-    check_strides(architecture, layers, args)
+    if not args.other_strides:
+        check_strides(architecture, layers, args.source, args.net)
     rgb = args.trained_on == "rgb" or args.trained_on == "auto" and store.framework == "torch"
     result = fit(layers, architecture, net_input, rgb)
     save(args.out, args.net, layers, result.arrays)
@@ -65,52 +67,6 @@ def main(argv=None):
     print(f"input: BGR minus {mean}" + (f", times {net_input.scale:g}" if net_input.scale != 1 else "")
           + ("; the weights were trained on normalised RGB" if rgb else "; the weights were trained on BGR, too"))
     print(f"{args.out}: {summary(result.rows)}")
-
-
-def check_strides(architecture, layers, args):
-    """Refuse ResNets that halve the map in another convolution than the net: the shapes fit, the sampling does not."""
-    if not isinstance(architecture, ResNet) or args.other_strides:
-        return
-    for name, layer in layers.items():
-        key = architecture.key(name)
-        if key and layer.stride > 1 and key != "conv1" and architecture.spec(key).stride == 1:
-            place = ("3x3 convolution (_branch2b: torchvision's, v1.5)", "1x1 convolution (_branch2a: Caffe's, v1)")
-            theirs, ours = place if architecture.stride_in_3x3 else place[::-1]
-            raise UserError(f"{args.source} was trained with the stride in the {theirs}, {args.net} has it in the "
-                            f"{ours}, first in '{name}'; set `backbone: resnet101-torchvision` in the experiment's "
-                            "settings.yaml and run tools.make_nets, use weights of the other kind, or pass "
-                            "--other-strides to copy them all the same")
-
-
-def save(path, net_path, layers, arrays):
-    """Write a caffemodel of the initialised layers alone; the others keep their fillers when it is loaded."""
-    from caffe import serialization
-    from caffe.proto import caffe_pb2
-
-    message = caffe_pb2.NetParameter(name=Path(net_path).stem)
-    for name in arrays:
-        message.layer.add().CopyFrom(layers[name].param)
-        del message.layer[-1].blobs[:]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        serialization.save_caffemodel(str(path), message, list(arrays.values()))
-    except RuntimeError as error:
-        raise UserError(str(error)) from None
-
-
-def table(rows):
-    """Lines of the table; normalisation layers are counted, not listed."""
-    shown = [row for row in rows if row.source != "its normalisation"]
-    cells = [("layer", "what", "shape", "from", "notes")]
-    cells += [(row.layer, row.what, "x".join(map(str, row.shape)), row.source, "; ".join(row.notes)) for row in shown]
-    widths = [max(len(line[k]) for line in cells) for k in range(5)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-
-
-def summary(rows):
-    """What became of the net's layers, counted."""
-    counts = {what: sum(row.what == what for row in rows) for what in ("copied", "reduced", "random")}
-    return f"{counts['copied']} layers copied, {counts['reduced']} reduced, {counts['random']} left random"
 
 
 if __name__ == "__main__":

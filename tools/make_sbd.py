@@ -40,7 +40,17 @@ def parse_args(argv=None):
 
 
 def read_sbd_mask(path):
-    """Class of each pixel, uint8 (H, W), from one of SBD's MATLAB files.
+    """The mask in one of SBD's MATLAB files.
+
+    Parameters
+    ----------
+    path : Path
+        cls/<id>.mat.
+
+    Returns
+    -------
+    uint8 array (H, W)
+        Class of each pixel, 0 to 20; SBD has no ignored pixels.
 
     Raises
     ------

@@ -60,7 +60,20 @@ def main(argv=None):
 
 
 def write_weights(path, seed):
-    """Write a caffemodel with the layers of vgg16_20M_mc, each convolution drawn to keep the size of the signal."""
+    """Write a caffemodel with the layers of vgg16_20M_mc, each convolution drawn to keep the size of the signal.
+
+    Parameters
+    ----------
+    path : Path
+    seed : int
+        Weights are normal with variance 2 / (inputs of a unit), biases are 0; fc8 is left out, as ImageNet has no
+        classifier of these classes.
+
+    Raises
+    ------
+    UserError
+        A file that cannot be written.
+    """
     from training.findcaffe import caffe
 
     net = caffe.Net(str(DEPLOY), caffe.TEST)
@@ -72,7 +85,7 @@ def write_weights(path, seed):
         net.save(str(temporary))
         message = caffe.proto.caffe_pb2.NetParameter.FromString(temporary.read_bytes())
         for layer in [layer for layer in message.layer if layer.name.startswith("fc8") or not layer.blobs]:
-            message.layer.remove(layer)  # weights of ImageNet have no classifier of ours
+            message.layer.remove(layer)
         temporary.write_bytes(message.SerializeToString())
 
 

@@ -11,17 +11,15 @@ and run python -m tools.make_nets prototxts/flowers. Run it by its name: DATA_RO
 
 import argparse
 import re
-import shutil
 from pathlib import Path
 
 from dsrg.experiments.description import TRAININGS
-from dsrg.experiments.from_template import Wanted, new_settings
-from dsrg.experiments.own_data import choose_numbers, read_own_data, warnings_of
-from dsrg.io.atomic_files import write_text
+from dsrg.experiments.experiment_folder import make_experiment
+from dsrg.experiments.from_template import Wanted, new_settings, wanted_for
+from dsrg.experiments.own_data import read_own_data, warnings_of
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.pipeline.settings import experiment_names, read_experiment
-from tools import make_nets
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"
 
@@ -49,7 +47,23 @@ def parse_args(argv):
 
 
 def iterations(text):
-    """(training, number) of cam=500."""
+    """Type of the flag --iterations: a training and its number of iterations.
+
+    Parameters
+    ----------
+    text : str
+        Such as "cam=500".
+
+    Returns
+    -------
+    (str, int)
+        One of TRAININGS, and a number above 0.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        Any other text.
+    """
     match = re.fullmatch(rf"({'|'.join(TRAININGS)})=(\d+)", text)
     if match is None or not int(match[2]):
         raise argparse.ArgumentTypeError(f"expected a training ({', '.join(TRAININGS)}), '=' and its number of "
@@ -70,53 +84,20 @@ def main(argv=None):
     if template.nets is None:
         raise UserError(f"{template.folder / 'settings.yaml'} has no `nets` to fill numbers into; choose another "
                         "experiment, or copy the folder and edit its prototxts")
-    wanted, said = wanted_of(args, template)
+    given, said = dict(args.iterations or ()), []
+    if args.data is None:
+        wanted = Wanted(args.classes, args.size, args.batch, given)
+    else:
+        data = read_own_data(args.data)
+        for line in warnings_of(data):
+            warn(f"warning: {line}")
+        wanted, said = wanted_for(template, data, args.size, args.batch, given)
     text = (template.folder / "settings.yaml").read_text(encoding="utf-8")
     nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
     print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
     print("\n".join(said))
     weights = "".join(f" {variable}=.." for variable in template.needs)
     print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
-
-
-def wanted_of(args, template):
-    """What was asked for, with numbers chosen for the data where none was given; and lines that say which, and why."""
-    given = dict(args.iterations or ())
-    if args.data is None:
-        return Wanted(args.classes, args.size, args.batch, given), []
-    data = read_own_data(args.data)
-    for line in warnings_of(data):
-        warn(f"warning: {line}")
-    chosen_for = {"photos": data.photos, "side": round(data.side)}
-    if not template.chosen_for:
-        return (Wanted(len(data.classes), args.size, args.batch, given, chosen_for=chosen_for),
-                [f"numbers: {template.name}'s, which does not say what data they were chosen for"])
-    numbers = choose_numbers(template.nets, template.chosen_for, data, args.batch, given)
-    return Wanted(len(data.classes), args.size, args.batch, numbers.iterations, numbers.rates, numbers.crf_factor,
-                  chosen_for), numbers.reasons
-
-
-def make_experiment(folder, settings, template):
-    """Write the folder, whole or not at all; its Nets."""
-    # made under a hidden name: a failure leaves no half experiment for run.sh to find
-    partial = folder.parent / f".{folder.name}" / folder.name
-    try:
-        write_text(partial / "settings.yaml", settings)
-        nets = read_experiment(partial).nets
-        write_text(partial / "README.md", readme(folder.name, template, nets))
-        for name, content in make_nets.made(partial).items():
-            write_text(partial / name, content)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial.parent, ignore_errors=True)
-    return nets
-
-
-def readme(name, template, nets):
-    return (f"# {name}\n\n{nets.classes} classes with background, inputs {nets.size}x{nets.size}, maps "
-            f"{nets.cells}x{nets.cells}. Made from [{template}](../{template}/README.md)\nby `python -m "
-            "tools.new_experiment`; `python -m tools.make_nets` makes the prototxts from settings.yaml.\n\n"
-            "Time and result: not run.\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ is after any stage; results/report.md and report.json, the table, which is print
 with photo, cues, pseudo-label, segmentation and ground truth of a few photos.
 """
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,12 +16,12 @@ from dsrg.crf_backend import use_crf_backend
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
-from dsrg.io.versions import git_commit
 from dsrg.pipeline import prototxts
 from dsrg.report.montage import draw_montage
 from dsrg.report.page import page
 from dsrg.report.run_contents import open_cues, read_data_set
-from dsrg.report.run_results import cost, left_out_lines, read_run, remarks, table
+from dsrg.report.run_results import left_out_lines, read_run
+from dsrg.report.run_table import nothing_measured, report_lines, write_table
 from dsrg.report.seed_growth import read_stored, seed_growth
 
 
@@ -46,10 +45,11 @@ def main(argv=None):
             write_text(run / "report.html", page(run, messages, read_stored(run), quick=True))
         return
     runs = [read_run(folder) for folder in args.runs]
-    first, lines = args.runs[0], table(runs)
-    if len(lines) == 2:
-        print("\n".join([nothing_measured(first), *left_out_lines(first)]))
-    else:
+    first = args.runs[0]
+    measured = any(run["miou"] for run in runs)
+    lines = report_lines(runs) if measured else [nothing_measured(first), *left_out_lines(first)]
+    print("\n".join(lines))
+    if measured:
         write_table(runs, lines, first / "results")
     write_page(first, growth=not args.no_growth, device=args.device)
     print(f"Page: {first / 'report.html'}")
@@ -57,30 +57,23 @@ def main(argv=None):
         print(f"Pictures: {first / 'results/report.png'}")
 
 
-def write_table(runs, lines, results):
-    """The table with what stands below it: printed, as report.md and, with all numbers, as report.json."""
-    commits = ", ".join(sorted(set.union(*(r["commits"] for r in runs))))
-    count = f"{len(runs)} runs; mean ± standard deviation. " if len(runs) > 1 else ""
-    lines = [*lines, "", f"{count}Evaluated at commit {commits}; this report at {git_commit()}."]
-    if line := cost(runs):
-        lines.append(line)
-    lines += remarks(runs)
-    text = "\n".join(lines)
-    print(text)
-    write_text(results / "report.md", text + "\n")
-    records = [{**run, "commits": sorted(run["commits"])} for run in runs]
-    write_text(results / "report.json", json.dumps(records, indent=1) + "\n")
-
-
-def nothing_measured(run):
-    """Why there is no table."""
-    if (run / "data").is_dir() and not (run / "data/SegmentationClass").is_dir():
-        return f"Nothing measured: {run / 'data'} has no SegmentationClass."
-    return f"{run / 'results'}: nothing measured yet; the stages segment and evaluate do it."
-
-
 def write_page(run, growth=True, device="cpu"):
-    """report.html of a run; what cannot be computed for it is said on it."""
+    """Write report.html of a run; what cannot be computed for it is said on the page.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+    growth : bool
+        Compute how seeds grew from the snapshots of stage s, as far as there are cues and lists.
+    device : str
+        "cpu" or the number of a GPU, for these.
+
+    Raises
+    ------
+    UserError
+        A result or a prototxt that cannot be read, or a page that cannot be written.
+    """
     from training.findcaffe import caffe
 
     cues, data_set, followed, notes = open_cues(run), read_data_set(run), None, []

@@ -31,6 +31,12 @@ class Parser(CommandParser):
     """Says in one line what does not fit."""
 
     def error(self, message):
+        """Raise a UsageError instead of ending the process.
+
+        Parameters
+        ----------
+        message : str
+        """
         raise UsageError(f"{message}; see --help")
 
 

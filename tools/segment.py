@@ -19,21 +19,17 @@ own labels: so pseudo-labels are made. A stopped command goes on where it was; O
 maps, and those of other settings are redone.
 """
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
-from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
-from dsrg.io.command_line import command_parser, print_json, sharing_ranks
-from dsrg.io.counts import counted
+from dsrg import crf_backend
+from dsrg.io.command_line import command_parser, print_result, sharing_ranks
 from dsrg.io.errors import run_main
 from dsrg.model import load
 from dsrg.scoring.listed_photos import segment_listed
 from dsrg.scoring.picture_folder import segment_pictures, shares_text
 from dsrg.scoring.recipe import Recipe
-from dsrg.scoring.run_model import STAGES
 from training.device_flags import add_flags
-from training.recipe_flags import add_recipe_flags, recipe_changes
+from training.recipe_flags import add_recipe_flags, add_stage, recipe_changes
 from training.shared_flags import add_allow_random, add_workers
 
 
@@ -42,7 +38,7 @@ def parse_args(argv):
     run = parser.add_argument_group("photos with a run's own settings")
     run.add_argument("run", type=Path, nargs="?", help="folder of a run, such as work/demo")
     run.add_argument("photos", type=Path, nargs="*", help="photos, and folders of photos")
-    run.add_argument("--stage", choices=STAGES, help="whose weights (default: f where it was segmented, else s)")
+    add_stage(run, "whose weights")
     run.add_argument("--web", action="store_true", help="instead of photos: a page to drop them on, at 127.0.0.1")
     run.add_argument("--port", type=int, metavar="N", help="of the page (default: one that is free)")
     files = parser.add_argument_group("net, weights and photos one by one")
@@ -59,8 +55,7 @@ def parse_args(argv):
     results.add_argument("--overwrite", action="store_true", help="redo maps that are already there")
     method = parser.add_argument_group("method (defaults in brackets; with a run: the run's own)")
     add_recipe_flags(method)
-    method.add_argument("--crf-backend", choices=CRF_BACKENDS, default=os.environ.get("CRF_BACKEND") or OWN,
-                        help="what computes the dense CRF (the variable CRF_BACKEND, or own)")
+    crf_backend.add_flag(method)
     add_allow_random(method)
     machine = parser.add_argument_group("machine")
     add_flags(machine, precision=None, precision_says="the run's own, or fp32")
@@ -97,32 +92,26 @@ def _check(args, parser):
 
 def main(argv=None):
     args = parse_args(argv)
-    ranks = sharing_ranks()
-    backend, changes = use_crf_backend(args.crf_backend), recipe_changes(args)
+    ranks, changes = sharing_ranks(), recipe_changes(args)
+    machine = {"precision": args.precision, "allow_random": args.allow_random,
+               "crf_backend": crf_backend.use_crf_backend(args.crf_backend)}
     if args.web:
         from dsrg.webpage.server import serve  # Flask is for this alone
 
-        return serve(args.run, args.port, stage=args.stage, changes=changes, device=args.device,
-                     precision=args.precision, allow_random=args.allow_random, crf_backend=backend)
+        return serve(args.run, args.port, stage=args.stage, changes=changes, device=args.device, **machine)
     if args.run:
-        model = load(args.run, args.stage, ranks.device(args.device), args.precision, args.allow_random, backend)
-        model = replace(model, recipe=model.recipe.changed(**changes))
-        records, failed = segment_pictures(model, args.photos, args.out, args.overwrite,
+        model = load(args.run, args.stage, ranks.device(args.device), **machine)
+        records, failed = segment_pictures(model.changed(**changes), args.photos, args.out, args.overwrite,
                                            ranks.part_of(args.workers), ranks)
-        if not ranks.is_first:
-            return 1 if failed else 0
-        if args.json:
-            print_json(records)
-        else:
-            print("\n".join(shares_text(records))
-                  or f"{args.out}: {counted(len(records), 'photo')}, shares.csv, shares.json")
+        if ranks.is_first:
+            print_result(records, shares_text(records, args.out), args.json)
         return 1 if failed else 0
     from training.findcaffe import caffe
 
     return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, Recipe().changed(**changes),
                           labels_file=args.labels, scores_folder=args.scores, overwrite=args.overwrite,
-                          crf_backend=backend, device=ranks.device(args.device), precision=args.precision or "fp32",
-                          workers=ranks.part_of(args.workers), allow_random=args.allow_random, ranks=ranks)
+                          device=ranks.device(args.device), workers=ranks.part_of(args.workers), ranks=ranks,
+                          **{**machine, "precision": args.precision or "fp32"})
 
 
 if __name__ == "__main__":

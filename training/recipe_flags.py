@@ -1,11 +1,24 @@
-"""The flags of a recipe: how photos become label maps, as dsrg.scoring.recipe says."""
+"""Flags of segmentations: of their recipe, as dsrg.scoring.recipe says, and of the stage of a run that makes them."""
 
 import argparse
 
 from dsrg.io import voc
 from dsrg.scoring.multiscale import CRF_SCALE, MAX_SIDE
 from dsrg.scoring.recipe import SIZES
+from dsrg.scoring.run_model import STAGES
 from training.shared_flags import add_mean
+
+
+def add_stage(parser, what):
+    """Add --stage, one of the stages of a run that segment.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    what : str
+        What of the stage is meant, as the help begins.
+    """
+    parser.add_argument("--stage", choices=STAGES, help=f"{what} (default: f where it was segmented, else s)")
 
 
 def add_recipe_flags(parser):

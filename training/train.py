@@ -24,8 +24,8 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from dsrg import crf_backend
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
-from dsrg.crf_backend import CRF_BACKENDS, OWN, use_crf_backend
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.prototxt_text import parse_prototxt
@@ -66,8 +66,7 @@ def parse_args(argv):
     parser.add_argument("--tensorboard", metavar="DIR", help="write scalars and pictures there for TensorBoard")
     parser.add_argument("--engine", choices=ENGINES, default=os.environ.get("ENGINE", "auto"),
                         help="which Caffe (default: the variable ENGINE, or auto)")
-    parser.add_argument("--crf-backend", choices=CRF_BACKENDS, default=os.environ.get("CRF_BACKEND") or OWN,
-                        help="what computes the dense CRF of the layers (default: the variable CRF_BACKEND, or own)")
+    crf_backend.add_flag(parser, "the dense CRF of the layers")
     args = parser.parse_args(argv)
     if args.snapshot_keep is not None and args.snapshot_keep < 1:
         parser.error("--snapshot-keep must be 1 or more")
@@ -90,7 +89,7 @@ def main(argv=None):
     if status is not None:
         return status
     precision = use_machine(caffe, args.device, _precision(run, args), multi_gpu.local_rank())
-    use_crf_backend(args.crf_backend)
+    crf_backend.use_crf_backend(args.crf_backend)
     multi_gpu.announce(caffe)
     refuse_other_classes(parse_prototxt(run.net_text, caffe_pb2.NetParameter(), args.solver), args.solver)
     batch_norm.refuse_what_it_cannot_train(caffe, run.net_text, args.device)

@@ -23,14 +23,12 @@ from dsrg.datasets.folder_labels import (
 from dsrg.datasets.folder_notes import TINY, copy_notes, notes_on_others, orientation_notes, photo_notes
 from dsrg.datasets.label_table import read_label_table
 from dsrg.datasets.mask_checks import MaskCounts, check_mask, judge
-from dsrg.datasets.photo_names import PhotoNames
-from dsrg.datasets.val_split import choose_val, classes_without_val
+from dsrg.datasets.val_split import choose_val, classes_without_val, listed_val
 from dsrg.io.class_names import read_classes
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.faults import Faults
 from dsrg.io.image_ids import file_of
-from dsrg.io.lists import read_lines
 from dsrg.io.orientation import exif_orientation
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import BROKEN_LINK, photo_names
@@ -74,6 +72,8 @@ class PhotoSet:
         Photo -> id in the data root.
     masks : dict of str to Path
         Of the photos that have one.
+    counts : MaskCounts
+        What these masks hold.
     turned : dict of str to int
         Photo -> EXIF orientation, of those that are not stored upright.
     tiny : list of str
@@ -82,6 +82,8 @@ class PhotoSet:
         Reason, for one -> number of files.
     notes : list of str
         What the user should know and that stops nothing.
+    val : set of str
+        Photos that are set apart.
     """
 
     labels: dict
@@ -117,7 +119,7 @@ def make_data_root(options):
         raise UserError(f"{out} exists; choose another --out, or remove it first")
     refuse_inputs_as_output(out, options.photos, options.masks)
     found = read_folder(options)
-    found.val = (listed(options.val_list, found) if options.val_list
+    found.val = (listed_val(options.val_list, found.labels) if options.val_list
                  else choose_val(found.labels, options.val, options.seed, found.masks))
     found.notes += filter(None, [classes_without_val(found.labels, found.val, found.classes)])
     partial = out.with_name(f".{out.name}.{os.getpid()}")
@@ -188,7 +190,7 @@ def mask_of(folder, name):
     ----------
     folder : Path
     name : str
-        Of the photo.
+        Of the photo, below the photo folder.
 
     Returns
     -------
@@ -274,34 +276,3 @@ def refuse_unused(found, options):
         raise UserError(f"no photo is labelled with {len(unused)} of the classes of {options.classes} "
                         f"({', '.join(unused[:10])}), so nothing can be learned of them; take them out, label photos, "
                         "or pass --unused-classes")
-
-
-def listed(path, found):
-    """The photos of --val-list as a set.
-
-    Parameters
-    ----------
-    path : Path
-    found : PhotoSet
-
-    Returns
-    -------
-    set of str
-
-    Raises
-    ------
-    UserError
-        Lines that name no photo with a label, or every photo named.
-    """
-    photos, val, faults = PhotoNames("", found.labels), set(), Faults(path)
-    for number, line in read_lines(path, "image list"):
-        names = photos.find(line)
-        if len(names) == 1:
-            val.add(names[0])
-        else:
-            faults.add("lines that name no photo with a label",
-                       f"{path}:{number}: '{line}' is not a photo with a label")
-    faults.refuse()
-    if len(val) == len(found.labels):
-        raise UserError(f"{path} names every photo; leave some to learn from")
-    return val

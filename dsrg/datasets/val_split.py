@@ -1,11 +1,14 @@
-"""Photos set apart to be segmented and measured at the end, with every class among them where that can be."""
+"""Photos set apart to be segmented and measured at the end: listed, or chosen with every class among them."""
 
 from collections import Counter
 
 import numpy as np
 
+from dsrg.datasets.photo_names import PhotoNames
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
+from dsrg.io.faults import Faults
+from dsrg.io.lists import read_lines
 
 CANDIDATES = 50    # photos of a class that are compared for one place
 
@@ -100,6 +103,39 @@ class _Choice:
         for c in self.labels[name]:
             self.left[c] -= 1
             self.have[c] += 1
+
+
+def listed_val(path, labels):
+    """The photos that a list sets apart.
+
+    Parameters
+    ----------
+    path : Path
+        A photo a line: its path below the photo folder, with or without suffix, in any letter case.
+    labels : dict of str to list of int
+        Classes of each photo.
+
+    Returns
+    -------
+    set of str
+
+    Raises
+    ------
+    UserError
+        Lines that name no photo with a label, or more than one; or every photo is named.
+    """
+    photos, val, faults = PhotoNames("", labels), set(), Faults(path)
+    for number, line in read_lines(path, "image list"):
+        names = photos.find(line)
+        if len(names) == 1:
+            val.add(names[0])
+        else:
+            faults.add("lines that name no photo with a label",
+                       f"{path}:{number}: '{line}' is not a photo with a label")
+    faults.refuse()
+    if len(val) == len(labels):
+        raise UserError(f"{path} names every photo; leave some to learn from")
+    return val
 
 
 def classes_without_val(labels, val, classes):

@@ -1,9 +1,10 @@
 """The settings.yaml of an experiment for other data, from that of another: numbers filled in, the rest as it is."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsrg.experiments.description import check_size
+from dsrg.experiments.own_data import choose_numbers
 from dsrg.experiments.yaml_numbers import filled_in, without
 from dsrg.io.errors import UserError
 
@@ -38,6 +39,34 @@ class Wanted:
     rates: dict | None = None
     crf_factor: float = 1.0
     chosen_for: dict | None = None
+
+
+def wanted_for(template, data, size=None, batch=None, iterations=None):
+    """What an experiment for a data set is to have: what was asked for, and numbers chosen for the rest.
+
+    Parameters
+    ----------
+    template : dsrg.pipeline.settings.Experiment
+        With `nets`. One without `chosen_for` lends its numbers as they are.
+    data : dsrg.experiments.own_data.OwnData
+    size, batch : int, optional
+        Side of the square input; images a step.
+    iterations : dict of str to int, optional
+        By training, those that were asked for.
+
+    Returns
+    -------
+    Wanted
+    list of str
+        A line on each choice, and what it follows from.
+    """
+    chosen_for = {"photos": data.photos, "side": round(data.side)}
+    wanted = Wanted(len(data.classes), size, batch, iterations or {}, chosen_for=chosen_for)
+    if not template.chosen_for:
+        return wanted, [f"numbers: {template.name}'s, which does not say what data they were chosen for"]
+    numbers = choose_numbers(template.nets, template.chosen_for, data, batch, iterations)
+    wanted = replace(wanted, iterations=numbers.iterations, rates=numbers.rates, crf_factor=numbers.crf_factor)
+    return wanted, numbers.reasons
 
 
 def new_settings(template, text, name, wanted):

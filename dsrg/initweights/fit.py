@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dsrg.initweights.architectures import ResNet
 from dsrg.initweights.weight_arithmetic import decimate, fold_rgb_input, with_eps, without_bias
 from dsrg.io.errors import UserError
 
@@ -86,6 +87,35 @@ def fit(layers, architecture, net_input, rgb):
     result.rows.sort(key=lambda row: order.index(row.layer))
     result.arrays = {name: result.arrays[name] for name in order if name in result.arrays}
     return result
+
+
+def check_strides(architecture, layers, source, net):
+    """Refuse a ResNet that halves the map in another convolution than the net: the shapes fit, the sampling does not.
+
+    Parameters
+    ----------
+    architecture : one of architectures.ARCHITECTURES, made from the file
+        Any but a ResNet passes.
+    layers : dict of str to TargetLayer
+    source, net : path
+        File of the weights and prototxt of the net, for the message.
+
+    Raises
+    ------
+    UserError
+        Names the first layer whose stride sits elsewhere.
+    """
+    if not isinstance(architecture, ResNet):
+        return
+    for name, layer in layers.items():
+        key = architecture.key(name)
+        if key and layer.stride > 1 and key != "conv1" and architecture.spec(key).stride == 1:
+            place = ("3x3 convolution (_branch2b: torchvision's, v1.5)", "1x1 convolution (_branch2a: Caffe's, v1)")
+            theirs, ours = place if architecture.stride_in_3x3 else place[::-1]
+            raise UserError(f"{source} was trained with the stride in the {theirs}, {net} has it in the {ours}, first "
+                            f"in '{name}'; set `backbone: resnet101-torchvision` in the experiment's settings.yaml "
+                            "and run tools.make_nets, use weights of the other kind, or pass --other-strides to copy "
+                            "them all the same")
 
 
 def _weight(trained, target, reducible, row):

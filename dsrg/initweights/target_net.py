@@ -44,13 +44,13 @@ def read_target(path):
     UserError
         The net is wrong, with the line; or a layer's shape is not known.
     """
-    from dsrg.netinspect.checks import State, is_loss
+    from dsrg.netinspect.checks import State, default_phase
     from dsrg.netinspect.prototxt_source import Source
 
     source = Source(path)
     if source.net is None:
         raise UserError(f"{path}:{source.findings[0].line}: {source.findings[0].text}")
-    state = State(source, "train" if any(is_loss(layer) for layer in source.net.layer) else "test")
+    state = State(source, default_phase(source.net))
     errors = sorted(f for f in (*source.findings, *state.findings) if f.severity == "error")
     if errors:
         raise UserError(f"{path}:{errors[0].line}: {errors[0].text}")

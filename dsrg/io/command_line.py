@@ -159,3 +159,24 @@ def print_json(value):
         A number that is not finite.
     """
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_result(value, lines, as_json):
+    """Print what a command found: with --json as JSON, else as lines for people.
+
+    Parameters
+    ----------
+    value
+        As of `print_json`.
+    lines : iterable of str
+    as_json : bool
+
+    Raises
+    ------
+    ValueError
+        As of `print_json`.
+    """
+    if as_json:
+        print_json(value)
+    else:
+        print("\n".join(lines))

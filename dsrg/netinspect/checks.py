@@ -139,6 +139,21 @@ def is_loss(layer):
     return native is not None and native.loss
 
 
+def default_phase(net):
+    """The phase that a net is meant for where none is named: the training's where it has a loss.
+
+    Parameters
+    ----------
+    net : NetParameter
+
+    Returns
+    -------
+    str
+        "train" or "test".
+    """
+    return "train" if any(is_loss(layer) for layer in net.layer) else "test"
+
+
 def _line(block, field, k):
     lines = block.lines.get(field, ())
     return lines[k] if k < len(lines) else block.line

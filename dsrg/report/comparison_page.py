@@ -10,8 +10,9 @@ from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.versions import git_commit
-from dsrg.report import curves, gallery
+from dsrg.report import curves, page_pictures
 from dsrg.report.comparison import HEADS, group_name, rows
+from dsrg.report.gallery import MEASURED
 from dsrg.report.page import LARGEST, MODELS, template
 from dsrg.report.paired_differences import difference_rows
 from dsrg.report.run_contents import TRAININGS, read_data_set, read_logs, read_results, spread
@@ -113,7 +114,7 @@ def differing_photos(first, most):
     if any(one["classes"] != classes for one in data.values()):
         return [], "The runs have other classes, so their photos are not compared.", []
     common = set.intersection(*(set(one["val"]) for one in data.values()))
-    ids = spread([i for i in next(iter(data.values()))["val"] if i in common], gallery.MEASURED)
+    ids = spread([i for i in next(iter(data.values()))["val"] if i in common], MEASURED)
     model = next((m for m in ("f", "s", "static", "full") if all((f / "segmentations" / m).is_dir()
                                                                  for f in first.values())), None)
     if model is None or not ids:
@@ -124,7 +125,7 @@ def differing_photos(first, most):
     mean = statistics.fmean(shares.values()) if shares else 0
     note = (f"Segmentations of {MODELS[model]}, one run of each row of the table: over {len(shares)} val photos they "
             f"differ in {mean:.1%} of the pixels.")
-    return entries, note, gallery.legend(classes)
+    return entries, note, page_pictures.legend(classes)
 
 
 def _disagreement(first, model, image_id):
@@ -140,13 +141,13 @@ def _disagreement(first, model, image_id):
 
 def _entry(first, base, model, image_id, share, classes):
     try:
-        pictures = [gallery.photo_picture(base, image_id)]
-        truth = gallery.mask_path(base, image_id)
+        pictures = [page_pictures.photo_picture(base, image_id)]
+        truth = page_pictures.mask_path(base, image_id)
         for name, folder in first.items():
             path = file_of(folder / "segmentations" / model, image_id)
-            pictures.append(gallery.judged_picture(path, name, truth, classes))
-        pictures.append(gallery.map_picture(truth, "truth", classes))
-        _, shown = gallery.photo_iou(path, truth, len(classes))
+            pictures.append(page_pictures.judged_picture(path, name, truth, classes))
+        pictures.append(page_pictures.map_picture(truth, "truth", classes))
+        _, shown = page_pictures.photo_iou(path, truth, len(classes))
     except UserError:
         return None
     return {"id": image_id, "share": share, "classes": [classes[c] for c in shown if c],

@@ -12,7 +12,7 @@ from dsrg.cuefile.scarce_classes import cells_of_classes
 from dsrg.io.errors import UserError
 from dsrg.io.versions import git_commit
 from dsrg.pipeline.run_record import read_record
-from dsrg.report import curves, gallery, seed_growth
+from dsrg.report import curves, gallery, page_pictures, seed_growth
 from dsrg.report.comparison import settings
 from dsrg.report.paper_numbers import paper_miou
 from dsrg.report.run_contents import (
@@ -186,8 +186,9 @@ def _growth(folder, growth, data_set):
     rows = []
     for image_id, maps in growth["maps"].items():
         try:
-            pictures = [gallery.cell_picture(folder, image_id, label_map,
-                                             f"iteration {iteration}" if iteration else "cues", data_set["classes"])
+            pictures = [page_pictures.cell_picture(folder, image_id, label_map,
+                                                   f"iteration {iteration}" if iteration else "cues",
+                                                   data_set["classes"])
                         for iteration, label_map in zip(growth["iterations"], maps, strict=True)]
         except UserError:
             continue                # a photo that is gone since
@@ -209,7 +210,7 @@ def _galleries(folder, said, growth, photos, measured):
                len(data_set["train"])))
     found = [{"key": key, "title": title, "rows": rows, "of": of} for key, title, rows, of in groups if rows]
     return {"galleries": found,
-            "legend": gallery.legend(data_set["classes"], train)}
+            "legend": page_pictures.legend(data_set["classes"], train)}
 
 
 def _mean(values):

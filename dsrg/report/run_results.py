@@ -1,4 +1,4 @@
-"""What a run has measured, and the table of one experiment's runs."""
+"""What a run has measured."""
 
 import statistics
 from pathlib import Path
@@ -94,49 +94,3 @@ def mean_and_spread(values):
     """Text of a list of fractions in percent: '52.6' or '52.6 ± 0.8' (sample standard deviation)."""
     mean = 100 * statistics.fmean(values)
     return f"{mean:.1f}" if len(values) == 1 else f"{mean:.1f} ± {100 * statistics.stdev(values):.1f}"
-
-
-def table(runs):
-    """Lines of a Markdown table of the runs' mean IoU, then the ratio and the gain of growing."""
-    lines = ["| | photos | mIoU (%) |", "|---|---|---|"]
-    for name, says, photos in ROWS:
-        values = [run["miou"][name] for run in runs if name in run["miou"]]
-        if values:
-            lines.append(f"| {says} | {photos} | {mean_and_spread(values)} |")
-    both = [r["miou"] for r in runs if {"f", "full"} <= r["miou"].keys()]
-    if both:
-        lines.append(f"| retrained / fully supervised | val | {_ratio(both)} |")
-    both = [r["miou"] for r in runs if {"s", "static"} <= r["miou"].keys()]
-    if both:
-        gain = 100 * statistics.fmean(m["s"] - m["static"] for m in both)
-        lines.append(f"| DSRG − static seeds | val | {gain:+.1f} (points) |")
-    return lines
-
-
-def _ratio(both):
-    """Mean of stage f / fully supervised; none where the reference is worse: then it failed and bounds nothing."""
-    worse = sum(m["full"] < m["f"] for m in both)
-    if worse or not all(m["full"] for m in both):
-        return "– (the reference is worse" + (f" in {worse} of {len(both)} runs)" if len(both) > 1 else ")")
-    return f"{statistics.fmean(m['f'] / m['full'] for m in both):.3f} (ratio)"
-
-
-def remarks(runs):
-    """Lines below the table: what the classifiers know of photos set apart, and collapsed models."""
-    known = [run["classifier"] for run in runs if run["classifier"]]
-    lines = []
-    if known:
-        mean = mean_and_spread([one["mean_average_precision"] for one in known])
-        lines.append(f"Classifier of the cues: mean average precision {mean} % on {known[0]['images']} train photos "
-                     "that were set apart.")
-    return lines + [warning for run in runs for warning in run["warnings"]]
-
-
-def cost(runs):
-    """One line on time and memory of the slowest run, or None where no stage has a stamp."""
-    costs = [(sum(s["seconds"] for s in run["stages"].values()), max(s["peak_mib"] for s in run["stages"].values()))
-             for run in runs if run["stages"]]
-    if not costs:
-        return None
-    seconds, peak = max(c[0] for c in costs), max(c[1] for c in costs)
-    return f"Stages took {seconds / 60:.1f} min in all, at most {peak} MiB of memory a process."

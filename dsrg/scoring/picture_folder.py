@@ -199,20 +199,24 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     return records, len(errors)
 
 
-def shares_text(records):
-    """Lines for people of the records of a few pictures; of many none: shares.csv has them.
+def shares_text(records, out):
+    """Lines for people on a few pictures; of many, or none, the one line that says where their shares are.
 
     Parameters
     ----------
     records : list of dict
         As of write_shares.
+    out : path
+        Folder of the results.
 
     Returns
     -------
     list of str
     """
+    if not 0 < len(records) <= SHOWN:
+        return [f"{out}: {counted(len(records), 'photo')}, shares.csv, shares.json"]
     lines = []
-    for record in records if len(records) <= SHOWN else ():
+    for record in records:
         shares = sorted(((share, name) for name, share in record["shares"].items() if share), reverse=True)
         lines.append(f"{record['photo']}: " + ", ".join(f"{name} {share:.1%}" for share, name in shares))
     return lines

@@ -3,7 +3,6 @@
 import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -59,7 +58,7 @@ class Comparison:
         self._models = {}
         for name in names:
             model = self._net_thread.submit(load, run, name, **machine).result()
-            self._models[name] = replace(model, recipe=model.recipe.changed(**changes or {}))
+            self._models[name] = model.changed(**changes or {})
         self.stages = {name: TITLES[name] for name in names}
         self.classes = list(next(iter(self._models.values())).class_names)
 

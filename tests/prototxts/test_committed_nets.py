@@ -2,8 +2,8 @@
 
 import pytest
 
+from dsrg.experiments.experiment_folder import prototxts_of
 from tests.conftest import ROOT
-from tools import make_nets
 
 FOLDERS = sorted(path.parent for path in (ROOT / "prototxts").glob("*/settings.yaml"))
 
@@ -11,7 +11,7 @@ FOLDERS = sorted(path.parent for path in (ROOT / "prototxts").glob("*/settings.y
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_committed_prototxts_are_what_their_numbers_make(folder, monkeypatch):
     monkeypatch.setenv("ENGINE", "embedded")
-    contents = make_nets.made(folder)
+    contents = prototxts_of(folder)
     assert set(contents) == {path.name for path in folder.glob("*.prototxt")}
     for name, text in contents.items():
         assert text == (folder / name).read_text(), f"{name}: run python -m tools.make_nets prototxts/{folder.name}"

@@ -20,7 +20,8 @@ from dsrg.report import curves
 from dsrg.report.comparison import groups, rows
 from dsrg.report.page import page
 from dsrg.report.run_contents import read_log, read_logs, read_results, read_stages
-from dsrg.report.run_results import read_run, remarks, table
+from dsrg.report.run_results import read_run
+from dsrg.report.run_table import remarks, table
 from dsrg.report.run_warnings import loss_warning, run_warnings
 from dsrg.scoring.label_map_folder import LabelMapFolder
 from dsrg.scoring.recipe import Recipe

@@ -241,10 +241,19 @@ def test_a_device_that_is_not_there_is_said(run):
 def test_with_and_without_the_crf_from_one_pass(run):
     model = load("work/mine")
     scored = model.score(run / "data/JPEGImages/2.jpg")
-    plain = replace(model, recipe=model.recipe.changed(crf=False))
+    plain = model.changed(crf=False)
     for crf, expected in ((False, plain), (True, model), (None, model)):
         np.testing.assert_array_equal(model.label(scored, crf).labels,
                                       expected.segment(run / "data/JPEGImages/2.jpg").labels)
+
+
+def test_scores_are_those_of_the_blob_that_is_asked_for(run):
+    """In the photo minus its mean, pooled, blue (channel 0) is most in the blue box, red (channel 2) in the red one."""
+    photo = run / "data/JPEGImages/2.jpg"
+    labels = load("work/mine").changed(output_blob="pool", crf=False).segment(photo).labels
+    assert labels[50, 10] == 0 and labels[15, 20] == 2
+    with pytest.raises(UserError, match="the net has no blob 'nope'; its outputs are fc8"):
+        main(photo, "--output-blob", "nope")
 
 
 def one_by_one(*arguments):

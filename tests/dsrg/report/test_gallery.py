@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dsrg.io import voc
-from dsrg.report import gallery
+from dsrg.report import gallery, page_pictures
 from dsrg.report.run_contents import open_cues, read_data_set
 from tests.dsrg.report.made_run import CLASSES, FOUND, VAL, make_run, object_of, predicted
 
@@ -58,7 +58,7 @@ def test_a_map_keeps_its_classes_and_colours(run):
 def test_large_pictures_are_shrunk_without_new_classes():
     labels = np.zeros((1200, 2000), np.uint8)
     labels[300:, 900:] = 7
-    image = decoded({"uri": gallery.map_uri(labels)})
+    image = decoded({"uri": page_pictures.map_uri(labels)})
     assert image.size == (320, 192) and set(np.unique(np.array(image))) == {0, 7}
 
 
