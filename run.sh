@@ -80,6 +80,7 @@ Stages, in their order
   train-f          stage f: the network trained again on the pseudo-labels
   full             the same net on true masks: the reference
   segment          label maps of the val photos by each network (segment-static, segment-s, segment-f, segment-full)
+  calibrate        what makes stage f's probabilities mean what they say, fitted on train photos kept apart from it
   evaluate         IoU of cues, pseudo-labels and label maps against true masks (evaluate-cues, evaluate-labels,
                    evaluate-static, evaluate-s, evaluate-f, evaluate-full)
   report           report.html, the page of the run, and its table

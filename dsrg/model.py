@@ -11,6 +11,8 @@ from os import PathLike
 import numpy as np
 from PIL import Image
 
+from dsrg.calibration.record import NOT_FITTED, Calibration, Temperature, given
+from dsrg.calibration.temperature import scaled_softmax
 from dsrg.crf_backend import OWN
 from dsrg.find_caffe import the_caffe
 from dsrg.io.orientation import upright
@@ -43,6 +45,8 @@ class Segmentation:
         The photo, RGB, in the order of `labels`.
     orientation : int
         EXIF's, 1 to 8; 1 for arrays.
+    temperature : Temperature
+        What `probabilities` divides the scores by, and whether they are calibrated.
     """
 
     labels: np.ndarray
@@ -50,6 +54,20 @@ class Segmentation:
     class_names: tuple[str, ...]
     image: np.ndarray
     orientation: int = 1
+    temperature: Temperature = NOT_FITTED
+
+    def probabilities(self) -> np.ndarray:
+        """How likely each class is at each pixel, by the net alone; the CRF may choose another than the likeliest.
+
+        Where `temperature.calibrated`, of the pixels at which a class has probability p about the share p is labelled
+        with it, counted over photos like the run's train photos and by its pseudo-labels.
+
+        Returns
+        -------
+        float32 array (h, w, C)
+            Of the upright photo, at the size of `scores`; 0 to 1, summing to 1.
+        """
+        return scaled_softmax(self.scores, self.temperature.value)
 
     def shares(self) -> dict[str, float]:
         """Share of the pixels of each class, of all classes, by name."""
@@ -113,6 +131,8 @@ class Model:
         Where net and weights came from.
     machine : dict
         Precision, engine and backends in force.
+    calibration : Calibration
+        What the run knows of the probabilities.
     """
 
     class_names: tuple[str, ...]
@@ -120,6 +140,26 @@ class Model:
     net: ScoreNet
     files: RunModel
     machine: dict
+    calibration: Calibration = Calibration()
+
+    @property
+    def temperature(self) -> Temperature:
+        """Temperature: what scores are divided by for probabilities, and whether these are calibrated then."""
+        return self.calibration.temperature(self.recipe)
+
+    def with_temperature(self, value: float) -> "Model":
+        """The same network with a temperature of the caller's; its probabilities are not called calibrated.
+
+        Parameters
+        ----------
+        value : float
+            Above 0.
+
+        Returns
+        -------
+        Model
+        """
+        return replace(self, calibration=Calibration(fixed=given(value)))
 
     def changed(self, **values) -> "Model":
         """The same network with another recipe.
@@ -201,7 +241,7 @@ class Model:
                            crf_backend=self.machine["crf_backend"], size=scored.photo.size)
         picture = scored.picture
         labels, rgb = (np.ascontiguousarray(as_in_file(array, picture.orientation)) for array in (labels, picture.rgb))
-        return Segmentation(labels, scored.scores, self.class_names, rgb, picture.orientation)
+        return Segmentation(labels, scored.scores, self.class_names, rgb, picture.orientation, self.temperature)
 
 
 def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", precision: str | None = None,
@@ -245,4 +285,5 @@ def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", pre
     caffe = the_caffe()
     machine = machine_settings(caffe, device, precision or found.precision, crf_backend)
     net = open_net(caffe, found.net, found.weights, device, machine["precision"], allow_random=allow_random)
-    return Model(tuple(found.class_names), found.recipe, ScoreNet(net, found.recipe.output_blob), found, machine)
+    return Model(tuple(found.class_names), found.recipe, ScoreNet(net, found.recipe.output_blob), found, machine,
+                 Calibration.of_run(run, found.stage, found))

@@ -12,9 +12,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-FOLDERS = ("dsrg/io", "dsrg/cuefile", "dsrg/supervision", "dsrg/saliency", "dsrg/scoring", "dsrg/pipeline",
-           "dsrg/datasets", "dsrg/datacheck", "dsrg/experiments", "dsrg/initweights", "dsrg/export", "dsrg/webpage",
-           "dsrg/netinspect", "training", "localization_cues", "tools", "CRF/python", "engine/caffe")
+FOLDERS = ("dsrg/io", "dsrg/cuefile", "dsrg/supervision", "dsrg/saliency", "dsrg/scoring", "dsrg/calibration",
+           "dsrg/pipeline", "dsrg/datasets", "dsrg/datacheck", "dsrg/experiments", "dsrg/initweights", "dsrg/export",
+           "dsrg/webpage", "dsrg/netinspect", "training", "localization_cues", "tools", "CRF/python", "engine/caffe")
 #: called by Caffe, and what the layers and losses of this project share behind that
 LAYER_METHODS = {"setup", "configure", "reshape", "forward", "backward", "forward_tensors", "backward_tensors", "seek",
                  "compute", "compute_tensors", "check_shapes"}

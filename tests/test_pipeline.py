@@ -68,15 +68,15 @@ def test_stages_are_told_on_stdout_and_progress_on_stderr_in_plain_text(whole_ru
     assert "\x1b" not in out + notes and "\r" not in out + notes, "no colours, no bars"
     begun = re.findall(r"^\[(\d+)/22\] (\S+): (?:tools|training|localization_cues)\.", out, re.MULTILINE)
     done = re.findall(r"^\[(\d+)/22\] (\S+): \d+ s, peak \d+ MiB$", out, re.MULTILINE)
-    assert done and begun == [*done, ("22", "report")] and ("4", "cam") in begun
-    assert "/22] " not in notes
+    assert done and begun == [*done, ("23", "report")] and ("4", "cam") in begun
+    assert "/23] " not in notes
     assert re.search(r"^cam: 3/3, loss \S+, lr \S+, \d\d:\d\d passed, 00:00 left", notes, re.MULTILINE)
     assert "/3, loss" not in out
 
 
 def test_the_run_has_told_who_watches_it_and_its_page_is_still(whole_run):
     state = read_state(whole_run)
-    assert (state["state"], state["status"], state["number"], state["of"]) == ("done", 0, 22, 22)
+    assert (state["state"], state["status"], state["number"], state["of"]) == ("done", 0, 23, 23)
     assert "renews itself" not in (whole_run / "report.html").read_text()
     assert "Iteration 0, lr = " in (whole_run / "logs/train-s.log").read_text()
 
@@ -97,7 +97,7 @@ def test_second_call_does_nothing_again(whole_run, folder):
     before = {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")}
     result = run("demo", DATA_ROOT=folder / "data", WORK=folder / "work", MAX_ITER=3)
     assert result.returncode == 0, result.stderr
-    assert "[10/22] train-f: done\n" in result.stdout and "[21/22] evaluate-full: done\n" in result.stdout
+    assert "[10/23] train-f: done\n" in result.stdout and "[22/23] evaluate-full: done\n" in result.stdout
     assert {p: p.stat().st_mtime_ns for p in whole_run.rglob("models/*")} == before
     assert not (whole_run / "stale").exists()
 

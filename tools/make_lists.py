@@ -42,13 +42,15 @@ def parse_args(argv):
                         "data root)")
     parser.add_argument("--leave-out", type=Path, metavar="FILE", help="photos that no list is to name, '<id> <why>' a "
                         "line (left_out.txt of tools.check_data); the others keep their numbers")
+    parser.add_argument("--calibrate", action="store_true", help="keep the photos of cam_quality.txt out of "
+                        "train_f.txt, too, and name them in calibration_id.txt: stage f is calibrated on them")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
     print(make_lists(args.data, args.out, args.train_set, args.val_set, args.labels, args.numbers, args.masks,
-                     args.leave_out))
+                     args.leave_out, args.calibrate))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 
 Writes into the first folder: report.html, the page of the run with tables, curves and photos, which shows what there
 is after any stage; results/report.md and report.json, the table, which is printed as well; results/report.png, a sheet
-with photo, cues, pseudo-label, segmentation and ground truth of a few photos.
+with photo, cues, pseudo-label, segmentation and ground truth of a few photos; results/sheets/<stage>.jpg, the val
+photos that each stage segments best, middling and worst, which are on the page, too.
 """
 
 from pathlib import Path
@@ -23,12 +24,16 @@ from dsrg.report.run_contents import open_cues, read_data_set
 from dsrg.report.run_results import left_out_lines, read_run
 from dsrg.report.run_table import nothing_measured, report_lines, write_table
 from dsrg.report.seed_growth import read_stored, seed_growth
+from dsrg.report.sheets import PHOTOS, write_sheets
+from training.shared_flags import not_negative
 
 
 def parse_args(argv=None):
     parser = command_parser("tools.report", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs (same experiment, different seeds)")
     parser.add_argument("--photos", type=int, default=6, help="photos on the sheet; 0 leaves it out (default 6)")
+    parser.add_argument("--sheets", type=not_negative, default=PHOTOS, metavar="N", help="val photos of each group, "
+                        "best, median and worst, on the sheet of a stage; 0 draws none (default %(default)s)")
     parser.add_argument("--no-growth", action="store_true",
                         help="leave out how seeds grew, for which snapshots of stage s are run on six photos")
     parser.add_argument("--page-only", action="store_true", help="make report.html alone, quickly: from what lies "
@@ -51,10 +56,13 @@ def main(argv=None):
     print("\n".join(lines))
     if measured:
         write_table(runs, lines, first / "results")
+    sheets = write_sheets(first, args.sheets) if args.sheets else []
     write_page(first, growth=not args.no_growth, device=args.device)
     print(f"Page: {first / 'report.html'}")
     if args.photos > 0 and draw_montage(first, first / "results/report.png", args.photos):
         print(f"Pictures: {first / 'results/report.png'}")
+    if sheets:
+        print(f"Sheets: {' '.join(map(str, sheets))}")
 
 
 def write_page(run, growth=True, device="cpu"):

@@ -5,7 +5,8 @@
 
 takes everything from the run: the net, the newest weights of its last stage, sizes, mean and widths of the CRF that
 its own segmentations were made with. Beside the index PNGs it writes overlays/ with a legend, and the share of each
-class in shares.csv and shares.json. A photo may have any suffix that Pillow or OpenCV reads.
+class in shares.csv and shares.json. A photo may have any suffix that Pillow or OpenCV reads. --scores DIR writes the
+probability of each class at each pixel, too, and whether it is calibrated.
 
     python -m tools.segment work/demo --web
 
@@ -19,6 +20,7 @@ own labels: so pseudo-labels are made. A stopped command goes on where it was; O
 maps, and those of other settings are redone.
 """
 
+import argparse
 from pathlib import Path
 
 from dsrg import crf_backend
@@ -48,11 +50,13 @@ def parse_args(argv):
     files.add_argument("--images", type=Path, help="folder of the photos, <id>.jpg or .png")
     files.add_argument("--labels", type=Path, metavar="FILE",
                        help="image_labels.txt: allow only background and the image's labels (pseudo-labels)")
-    files.add_argument("--scores", type=Path, metavar="DIR",
-                       help="also write <id>.npz with 'scores', float16 (C, h, w), summed over sizes")
     results = parser.add_argument_group("results")
     results.add_argument("--out", type=Path, help="folder for the label maps, <id>.png")
     results.add_argument("--overwrite", action="store_true", help="redo maps that are already there")
+    results.add_argument("--scores", type=Path, metavar="DIR", help="also write <id>.npz with 'probabilities' and "
+                         "'scores', float16 (C, h, w), and whether the probabilities are calibrated")
+    results.add_argument("--temperature", type=temperature, metavar="T", help="what scores are divided by for the "
+                         "probabilities (default: what tools.calibrate has fitted for the run, else 1)")
     method = parser.add_argument_group("method (defaults in brackets; with a run: the run's own)")
     add_recipe_flags(method)
     crf_backend.add_flag(method)
@@ -69,7 +73,7 @@ def _check(args, parser):
     """Refuse arguments that do not go together."""
     needed = {"--net": args.net, "--weights": args.weights, "--list": args.list, "--images": args.images}
     missing = [flag for flag, value in needed.items() if value is None]
-    given = [flag for flag, value in {**needed, "--labels": args.labels, "--scores": args.scores}.items() if value]
+    given = [flag for flag, value in {**needed, "--labels": args.labels}.items() if value]
     if args.run and args.run.is_file():
         parser.error(f"{args.run} is a file; the folder of a run stands before the photos: python -m tools.segment "
                      f"work/demo {args.run} --out out/")
@@ -87,7 +91,35 @@ def _check(args, parser):
         parser.error("the following arguments are required: --out")
     if not args.run and (args.stage or args.json):
         parser.error("--stage and --json go with a run; without one --weights says whose")
+    if args.temperature and not (args.scores or args.web):
+        parser.error("--temperature is for the probabilities: give --scores DIR, too, or --web")
+    if args.web and args.scores:
+        parser.error("--web writes no files: leave --scores out")
     recipe_changes(args, parser)
+
+
+def temperature(text):
+    """Type of --temperature.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1e-3 <= value <= 1e3:
+        raise argparse.ArgumentTypeError(f"expected a number from 0.001 to 1000, got '{text}'")
+    return value
 
 
 def main(argv=None):
@@ -98,18 +130,21 @@ def main(argv=None):
     if args.web:
         from dsrg.webpage.server import serve  # Flask is for this alone
 
-        return serve(args.run, args.port, stage=args.stage, changes=changes, device=args.device, **machine)
+        return serve(args.run, args.port, stage=args.stage, changes=changes, temperature=args.temperature,
+                     device=args.device, **machine)
     if args.run:
         model = load(args.run, args.stage, ranks.device(args.device), **machine)
+        model = model.with_temperature(args.temperature) if args.temperature else model
         records, failed = segment_pictures(model.changed(**changes), args.photos, args.out, args.overwrite,
-                                           ranks.part_of(args.workers), ranks)
+                                           ranks.part_of(args.workers), ranks, args.scores)
         if ranks.is_first:
             print_result(records, shares_text(records, args.out), args.json)
         return 1 if failed else 0
     from training.findcaffe import caffe
 
     return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, Recipe().changed(**changes),
-                          labels_file=args.labels, scores_folder=args.scores, overwrite=args.overwrite,
+                          labels_file=args.labels, scores_folder=args.scores, temperature=args.temperature,
+                          overwrite=args.overwrite,
                           device=ranks.device(args.device), workers=ranks.part_of(args.workers), ranks=ranks,
                           **{**machine, "precision": args.precision or "fp32"})
 

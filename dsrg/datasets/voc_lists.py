@@ -23,7 +23,8 @@ TRAIN_SETS = ("trainaug", "train_aug", "train")
 MAX_NUMBER = 1 << 24
 
 
-def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", numbers=None, masks=None, leave_out=None):
+def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", numbers=None, masks=None, leave_out=None,
+               calibrate=False):
     """Write the lists of a data root.
 
     Parameters
@@ -41,6 +42,9 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
         there is no train_full.txt.
     leave_out : Path, optional
         Photos that no list is to name (dsrg.datasets.left_out); the others keep their numbers.
+    calibrate : bool
+        Keep the photos that the classifier does not learn from out of train_f.txt, too, and name them in
+        calibration_id.txt: the probabilities of stage f are calibrated on them.
 
     Returns
     -------
@@ -59,11 +63,15 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     labels = collect_labels(data, source, classes, train, val, bad)
     numbers = numbers or (data / "image_ids.txt" if (data / "image_ids.txt").is_file() else None)
     number_of = photo_numbers(numbers, train, photos) if numbers else _positions(data / SETS / f"{train_set}.txt")
-    write_lists(out, data, train, val, photos, number_of, masks)
     apart = set_apart({i: labels[i] for i in train} if labels else {})
+    write_lists(out, data, train, val, photos, number_of, masks, apart if calibrate else ())
     for name, ids in (("cam_train.txt", [i for i in train if i not in apart]),
                       ("cam_quality.txt", [i for i in train if i in apart])):
         write_text(out / name, "".join(f"{photos[i]} {number_of[i]}\n" for i in ids))
+    if calibrate:
+        write_text(out / "calibration_id.txt", "".join(f"{i}\n" for i in train if i in apart))
+    else:
+        (out / "calibration_id.txt").unlink(missing_ok=True)
     write_text(out / "classes.txt", "".join(f"{name}\n" for name in classes))
     if labels:
         lines = (" ".join([image_id, *map(str, labels[image_id])]) for image_id in labels)
@@ -250,7 +258,7 @@ def photo_numbers(path, train, photos):
     return numbers
 
 
-def write_lists(out, data, train, val, photos, number_of, masks):
+def write_lists(out, data, train, val, photos, number_of, masks, apart=()):
     """Write the lists of ids and of files.
 
     Paths in train_f.txt and train_full.txt begin with '/' and are joined to root_folder '.' (as in the
@@ -269,6 +277,8 @@ def write_lists(out, data, train, val, photos, number_of, masks):
         Numbers of the train photos.
     masks : Path
         Folder of the true masks; without it there is no train_full.txt.
+    apart : container of str
+        Ids of train photos that stage f does not learn from.
 
     Raises
     ------
@@ -283,7 +293,8 @@ def write_lists(out, data, train, val, photos, number_of, masks):
     write_text(out / "train_id.txt", "".join(f"{i}\n" for i in train))
     write_text(out / "val_id.txt", "".join(f"{i}\n" for i in val))
     write_text(out / "input_list.txt", "".join(f"{photos[i]} {number_of[i]}\n" for i in train))
-    write_text(out / "train_f.txt", "".join(f"{photo[i]} {file_of('/labels', i).as_posix()}\n" for i in train))
+    write_text(out / "train_f.txt", "".join(f"{photo[i]} {file_of('/labels', i).as_posix()}\n"
+                                            for i in train if i not in apart))
     if with_masks:
         write_text(out / "train_full.txt", "".join(f"{photo[i]} {file_of(masks, i).as_posix()}\n" for i in train))
     else:

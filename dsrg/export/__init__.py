@@ -10,6 +10,7 @@ docs/export.md shows what the files hold and how one is run.
 
 from pathlib import Path
 
+from dsrg.calibration.record import Calibration
 from dsrg.export.metadata import metadata
 from dsrg.export.weights import convert
 from dsrg.io.errors import UserError
@@ -44,10 +45,12 @@ def export_run(run, target, stage=None, form="onnx"):
     if form in WEIGHTS:
         convert(found.weights, target, form)
     else:
-        export_net(found.net, found.weights, target, form, found.recipe, found.class_names)
+        export_net(found.net, found.weights, target, form, found.recipe, found.class_names,
+                   temperature=Calibration.of_run(run, found.stage, found).temperature(found.recipe))
 
 
-def export_net(net_file, weights, target, form="onnx", recipe=None, class_names=(), output_blob=None, allow_random=()):
+def export_net(net_file, weights, target, form="onnx", recipe=None, class_names=(), output_blob=None, allow_random=(),
+               temperature=None):
     """Export a deploy net.
 
     Parameters
@@ -64,6 +67,8 @@ def export_net(net_file, weights, target, form="onnx", recipe=None, class_names=
         The only output; by default the recipe's, else all outputs of the net.
     allow_random : sequence of str
         Layers with parameters that may lack weights.
+    temperature : Temperature, optional
+        Of the probabilities, for the metadata.
 
     Returns
     -------
@@ -77,5 +82,5 @@ def export_net(net_file, weights, target, form="onnx", recipe=None, class_names=
     output_blob = output_blob or (recipe and recipe.output_blob)
     net = torch_net.torch_net(Path(net_file), Path(weights), output_blob, allow_random)
     write = programs.write_onnx if form == "onnx" else programs.write_torchscript
-    write(target, net, metadata(net, recipe, class_names))
+    write(target, net, metadata(net, recipe, class_names, temperature))
     return net

@@ -101,7 +101,8 @@ def lists(name, needs):
         numbers = run.settings.input_list
         return python("tools.make_lists", "--data", "data", "--out", "lists", "--masks", "masks",
                       *(["--numbers", numbers] if numbers else []),
-                      *(["--leave-out", left_out(run)] if run.settings.skip_bad else []))
+                      *(["--leave-out", left_out(run)] if run.settings.skip_bad else []),
+                      *(["--calibrate"] if run.experiment.calibrate else []))
 
     def reads(run):
         there = Read("folder of the masks", value="there" if run.path("masks").is_dir() else "missing")

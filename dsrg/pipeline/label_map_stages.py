@@ -1,5 +1,6 @@
 """The stages that segment photos with a trained net, and that compare label maps with the true masks."""
 
+from dsrg.pipeline.prototxts import net_files
 from dsrg.pipeline.stage import CAFFE, Made, Read, Stage, device, file, python
 from dsrg.pipeline.stage_files import argument_reads, folder, masks_of, no_masks, photos_of
 
@@ -45,6 +46,44 @@ def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
 
     return Stage(name, needs, command, reads, lambda run: Made(folders=(out,)),
                  code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group, shared=True)
+
+
+def calibration(name, model, needs):
+    """A row that fits the temperature of a model's probabilities, and measures them where there are true masks.
+
+    Parameters
+    ----------
+    name : str
+    model : str
+        Name of the training that makes the weights.
+    needs : tuple of str
+
+    Returns
+    -------
+    Stage
+    """
+    apart, val, settings = "lists/calibration_id.txt", "lists/val_id.txt", f"segmentations/{model}/settings.json"
+
+    def reads(run):
+        training = run.training(model)
+        labels = Read(f"label maps of {apart}", run.files_of_ids("labels", run.ids(apart) or [], (".png",)))
+        return [file("deploy.prototxt"), file(run.model(model)), file(settings), file("lists/classes.txt"),
+                file(training.kept_files()[1]),
+                *(file(source) for source, _ in net_files(run.text(training.net), training.net, run.exists).lists),
+                file(apart), photos_of(run, apart), labels, photos_of(run, val), masks_of(run, val)]
+
+    def left_out(run):
+        if not run.experiment.calibrate:
+            return "the experiment keeps no photo apart (calibrate in settings.yaml)"
+        if run.ids(apart) == []:
+            return "there are too few train photos to keep some apart"
+        if needs[-1] not in run.coming and not run.exists(settings):
+            return f"stage {model} has segmented no photo"
+        return None
+
+    return Stage(name, needs, lambda run: python("tools.calibrate", ".", "--stage", model, *device(run)), reads,
+                 lambda run: Made(files=(f"calibration/{model}.json",)), code=lambda run: ("tools.calibrate", CAFFE),
+                 left_out=left_out)
 
 
 def evaluation(name, predicted, needs, ids):

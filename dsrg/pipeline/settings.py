@@ -123,6 +123,8 @@ class Experiment:
     chosen_for : dict of str to number
         "photos" (to train on) and "side" (the middle longer one, in pixels) of the data that the numbers were chosen
         for; {} where that is not said.
+    calibrate : bool
+        Whether train photos are kept apart from stage f, to calibrate its probabilities on.
     nets : Nets or None
         What tools.make_nets makes the prototxts from; runs read the prototxts alone.
     """
@@ -138,6 +140,7 @@ class Experiment:
     full: str = "data.source=lists/train_full.txt"
     arguments: dict = field(default_factory=dict)
     chosen_for: dict = field(default_factory=dict)
+    calibrate: bool = False
     nets: Nets | None = None
 
     def start_of(self, kind):
@@ -219,12 +222,14 @@ def _checked(path, key, value):
         if value and fault_of and (fault := fault_of(value)):
             raise UserError(f"{path}: {key}: {fault}")
         return value
+    if key == "calibrate":
+        return value if isinstance(value, bool) else refuse("true or false")
     if key == "skip":
         return tuple(value) if _all_text(value, list) else refuse("a list of stages")
     names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
     if names is None:
         raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
-                        "static, full, arguments, chosen_for, nets")
+                        "static, full, arguments, chosen_for, calibrate, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
     if key == "arguments":

@@ -1,6 +1,7 @@
 """The stages of the pipeline: a table, one row a stage.
 
-    check -> lists -> cam -> cues -> static, train-s -> label -> train-f, full -> segment -> evaluate -> report
+    check -> lists -> cam -> cues -> static, train-s -> label -> train-f, full -> segment -> calibrate -> evaluate
+    -> report
 
 A row says what the stage reads, what it makes, by which command, and which stages it follows. Commands run in the
 folder of the run; all that a stage's result depends on is read or is a word of its command: stamps.py makes a stamp of
@@ -16,7 +17,7 @@ from dsrg.pipeline.data_and_cue_stages import (
     lists,
     made_data,
 )
-from dsrg.pipeline.label_map_stages import evaluation, no_model, segmentation
+from dsrg.pipeline.label_map_stages import calibration, evaluation, no_model, segmentation
 from dsrg.pipeline.stage import Stage, python
 from dsrg.pipeline.training_stages import cam_is_given, no_reference, training
 
@@ -38,11 +39,12 @@ STAGES = (
     training("full", "full", ("lists", "cam", "train-s"), left_out=no_reference),
     *(segmentation(f"segment-{model}", model, ("lists", stage), "lists/val_id.txt", f"segmentations/{model}", which,
                    group="segment", left_out=no_model(model, stage)) for model, stage, which in MODELS),
+    calibration("calibrate", "f", ("lists", "label", "segment-f")),
     cue_evaluation("evaluate-cues", ("lists", "cues")),
     evaluation("labels", "labels", ("lists", "label"), "lists/train_id.txt"),
     *(evaluation(model, f"segmentations/{model}", ("lists", f"segment-{model}"), "lists/val_id.txt")
       for model, *_ in MODELS),
-    Stage("report", ("evaluate-cues", "evaluate-labels", *(f"evaluate-{model}" for model, *_ in MODELS)),
+    Stage("report", ("calibrate", "evaluate-cues", "evaluate-labels", *(f"evaluate-{model}" for model, *_ in MODELS)),
           command=lambda run: python("tools.report", ".", "--device", run.settings.device), always=True),
 )
 #: words that ask for stages, in their order

@@ -69,11 +69,11 @@ def overlay_with_legend(image_rgb, labels, class_names):
         top = size[1] + 2 + line * LINE
         colour = tuple(voc.palette()[index].tolist())
         draw.rectangle((6, top + 3, 30, top + LINE - 3), fill=colour, outline="black")
-        draw.text((38, top + LINE // 2), f"{class_names[index]}  {shares[index]:.1%}", "black", _font(), anchor="lm")
+        draw.text((38, top + LINE // 2), f"{class_names[index]}  {shares[index]:.1%}", "black", font(), anchor="lm")
     return np.asarray(image)
 
 
 @functools.cache
-def _font():
+def font(size=14):
     """DejaVu Sans, which comes with matplotlib: names of classes are in any European language, not in ASCII alone."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), 14)
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)

@@ -15,6 +15,7 @@ from dsrg.pipeline.run_record import read_record
 from dsrg.report import curves, gallery, page_pictures, seed_growth
 from dsrg.report.comparison import settings
 from dsrg.report.paper_numbers import paper_miou
+from dsrg.report.reliability import read_reliability
 from dsrg.report.run_contents import (
     TRAININGS,
     open_cues,
@@ -26,6 +27,7 @@ from dsrg.report.run_contents import (
 from dsrg.report.run_results import ROWS, read_run
 from dsrg.report.run_state import read_state
 from dsrg.report.run_warnings import cut_short, run_warnings
+from dsrg.report.sheets import read_sheets
 from dsrg.report.state_text import progress_words, stage_words
 
 LARGEST = 15_000_000    # bytes of the page
@@ -64,7 +66,8 @@ def page(folder, pb, growth=None, notes=(), photos=PHOTOS, quick=False):
     measured = QUICK["measured"] if quick else gallery.MEASURED
     photos = min(photos, QUICK["photos"]) if quick else photos
     said = {**_measured(folder, QUICK["confusions"] if quick else len(MODELS)), **_described(folder, pb),
-            "notes": list(notes), "live": _live(folder), "without_masks": _without_masks(folder)}
+            "sheets": [] if quick else read_sheets(folder), "notes": list(notes),
+            "live": _live(folder), "without_masks": _without_masks(folder)}
     said["growth"] = _growth(folder, growth, said["data_set"])
     while True:
         text = template("page.html").render(said, **_galleries(folder, said, growth, photos, measured))
@@ -108,7 +111,8 @@ def _measured(folder, confusions):
               "iterations": len(log["iteration"]), "seconds": _mean(log["seconds"])} for name, log in logs.items()]
     return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results, confusions),
             "warnings": warnings, "classifier": run["classifier"], "curves": drawn,
-            "data_set": data_set, "cues": cues, "cue_chart": _cue_chart(data_set, cells),
+            "reliability": read_reliability(folder), "data_set": data_set, "cues": cues,
+            "cue_chart": _cue_chart(data_set, cells),
             "commits": sorted(run["commits"]), "stages": stages}
 
 

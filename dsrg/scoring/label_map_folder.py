@@ -138,7 +138,7 @@ class LabelMapFolder:
 
 
 #: settings whose values are worth a word when they change; the others are digests and paths
-READABLE = ("precision", "engine", "device", "crf_backend", "max_side")
+READABLE = ("precision", "engine", "device", "crf_backend", "max_side", "temperature")
 
 
 def _shown(value):

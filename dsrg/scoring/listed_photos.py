@@ -1,7 +1,7 @@
 """The photos of a list, segmented by a net and weights that are named one by one: what the stages of a run do."""
 
+from dsrg.calibration.record import Temperature, given
 from dsrg.io.errors import note, warn
-from dsrg.io.image_ids import file_of
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photos import find_images
@@ -10,13 +10,16 @@ from dsrg.io.workers import available_cpus
 from dsrg.scoring.collapse import collapse_warning, count_classes
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
 from dsrg.scoring.score_net import ScoreNet, open_net
+from dsrg.scoring.scores_file import scores_path
 from dsrg.scoring.segment_photos import labels_of_all, require_crf, segment_photos
 from dsrg.scoring.settings_in_force import machine_settings
+
+UNKNOWN = Temperature(says="of weights that are named one by one no temperature is known; give a run, or --temperature")
 
 
 def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, labels_file=None, scores_folder=None,
                    overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None, allow_random=(),
-                   ranks=ALONE):
+                   ranks=ALONE, temperature=None):
     """Write `<out>/<id>.png` for every id of a list, and settings.json; maps that are there are kept.
 
     Parameters
@@ -33,6 +36,8 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     device, precision, allow_random : as of open_net
     ranks : Ranks, optional
         The processes that share the list.
+    temperature : float, optional
+        Of the probabilities beside the scores; of weights that are named one by one none is known.
     """
     refuse_inputs_as_output(out, images)
     refuse_inputs_as_output(scores_folder, images, what="--scores")
@@ -44,8 +49,11 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     settings = {"net": digest(net_file), "weights": digest(weights),
                 "labels": digest(labels_file) if labels_file else None,
                 "images": str(images), **recipe.settings(), **machine}
+    temperature = given(temperature) if temperature else UNKNOWN
+    if scores_folder:
+        settings["temperature"] = temperature.value
     folder = LabelMapFolder(out, settings, {"net": str(net_file), "weights": str(weights)},
-                            lambda image_id: [file_of(scores_folder, image_id, ".npz")] if scores_folder else [])
+                            lambda image_id: [scores_path(scores_folder, image_id)] if scores_folder else [])
     todo = folder.pending(ids, overwrite)
     ranks.wait()                        # all have looked before the first changes anything
     if todo:
@@ -55,11 +63,14 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
         if ranks.is_first:
             folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
         ranks.wait()
-        segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend)
+        segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend,
+                       temperature=temperature)
         ranks.wait()
     else:
         note(f"{out}: all {len(ids)} label maps are there")
     if not ranks.is_first:
         return
+    if scores_folder:
+        note(f"{scores_folder}: {temperature.line()}")
     if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):
         warn(warning)

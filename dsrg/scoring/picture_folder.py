@@ -12,6 +12,7 @@ from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.counts import counted
 from dsrg.io.errors import note, tell_error, warn
 from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import kinds_text
 from dsrg.io.pictures import as_in_file, read_picture
 from dsrg.io.process_share import ALONE
@@ -20,6 +21,7 @@ from dsrg.report.mask_overlay import overlay_with_legend, share_of_classes
 from dsrg.scoring.asked_pictures import collect, no_such
 from dsrg.scoring.collapse import collapse_warning
 from dsrg.scoring.label_map_folder import LabelMapFolder, digest
+from dsrg.scoring.scores_file import scores_path
 from dsrg.scoring.segment_photos import require_crf, segment_photos
 
 JPEG_QUALITY = 92
@@ -35,10 +37,15 @@ class PictureFolder(LabelMapFolder):
         As of LabelMapFolder.
     pictures : dict of str to Path
     class_names : sequence of str
+    scores : path, optional
+        Folder of the scores, <id>.npz.
     """
 
-    def __init__(self, folder, settings, about, pictures, class_names):
-        super().__init__(folder, settings, about, lambda image_id: [self.overlay_path(image_id)])
+    def __init__(self, folder, settings, about, pictures, class_names, scores=None):
+        def beside(image_id):
+            return [self.overlay_path(image_id), *([scores_path(scores, image_id)] if scores else [])]
+
+        super().__init__(folder, settings, about, beside)
         self._pictures, self._class_names, self._orientations = pictures, class_names, {}
 
     def overlay_path(self, image_id):
@@ -142,7 +149,7 @@ class PictureFolder(LabelMapFolder):
         return records, sum((counts for _, counts in measured), np.zeros(256, np.int64))
 
 
-def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALONE):
+def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALONE, scores=None):
     """Segment files and folders of pictures, and say what became of them.
 
     Parameters
@@ -157,6 +164,8 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
         Pictures whose CRF runs at a time; by default the cores.
     ranks : Ranks, optional
         The processes that share the pictures.
+    scores : Path, optional
+        Folder that gets scores and probabilities, as of dsrg.scoring.scores_file.
 
     Returns
     -------
@@ -167,13 +176,17 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     """
     if model.recipe.crf:
         require_crf()
+    refuse_inputs_as_output(scores, *(path for path in paths if path.is_dir()), what="--scores")
     found = collect(paths, out)
     if found.others:
         note(f"note: left out, no pictures by their suffix: {kinds_text(found.others)}")
     files, pictures = model.files, found.pictures
     settings = {"net": digest(files.net), "weights": digest(files.weights), **model.recipe.settings(), **model.machine}
     about = {"net": str(files.net), "weights": str(files.weights)}
-    folder = PictureFolder(out, settings, about, pictures, model.class_names)
+    temperature = model.temperature
+    if scores:
+        settings["temperature"] = temperature.value
+    folder = PictureFolder(out, settings, about, pictures, model.class_names, scores)
     todo = folder.pending(list(pictures), overwrite)
     ranks.wait()                        # all have looked before the first changes anything
     if ranks.is_first:
@@ -185,12 +198,15 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     refused = {}
     if mine:
         segment_photos(model.net, mine, folder, model.recipe, workers or available_cpus(),
-                       crf_backend=model.machine["crf_backend"], load=folder.load, on_unreadable=refused.__setitem__)
+                       crf_backend=model.machine["crf_backend"], load=folder.load, on_unreadable=refused.__setitem__,
+                       scores_folder=scores, temperature=temperature)
     refused = dict(ranks.gathered([(image_id, str(error)) for image_id, error in refused.items()]))
     if not ranks.is_first:
         return [], len(refused)
     done = [image_id for image_id in pictures if image_id not in refused]
     records, counts = folder.write_shares(done)
+    if scores:
+        note(f"{scores}: {temperature.line()}")
     if warning := collapse_warning(counts, len(done), out, model.class_names):
         warn(warning)
     errors = [*refused.values(), *map(no_such, found.missing)]

@@ -33,6 +33,8 @@ class RunModel:
     recipe : Recipe
     precision : str
         That of the run's segmentations.
+    stage : str
+        One of STAGES.
     """
 
     net: Path
@@ -40,6 +42,7 @@ class RunModel:
     class_names: list
     recipe: Recipe
     precision: str
+    stage: str
 
 
 def find_model(run, stage=None):
@@ -69,7 +72,7 @@ def find_model(run, stage=None):
         raise UserError(f"stage '{stage}': expected one of {', '.join(STAGES)}")
     for name in [stage] if stage else BY_ITSELF:
         if path := _settings_of(run, name):
-            return _model(run, path)
+            return _model(run, path, name)
     if not stage and not any((run / name).is_dir() for name in ("segmentations", "labels", "models", "stamps")):
         raise UserError(f"{run}: no run of this pipeline (it has neither models/ nor segmentations/); give the folder "
                         "of a run, such as work/demo")
@@ -98,7 +101,7 @@ def _settings_of(run, stage):
     return next((path for path in paths if path.is_file()), None)
 
 
-def _model(run, path):
+def _model(run, path, stage):
     try:
         record = parse_json(read_file(path, "settings"))
         recipe, net, weights = Recipe.from_settings(record["settings"]), run / record["net"], run / record["weights"]
@@ -111,7 +114,7 @@ def _model(run, path):
     except OSError as error:
         raise UserError(f"{path}: its weights cannot be looked for ({error.strerror}); segment again with "
                         "--overwrite") from None
-    return RunModel(net, weights, read_classes(run / "lists/classes.txt"), recipe, precision)
+    return RunModel(net, weights, read_classes(run / "lists/classes.txt"), recipe, precision, stage)
 
 
 def newest(weights):

@@ -1,19 +1,17 @@
 """Photos to label maps in a folder: scored, fused, refined, written, as many at a time as there are workers."""
 
-import numpy as np
-
-from dsrg.io.atomic_files import atomic_write
+from dsrg.calibration.record import NOT_FITTED
 from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError
-from dsrg.io.image_ids import file_of
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.progress_bar import progress
 from dsrg.scoring.multiscale import fuse_scores, label_map
 from dsrg.scoring.photo_pipeline import load_listed, score_photos
+from dsrg.scoring.scores_file import save_scores, scores_path
 
 
 def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_folder=None, crf_backend=None,
-                   load=load_listed, on_unreadable=None):
+                   load=load_listed, on_unreadable=None, temperature=NOT_FITTED):
     """Write the label map of every photo.
 
     Parameters
@@ -28,18 +26,19 @@ def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_fol
     labels : dict of str to list of int, optional
         Classes of each image; it may hold these and background alone.
     scores_folder : path, optional
-        Where <id>.npz goes: 'scores', float16 (C, h, w), summed over the sizes, of the size the photo was scored at.
+        Where <id>.npz goes, as of dsrg.scoring.scores_file.
     crf_backend : str, optional
         As of label_map.
     load, on_unreadable : callable, optional
         As of score_photos.
+    temperature : Temperature, optional
+        Of the probabilities in <id>.npz; label maps do not depend on it.
     """
     def finish(image_id, photo, maps):
         classes = allowed_classes(image_id, labels, len(maps[0])) if labels else None
         scores = fuse_scores(maps, *photo.image_bgr.shape[:2])
         if scores_folder:
-            with atomic_write(file_of(scores_folder, image_id, ".npz")) as temporary:
-                np.savez_compressed(temporary, scores=scores.transpose(2, 0, 1).astype(np.float16))
+            save_scores(scores_path(scores_folder, image_id), scores, temperature)
         image = photo.image_bgr if recipe.crf else None
         result = label_map(scores, image, classes, recipe.crf_scale, crf_backend, photo.size)
         folder.save(image_id, photo, result)

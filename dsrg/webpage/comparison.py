@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from dsrg.calibration.temperature import scaled_softmax
 from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.pictures import read_picture
 from dsrg.io.workers import available_cpus
 from dsrg.model import load
 from dsrg.report.mask_overlay import share_of_classes
-from dsrg.scoring.multiscale import probabilities
 from dsrg.scoring.run_model import TITLES, find_model, segmented_stages
 from dsrg.scoring.segment_photos import require_crf
 
@@ -33,6 +33,8 @@ class Comparison:
         This one alone; by default all that the run has segmented with.
     changes : dict
         Arguments of Recipe.changed.
+    temperature : float, optional
+        Of the probabilities; by default what the run has fitted.
     **machine
         device, precision, allow_random, crf_backend, as of dsrg.load.
 
@@ -49,7 +51,7 @@ class Comparison:
         As of dsrg.load.
     """
 
-    def __init__(self, run, stage=None, changes=None, **machine):
+    def __init__(self, run, stage=None, changes=None, temperature=None, **machine):
         names = [stage] if stage else segmented_stages(run)
         if not names:
             find_model(run)         # says what is missing
@@ -58,6 +60,7 @@ class Comparison:
         self._models = {}
         for name in names:
             model = self._net_thread.submit(load, run, name, **machine).result()
+            model = model.with_temperature(temperature) if temperature else model
             self._models[name] = model.changed(**changes or {})
         self.stages = {name: TITLES[name] for name in names}
         self.classes = list(next(iter(self._models.values())).class_names)
@@ -109,7 +112,7 @@ class Comparison:
             size, upright), "map" (the same at the size of the picture that is shown: a browser would hold eight maps
             of a camera's photo as 32 bits a pixel), "shares" (a number a class).
             scores: probability of each class before the CRF, on a grid: "width", "height", "values" (base64 of bytes,
-            255 for 1, class by class within a cell).
+            255 for 1, class by class within a cell), "calibrated" (bool), "says" (text: whence the temperature is).
 
         Raises
         ------
@@ -129,16 +132,17 @@ class Comparison:
             maps.append({"crf": crf, "file": _index_png(labels),
                          "map": _index_png(_shrunk(labels, cv2.INTER_NEAREST_EXACT)),
                          "shares": share_of_classes(labels, len(self.classes)).tolist()})
-        return {"maps": maps, "scores": _cells(scored.scores)}
+        return {"maps": maps, "scores": _cells(scored.scores, model.temperature)}
 
 
-def _cells(scores):
-    values = probabilities(scores)
+def _cells(scores, temperature):
+    values = scaled_softmax(scores, temperature.value)
     small = np.stack([_shrunk(np.ascontiguousarray(values[:, :, k]), cv2.INTER_AREA, SCORES_SIDE)
                       for k in range(values.shape[2])], axis=2)
     height, width = small.shape[:2]
     coded = np.rint(255 * np.clip(small, 0, 1)).astype(np.uint8)
-    return {"width": width, "height": height, "values": base64.b64encode(coded.tobytes()).decode()}
+    return {"width": width, "height": height, "values": base64.b64encode(coded.tobytes()).decode(),
+            "calibrated": temperature.calibrated, "says": temperature.line()}
 
 
 def _shrunk(array, interpolation, side=SHOWN_SIDE):

@@ -306,5 +306,16 @@ def test_a_tenth_of_the_train_photos_is_set_apart_from_the_classifier(data, tmp_
                            for name in ("input_list", "cam_train", "cam_quality"))
     assert len(apart) == 4 and len(train) == 36 and not set(train) & set(apart)
     assert sorted([*train, *apart]) == sorted(whole) and len(whole) == 40
+    names = {line.split()[0].removesuffix(".jpg") for line in apart}
+    assert (tmp_path / "lists/train_f.txt").read_text().count("\n") == 40
+    assert not (tmp_path / "lists/calibration_id.txt").exists(), "stage f learns from all of it"
+    (data / "SegmentationClass").mkdir()
+    make_lists.main(["--calibrate"])
+    lists = {name: (tmp_path / f"lists/{name}.txt").read_text() for name in
+             ("train_f", "train_full", "input_list", "calibration_id")}
+    assert set(lists["calibration_id"].split()) == names
+    assert lists["train_f"].splitlines() == [f"/data/JPEGImages/{i}.jpg /labels/{i}.png" for i in ids if i not in names]
+    assert lists["train_full"].count("\n") == 40 and lists["input_list"].splitlines() == whole
     make_lists.main(["--labels", "none"])
     assert (tmp_path / "lists/cam_quality.txt").read_text() == ""
+    assert not (tmp_path / "lists/calibration_id.txt").exists()

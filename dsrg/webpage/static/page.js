@@ -126,9 +126,10 @@ function class_at({ colours: map }) {
 
 function said_by_net({ scores }) {
   const cell = Math.floor(point[1] * scores.height) * scores.width + Math.floor(point[0] * scores.width);
-  return classes.map((name, index) => [scores.values[cell * classes.length + index] / 255, name])
+  const likely = classes.map((name, index) => [scores.values[cell * classes.length + index] / 255, name])
     .sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([value]) => value >= 0.01)
     .map(([value, name]) => `${name} ${Math.round(100 * value)} %`).join(", ");
+  return `${likely}${scores.calibrated ? "" : " (not calibrated)"}`;
 }
 
 function point_at([x, y]) {

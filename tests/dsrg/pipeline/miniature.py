@@ -45,6 +45,7 @@ PROTOTXTS = {
         ("cam", "cam-train.prototxt"), ("s", "train-s.prototxt"), ("f", "train-f.prototxt"))},
 }
 SETTINGS = """weights: {s: WEIGHTS, f: s, full: s}
+calibrate: true
 arguments: {cues: --threshold 0.3, label: --sizes 33, segment-s: --sizes 33, segment-f: --scales 1}
 """
 
@@ -115,7 +116,10 @@ def make_lists(folder, values, words, environment):
     write(folder, "lists/val_id.txt", "".join(f"{i}\n" for i in val))
     write(folder, "lists/input_list.txt", "".join(f"{i}.jpg {numbers[i]}\n" for i in train))
     write(folder, "lists/cam_quality.txt", (folder / "lists/input_list.txt").read_text())
-    write(folder, "lists/train_f.txt", "".join(f"/data/JPEGImages/{i}.jpg /labels/{i}.png\n" for i in train))
+    apart = train[-1:] if "--calibrate" in words else []
+    write(folder, "lists/calibration_id.txt", "".join(f"{i}\n" for i in apart))
+    write(folder, "lists/train_f.txt", "".join(f"/data/JPEGImages/{i}.jpg /labels/{i}.png\n" for i in train
+                                               if i not in apart))
     if (folder / "masks").is_dir():
         write(folder, "lists/train_full.txt", "".join(f"/data/JPEGImages/{i}.jpg /masks/{i}.png\n" for i in train))
     for name in ("classes.txt", "image_labels.txt"):
@@ -166,9 +170,22 @@ def segment(folder, values, words, environment):
     shutil.rmtree(folder / values["--out"], ignore_errors=True)
     extra = [values["--labels"]] if "--labels" in values else []
     settings = [environment["CRF_BACKEND"], environment["ENGINE"], values.get("--sizes", ""), values["--device"]]
+    write(folder, f"{values['--out']}/settings.json", " ".join([values["--weights"], *settings, *words[-2:]]))
     for image_id in lines(folder, values["--list"]):
         write(folder, f"{values['--out']}/{image_id}.png", hashed(
             folder, values["--net"], values["--weights"], *extra, f"data/JPEGImages/{image_id}.jpg", words=settings))
+
+
+def calibrate(folder, values, words, environment):
+    stage = values["--stage"]
+    settings = f"segmentations/{stage}/settings.json"
+    apart, val = (lines(folder, f"lists/{name}_id.txt") for name in ("calibration", "val"))
+    masks = [f"masks/{i}.png" for i in val if (folder / f"masks/{i}.png").is_file()]
+    weights = (folder / settings).read_text().split()[0]
+    write(folder, f"calibration/{stage}.json", hashed(
+        folder, settings, weights, "deploy.prototxt", re.sub(r"_iter_\d+\.caffemodel", "_net.prototxt", weights),
+        "lists/train_f.txt", "lists/classes.txt", *(f"data/JPEGImages/{i}.jpg" for i in (*apart, *val)),
+        *(f"labels/{i}.png" for i in apart), *masks, words=[values["--device"], environment["ENGINE"]]))
 
 
 def evaluate(folder, values, words, environment):
@@ -190,7 +207,8 @@ def make_data(folder, values, words, environment):
 COMMANDS = {"tools.check_data": check_data, "tools.make_lists": make_lists,
             "training.train": train, "localization_cues.make_cues": make_cues,
             "localization_cues.classifier_quality": classifier_quality,
-            "tools.segment": segment, "tools.evaluate": evaluate, "localization_cues.evaluate_cues": evaluate_cues,
+            "tools.segment": segment, "tools.calibrate": calibrate, "tools.evaluate": evaluate,
+            "localization_cues.evaluate_cues": evaluate_cues,
             "tools.make_demo_data": make_data, "tools.report": lambda *_: None}
 
 

@@ -20,7 +20,9 @@ DATA = {"check", "lists"}
 AFTER_CUES = AFTER_LISTS - {"cam", "cam-quality", "cues"}
 #: trainings of stage s, what is made with them, and what is measured of that
 AFTER_S = AFTER_CUES - {"evaluate-cues"}
-RETRAINED = {"train-f", "segment-f", "evaluate-f"}
+RETRAINED = {"train-f", "segment-f", "calibrate", "evaluate-f"}
+#: what is made of photos that are not trained on
+AFTER_VAL = SEGMENT | EVALUATE | {"calibrate"}
 REFERENCE = {"full", "segment-full", "evaluate-full"}
 
 
@@ -62,12 +64,13 @@ def test_nothing_is_redone_for_files_that_were_copied_touched_or_moved(toy):
 
 @pytest.mark.parametrize(("name", "redone"), [
     ("data-root/JPEGImages/b.jpg", AFTER_LISTS | {"check"}),
-    ("data-root/JPEGImages/d.jpg", SEGMENT | EVALUATE | {"check"}),
+    ("data-root/JPEGImages/d.jpg", AFTER_VAL | {"check"}),
     ("data-root/SegmentationClass/b.png", {"check", "full", "segment-full", "evaluate-full", "evaluate-cues",
                                            "evaluate-labels"}),
-    ("data-root/SegmentationClass/d.png", EVALUATE | {"check"}),
+    ("data-root/SegmentationClass/d.png", EVALUATE | {"check", "calibrate"}),
     ("data-root/image_labels.txt", AFTER_LISTS | DATA),
-    ("data-root/classes.txt", DATA | {"cam-quality"} | EVALUATE | {"evaluate-cues", "evaluate-labels"}),
+    ("data-root/classes.txt", DATA | {"cam-quality", "calibrate"} | EVALUATE | {"evaluate-cues",
+                                                                                                   "evaluate-labels"}),
     ("init.caffemodel", AFTER_LISTS),
     ("prototxts/toy/cam-train.prototxt", AFTER_LISTS),
     ("prototxts/toy/solver-cam.prototxt", AFTER_LISTS),
@@ -76,7 +79,7 @@ def test_nothing_is_redone_for_files_that_were_copied_touched_or_moved(toy):
     ("prototxts/toy/solver-s.prototxt", AFTER_S),
     ("prototxts/toy/train-f.prototxt", RETRAINED | REFERENCE),
     ("prototxts/toy/solver-f.prototxt", RETRAINED | REFERENCE),
-    ("prototxts/toy/deploy.prototxt", {"label", "evaluate-labels", "train-f"} | SEGMENT | EVALUATE),
+    ("prototxts/toy/deploy.prototxt", {"label", "evaluate-labels", "train-f"} | AFTER_VAL),
 ])
 def test_a_changed_file_redoes_what_depends_on_it(toy, name, redone):
     change(toy.folder, name)
@@ -91,15 +94,15 @@ def test_a_photo_with_a_fault_stops_the_run_or_is_left_out_and_comes_back_when_i
     assert execute(found, toy.choice, print, toy.commands) == 1, "the status of the check"
     assert (toy.run_folder / "segmentations/f/e.png").is_file(), "nothing was touched"
     toy.set(skip_bad=True)
-    assert toy.run() == DATA | SEGMENT | EVALUATE
+    assert toy.run() == DATA | AFTER_VAL
     assert (toy.run_folder / "lists/val_id.txt").read_text() == "d\n"
     assert not (toy.run_folder / "segmentations/f/e.png").exists()
     assert toy.run() == set()
     write(toy.data, "JPEGImages/e.jpg", "photo e")
-    assert toy.run() == DATA | SEGMENT | EVALUATE
+    assert toy.run() == DATA | AFTER_VAL
     assert (toy.run_folder / "segmentations/f/e.png").is_file()
     write(toy.data, "JPEGImages/e.jpg", "another good photo")
-    assert toy.run() == {"check"} | SEGMENT | EVALUATE, "lists do not change with a good photo"
+    assert toy.run() == {"check"} | AFTER_VAL, "lists do not change with a good photo"
     toy.set(skip_bad=False)
     assert toy.run() == DATA, "and the same lists redo nothing"
 
@@ -120,6 +123,7 @@ def test_a_train_photo_left_out_keeps_the_numbers_of_the_others(toy):
     ("models/s_iter_8.caffemodel", {"train-s"}),
     ("lists/input_list.txt", {"lists"}),
     ("segmentations/f/d.png", {"segment-f"}),
+    ("calibration/f.json", {"calibrate"}),
     ("results/f.json", {"evaluate-f"}),
 ])
 @pytest.mark.parametrize("how", ["changed", "gone"])
@@ -175,9 +179,9 @@ def test_another_engine_redoes_what_nets_compute(toy, monkeypatch):
 
 @pytest.mark.parametrize(("text", "redone"), [
     ("cues: --threshold 0.4", AFTER_LISTS - {"cam", "cam-quality"}),
-    ("label: --sizes 65", {"label", "train-f", "segment-f", "evaluate-f", "evaluate-labels"}),
+    ("label: --sizes 65", RETRAINED | {"label", "evaluate-labels"}),
     ("segment-s: --sizes 65", {"segment-s", "segment-static", "evaluate-s", "evaluate-static"}),
-    ("segment-f: --scales 2", {"segment-f", "segment-full"}),
+    ("segment-f: --scales 2", {"segment-f", "segment-full", "evaluate-f", "evaluate-full", "calibrate"}),
 ])
 def test_a_changed_argument_of_the_experiment_redoes_what_it_is_for(toy, text, redone):
     name = text.split(":")[0]
@@ -207,6 +211,8 @@ TRAININGS = {"cam", "static", "train-s", "train-f", "full"}
     ("tools/check_data.py", {"check"}),
     ("dsrg/datacheck/data_root.py", {"check"}),
     ("tools/make_lists.py", {"lists"}),
+    ("tools/calibrate.py", {"calibrate"}),
+    ("dsrg/calibration/fit.py", {"calibrate"}),
     ("tools/evaluate.py", EVALUATE | {"evaluate-labels"}),
     ("tools/segment.py", SEGMENT | {"label"}),
     ("localization_cues/make_cues.py", {"cues"}),
@@ -217,9 +223,9 @@ TRAININGS = {"cam", "static", "train-s", "train-f", "full"}
     ("training/pylayers/layer.py", {"train-f", "full"}),
     ("dsrg/supervision/losses.py", {"static", "train-s"}),
     ("dsrg/supervision/region_growing.py", {"static", "train-s"}),
-    ("CRF/src/lattice.cpp", {"static", "train-s", "label"} | SEGMENT),
-    ("engine/caffe/net.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
-    ("engine/caffe/layers/pooling.py", TRAININGS | {"cam-quality", "cues", "label"} | SEGMENT),
+    ("CRF/src/lattice.cpp", {"static", "train-s", "label", "calibrate"} | SEGMENT),
+    ("engine/caffe/net.py", TRAININGS | {"cam-quality", "cues", "label", "calibrate"} | SEGMENT),
+    ("engine/caffe/layers/pooling.py", TRAININGS | {"cam-quality", "cues", "label", "calibrate"} | SEGMENT),
     ("dsrg/io/errors.py", AFTER_LISTS | DATA),
     ("dsrg/pipeline/runner.py", set()),
     ("tools/compare.py", set()),

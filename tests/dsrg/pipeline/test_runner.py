@@ -83,7 +83,8 @@ def test_stages_are_numbered_and_said_to_be_done(toy):
 def test_from_a_stage_on(toy):
     toy.run()
     write(toy.data, "JPEGImages/b.jpg", "other")
-    assert toy.run(start="train-f") == {"train-f", "full", "segment-f", "segment-full", "evaluate-f", "evaluate-full"}
+    assert toy.run(start="train-f") == {"train-f", "full", "segment-f", "segment-full", "calibrate", "evaluate-f",
+                                       "evaluate-full"}
 
 
 def test_a_group_and_one_of_its_stages(toy):
@@ -139,7 +140,7 @@ def test_masks_that_are_missing_leave_out_what_needs_them(toy):
 def test_without_masks_there_is_no_reference_and_nothing_to_measure(toy):
     shutil.rmtree(toy.data / "SegmentationClass")
     assert toy.run() == (AFTER_LISTS | DATA) - EVALUATE - REFERENCE - {"evaluate-cues", "evaluate-labels"}
-    assert "[11/22] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
+    assert "[11/23] full: left out, DATA_ROOT has no SegmentationClass" in toy.said
     with pytest.raises(UserError, match="stage full learns from true masks, but .*data-root has no SegmentationClass"):
         toy.run("full")
 
@@ -325,7 +326,7 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
     with pytest.raises(UserError, match="was made by an earlier version.*add --adopt once"):
         toy.run()
     assert toy.run(adopt=True) == set()
-    assert "[14/22] segment-f: not done, nothing to adopt" in toy.said and "[8/22] train-s: adopted" in toy.said
+    assert "[14/23] segment-f: not done, nothing to adopt" in toy.said and "[8/23] train-s: adopted" in toy.said
     assert json.loads((toy.run_folder / "stamps/train-s.json").read_text())["seconds"] == 7.5
     assert toy.run() == {"segment-f", "evaluate-f"}
 

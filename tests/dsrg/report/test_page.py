@@ -18,6 +18,7 @@ from dsrg.report.comparison import groups
 from dsrg.report.comparison_page import comparison_page, differing_photos
 from dsrg.report.page import page
 from dsrg.report.run_results import read_run
+from dsrg.report.sheets import write_sheets
 from tests.dsrg.report.made_run import VAL, make_run, measure
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -100,14 +101,21 @@ def made(run, growth=None, **options):
 
 
 def test_the_page_of_a_whole_run(run):
+    write_sheets(run, 1)
     text, read = made(run, GROWTH)
-    assert read.headings() == ["warnings", "results", "classes", "training", "seeds", "gallery-val", "gallery-train",
-                               "stages", "about"]
+    assert read.headings() == ["warnings", "results", "classes", "reliability", "training", "seeds", "sheets",
+                               "gallery-val", "gallery-train", "stages", "about"]
+    record = json.loads((run / "calibration/f.json").read_text())
     miou = {name: 100 * value for name, value in read_run(run)["miou"].items()}
     share = 100 * miou["f"] / miou["full"]
     for words in (f"retrained, stage f val {miou['f']:.1f} {share:.1f} %", f"fully supervised val {miou['full']:.1f}",
-                  "6 of 6 photos", "train-s done, resumed 1.6 min", "iteration 200", "solver-s.prototxt base_lr",
-                  "4 train and 6 val photos"):
+                  "6 of 6 photos", "z worst 48.8 sheep <b>& as background, 15 % of the photo",
+                  "train-s done, resumed 1.6 min", "iteration 200", "solver-s.prototxt base_lr",
+                  "4 train and 6 val photos",
+                  "fitted to the pseudo-labels of 2 train photos that the net has not learned from",
+                  "2 photos apart against pseudo-labels, 3000 pixels; 25.0 % have no class there",
+                  *(f"{100 * one[when]['ece']:.1f} {one[when]['nll']:.3f}" for one in record["measured"]
+                    for when in ("before", "after"))):
         assert words in read.text, words
     assert len(text.encode()) < module.LARGEST
     assert "the paper" not in read.text, "no paper reports this experiment"
@@ -130,11 +138,12 @@ def test_the_papers_numbers_are_labelled_as_theirs(run, undrawn):
     (["segmentations/static", "results/static.json", "logs/static.jsonl"], []),
     (["segmentations", "results/*"], ["classes", "gallery-val"]),
     (["logs"], ["training"]),
+    (["calibration"], ["reliability"]),
     (["cues", "labels"], ["seeds", "gallery-train"]),
     (["stamps"], ["stages"]),
     (["data"], ["gallery-val", "gallery-train"]),
-    (["lists", "segmentations", "labels", "cues", "logs", "stamps", "results/*"],
-     ["classes", "training", "seeds", "gallery-val", "gallery-train", "stages"]),
+    (["lists", "segmentations", "labels", "cues", "logs", "stamps", "results/*", "calibration"],
+     ["classes", "reliability", "training", "seeds", "gallery-val", "gallery-train", "stages"]),
     (["*.prototxt"], []),
 ])
 def test_a_run_with_parts_missing_has_a_page_without_them(run, undrawn, gone, without):
@@ -142,7 +151,8 @@ def test_a_run_with_parts_missing_has_a_page_without_them(run, undrawn, gone, wi
         for path in run.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     _, read = made(run)
-    sections = {"results", "classes", "training", "seeds", "gallery-val", "gallery-train", "stages", "about"}
+    sections = {"results", "classes", "reliability", "training", "seeds", "gallery-val", "gallery-train", "stages",
+                "about"}
     assert set(read.headings()) - {"warnings"} == sections - set(without)
     unmasked = "data/SegmentationClass" in gone
     assert ("Nothing is measured yet" in read.text) == ("results/*" in gone and not unmasked)

@@ -1,0 +1,105 @@
+"""How far a run's probabilities can be believed, for its page: reliability diagrams, and their figures as tables."""
+
+import matplotlib
+
+from dsrg.calibration.record import FOLDER, read_record
+from dsrg.calibration.temperature import BINS
+from dsrg.io.errors import UserError
+from dsrg.report import curves
+from dsrg.report.curves import COLOURS, STYLE, WIDTH, plt
+from dsrg.scoring.run_model import TITLES
+
+
+def read_reliability(run):
+    """What a run has measured of its probabilities.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+
+    Returns
+    -------
+    list of dict
+        One a stage that was calibrated, in the order of run_model.TITLES: "stage" and "title"; "temperature"; "says"
+        (whether the net had learned from the photos); "rows", those of the record's `measured`, each with "title" and
+        "svg", and "bins": for each bin of either "from", "to", and "before" and "after" (a row of the record or None).
+
+    Raises
+    ------
+    UserError
+        A record that cannot be read.
+    """
+    return [_stage(stage, title, record) for stage, title in TITLES.items()
+            if (record := read_record(run / FOLDER / f"{stage}.json")) is not None]
+
+
+def _stage(stage, title, record):
+    learned = record["fitted_on"]["learned_from"]
+    says = "that the net has not learned from" if learned == 0 else \
+        "that the net may have learned from" if learned is None else f"of which the net has learned from {learned}"
+    try:
+        rows = [{**one, "title": f"{one['name']}, {one['labels']}", "bins": _bins(one),
+                 "svg": reliability_chart(f"{stage}-{place}", f"{title}: {one['name']}, {one['labels']}", one)}
+                for place, one in enumerate(record["measured"])]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{FOLDER}/{stage}.json: not what tools.calibrate writes ({error!r}); remove it, and fit "
+                        "again") from None
+    return {"stage": stage, "title": title, "temperature": float(record["temperature"]), "says": says, "rows": rows,
+            "photos": record["fitted_on"]["photos"]}
+
+
+def _bins(one):
+    found = {}
+    for when in ("before", "after"):
+        for row in one[when]["bins"]:
+            found.setdefault(round(BINS * row["from"]), {})[when] = {
+                **row, "share": row["pixels"] / max(1, one["pixels"])}
+    return [{"from": k / BINS, "to": (k + 1) / BINS, "before": found[k].get("before"), "after": found[k].get("after")}
+            for k in sorted(found)]
+
+
+def reliability_chart(name, title, one):
+    """Reliability diagram: how often the net is right by how sure it is, and below how many pixels that are.
+
+    Parameters
+    ----------
+    name : str
+        Of the drawing.
+    title : str
+    one : dict
+        An entry of `measured` in a record.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True, height_ratios=(3, 1),
+                                             layout="constrained")
+        top.plot((0, 100), (0, 100), color=STYLE["text.color"], linewidth=0.8, linestyle=":", label="as sure as right")
+        for k, (when, label) in enumerate((("before", "T = 1"), ("after", "with temperature"))):
+            bins = one[when]["bins"]
+            sure, right = ([100 * row[key] for row in bins] for key in ("confidence", "right"))
+            top.plot(sure, right, color=COLOURS[k], marker="os"[k], markersize=4, linestyle=("--", "-")[k],
+                     label=f"{label}: error {100 * one[when]['ece']:.1f} %")
+            centres = [50 * (row["from"] + row["to"]) + (k - 0.5) * 44 / BINS for row in bins]
+            bottom.bar(centres, [100 * row["pixels"] / max(1, one["pixels"]) for row in bins], 40 / BINS,
+                       color=COLOURS[k])
+        top.set_title(title, loc="left", fontsize=11)
+        top.set_ylabel("right (%)")
+        top.set_ylim(0, 101)
+        top.legend(loc="upper left", fontsize=9)
+        bottom.set_ylabel("pixels (%)")
+        bottom.set_xlabel("how sure the net is of the likeliest class (%)")
+        bottom.set_xlim(0, 101)
+        for axes in (top, bottom):
+            axes.grid(True)
+        figure.align_ylabels()
+        before, after = one["before"], one["after"]
+        return curves.svg(figure, f"reliability-{name}",
+                          f"Reliability of {title}. Right on {100 * after['right']:.1f} % of the pixels; sure "
+                          f"{100 * before['confidence']:.1f} % without and {100 * after['confidence']:.1f} % with the "
+                          f"temperature; expected calibration error {100 * before['ece']:.1f} % and "
+                          f"{100 * after['ece']:.1f} %")
