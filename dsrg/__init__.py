@@ -1,6 +1,7 @@
 """The library: see README.md in this folder. `from dsrg import load` opens the network of a run."""
 
-from typing import TYPE_CHECKING
+#: typing's, which type checkers know by its name; importing typing would take longer than all that a command does first
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from dsrg.model import Model, Segmentation, load

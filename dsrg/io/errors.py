@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 
+from dsrg.io.interrupts import Interrupts
 from dsrg.io.terminal import is_quiet, styled
 
 #: characters of an error line; the rest is cut, so that a damaged file cannot fill the terminal
@@ -84,21 +85,30 @@ def run_main(main, argv=None):
             sys.argv[1:] = words
         else:
             argv = words
+    interrupts = Interrupts()
     try:
-        status = main(argv) or 0
-        sys.stdout.flush()
+        with interrupts:
+            status = main(argv) or 0
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output left, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:
-        status = _complain("interrupted; the same command goes on from here") and 130
+        status = _interrupted()
     except Exception as error:
         if shown:
             traceback.print_exc()
+        if interrupts.came and not is_for_the_user(error):      # a library's word for it
+            sys.exit(_interrupted())
         for detail in getattr(error, "details", ()) if isinstance(error, UserError) else ():
             print("  " + _one_line(detail), file=sys.stderr)
         status = _complain(_line_of(error, words))
     sys.exit(status)
+
+
+def _interrupted():
+    _complain("interrupted; the same command goes on from here")
+    return 130
 
 
 def _line_of(error, words):

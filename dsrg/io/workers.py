@@ -7,8 +7,11 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
+
+from dsrg.io.interrupts import without_interrupts
 
 
 def available_cpus():
@@ -25,7 +28,8 @@ class Processes(ProcessPoolExecutor):
 
     Threads of the libraries do not survive a fork, so the processes are spawned. Left alone, BLAS would start a thread
     for every core in every process, for products of a few rows; waiting for each other costs them more than the work.
-    They end with this process, however it ends: a pool's own wait for jobs that nobody will send any more.
+    They end with this process, however it ends: a pool's own wait for jobs that nobody will send any more. Ctrl-C is
+    for this process, which ends the pool; they do not see it, not even while they import.
     `setup(*setup_arguments)` runs once in each process before its first job.
     """
 
@@ -35,7 +39,8 @@ class Processes(ProcessPoolExecutor):
 
     def submit(self, *job, **keywords):
         """As the pool's: a process is started here when all others are at work."""
-        with _environment(dict.fromkeys(THREADS, "1")):
+        resource_tracker.ensure_running()       # of its own start it would have SIGINT let through
+        with _environment(dict.fromkeys(THREADS, "1")), without_interrupts():
             return super().submit(*job, **keywords)
 
 
@@ -43,7 +48,6 @@ def _start(setup, arguments):
     import cv2  # which no variable tells
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C is for the parent, which ends the pool
     cv2.setNumThreads(1)
     if setup:
         setup(*arguments)

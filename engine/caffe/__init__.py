@@ -14,7 +14,7 @@ import os
 import sys
 import types
 
-from . import picture_files
+from . import interrupts, picture_files  # noqa: F401 - interrupts first: importing it is all that it is for
 from .errors import (
     CaffeError,
     DeviceError,

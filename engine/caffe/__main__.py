@@ -6,6 +6,7 @@ import traceback
 
 from caffe import command_line, gflags, picture_files
 from caffe.errors import CaffeError, readable
+from caffe.interrupts import raise_again
 
 
 def main(argv=None):
@@ -19,14 +20,18 @@ def main(argv=None):
     Raises
     ------
     SystemExit
-        With the text of an error, or argparse's status.
+        With the text of an error, argparse's status, or 130 after Ctrl-C.
     """
     args = command_line.parse(sys.argv[1:] if argv is None else argv)
     try:
+        raise_again()
         if args.max_megapixels is not None:
             picture_files.allow_megapixels(args.max_megapixels)
         with gflags.logging(args):
             args.run(args)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         if args.traceback:
             traceback.print_exception(error)
