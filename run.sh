@@ -44,7 +44,7 @@ CAFFE_ROOT=${CAFFE_ROOT:-}       # where real Caffe was built (CAFFE_ROOT/python
 CRF_BACKEND=${CRF_BACKEND:-own}  # own (CRF/) | pydensecrf (for comparison)
 # nets of strangers
 ALLOW_MODULES=${ALLOW_MODULES:-} # Python modules with layers that nets may name besides the project's (see SECURITY.md)
-ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that nets may write to outside the run (HDF5Output)
+ALLOW_OUTPUT=${ALLOW_OUTPUT:-}   # folders, with colons between, that prototxts may write to outside the run
 # ------------------------------------------------------------------------------------------------------------------
 
 called_as="bash $(printf %q "${BASH_SOURCE[0]}")"

@@ -1,10 +1,10 @@
-"""Which modules the Python layers of a net may come from: this project's, and what the user allows.
+"""What a net or solver of a stranger may do: whose code its Python layers run, and where it writes.
 
 A prototxt names a module (python_param), and whoever builds the net imports it: the one place where a net can run
 code. Commands build nets of strangers, so they let nets name this project's layers only. `--allow-module NAME` allows
 more in the process of the command; the variable ALLOW_MODULES (names with blanks between them) does so in all processes
-of a shell or a run. ALLOW_OUTPUT does it for the folders of HDF5Output layers, which otherwise write below the current
-folder only.
+of a shell or a run. ALLOW_OUTPUT does it for the folders that files are written to which a prototxt names (HDF5Output,
+snapshot_prefix): otherwise below the current folder only.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from dsrg.io.errors import UserError
 OURS = ("pylayers",)
 MODULES, FOLDERS = "ALLOW_MODULES", "ALLOW_OUTPUT"
 HOME = Path(__file__).resolve().parents[1] / "training"
+V1_HDF5_OUTPUT = 10         # V1LayerParameter.LayerType, of nets from before "type" was a text
 _added = []
 
 
@@ -70,22 +71,51 @@ def restrict(caffe):
             caffe.allow_python_modules(*allowed())
         except ValueError as error:
             raise UserError(f"{MODULES}: {error}") from None
-        caffe.allow_output_folders(*os.environ.get(FOLDERS, "").split(os.pathsep) if os.environ.get(FOLDERS) else ())
+        caffe.allow_output_folders(*output_folders())
 
 
-def check(net, path):
-    """Refuse a NetParameter, read from `path`, with a Python layer of a module that is not allowed.
+def output_folders():
+    """Folders besides the current one that prototxts may write to."""
+    return [folder for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+
+
+def check_output(path, where):
+    """Refuse a path to be written, which a prototxt names, outside the current folder and those that are allowed.
 
     Parameters
     ----------
-    net : NetParameter
     path : path
-        Named in the error.
+        It counts where links lead.
+    where : str
+        What names it, for the error.
 
     Raises
     ------
     UserError
     """
+    real = os.path.realpath(path)
+    folders = [os.path.realpath(folder) for folder in (".", *output_folders())]
+    if not any(os.path.commonpath([real, folder]) == folder for folder in folders):
+        raise UserError(f"{where} '{path}' leads out of the current folder ({real}): a prototxt may write below that "
+                        f"one only; where you trust it, allow the folder: {FOLDERS}={os.path.dirname(real)}")
+
+
+def check(net, path):
+    """Refuse a NetParameter with a Python layer of a module, or an output file in a folder, that is not allowed.
+
+    Parameters
+    ----------
+    net : NetParameter
+    path : path
+        Where it was read from, for the error.
+
+    Raises
+    ------
+    UserError
+    """
+    for layer in (*net.layer, *net.layers):
+        if layer.type in ("HDF5Output", V1_HDF5_OUTPUT):
+            check_output(layer.hdf5_output_param.file_name, f"{path}: layer '{layer.name}' (HDF5Output): file_name")
     for layer in net.layer:
         module = layer.python_param.module
         ours = any(module == name or module.startswith(name + ".") for name in allowed())

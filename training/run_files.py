@@ -178,7 +178,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     Raises
     ------
     UserError
-        Files that are missing or not readable, a solver without snapshot_prefix or net, an edit that fits no layer.
+        Files that are missing or not readable, a solver without snapshot_prefix or net, or whose snapshot_prefix, or
+        a file that its net writes, leads where it may not; an edit that fits no layer.
     """
     solver, _ = read_prototxt(solver_path, caffe_pb2.SolverParameter(), "solver")
     if snapshot_prefix is not None:
@@ -186,6 +187,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     if not solver.snapshot_prefix:
         raise UserError(f"{solver_path}: no snapshot_prefix; give it one, it says where the weights go")
     _put_in_folder(solver, solver_path)
+    if snapshot_prefix is None:
+        layer_modules.check_output(solver.snapshot_prefix, f"{solver_path}: snapshot_prefix")
     field = next((name for name in ("net", "train_net") if solver.HasField(name)), None)
     if field is None:
         raise UserError(f"{solver_path}: neither net nor train_net; give it the file of the net")

@@ -71,3 +71,21 @@ def test_layers_of_this_projects_name_from_elsewhere_are_refused(tmp_path, monke
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(UserError, match="the layers 'pylayers' would come from .*, expected .*training/pylayers"):
         layer_modules.restrict(caffe)
+
+
+def test_files_that_a_net_writes_stay_below_the_current_folder(tmp_path, monkeypatch):
+    """Of nets for real Caffe too, and of those whose layers' types are numbers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("/usr")
+    layers = caffe_pb2.NetParameter(), caffe_pb2.NetParameter()
+    outputs = [layers[0].layer.add(name="o", type="HDF5Output").hdf5_output_param,
+               layers[1].layers.add(name="o", type=caffe_pb2.V1LayerParameter.HDF5_OUTPUT).hdf5_output_param]
+    for net, output in zip(layers, outputs, strict=True):
+        output.file_name = "features/a.h5"
+        layer_modules.check(net, "a.prototxt")
+        for name in ("../a.h5", "/usr/a.h5", "link/a.h5"):
+            output.file_name = name
+            with pytest.raises(UserError, match=rf"a.prototxt: layer 'o' \(HDF5Output\): file_name '{name}' leads out"):
+                layer_modules.check(net, "a.prototxt")
+    monkeypatch.setenv("ALLOW_OUTPUT", "/var:/usr")
+    layer_modules.check(layers[0], "a.prototxt")

@@ -271,6 +271,24 @@ def test_solvers_that_cannot_be_run_are_named(solver, message, run):
         run()
 
 
+@pytest.mark.parametrize("prefix", ["../{name}/tiny", "{folder}/tiny", "link/tiny", "{folder}/"])
+def test_a_solver_of_a_stranger_writes_below_the_current_folder(prefix, run, monkeypatch):
+    """Nothing is written before; the folder may be allowed, or the place given by the user."""
+    elsewhere = run.folder.with_name(f"not-{run.folder.name}")
+    elsewhere.mkdir()
+    (run.folder / "link").symlink_to(elsewhere)
+    prefix = prefix.format(name=elsewhere.name, folder=elsewhere)
+    solver = SOLVER.replace("models/tiny", prefix).replace("max_iter: 8", "max_iter: 1")
+    (run.folder / "solver.prototxt").write_text(solver)
+    with pytest.raises(UserError, match=r"^solver\.prototxt: snapshot_prefix '.*' leads out of the current folder .*: "
+                                        rf"ALLOW_OUTPUT={elsewhere}$"):
+        run()
+    assert not list(elsewhere.iterdir())
+    monkeypatch.setenv("ALLOW_OUTPUT", str(elsewhere))
+    assert run() == 0
+    assert list(elsewhere.glob("*_iter_1.solverstate"))
+
+
 def test_a_missing_photo_is_named(run):
     import caffe
 
