@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from dsrg.io import voc
+from dsrg.io import free_memory, voc
 from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.workers import MemoryBudget, ahead
@@ -15,6 +15,7 @@ from dsrg.scoring.multiscale import input_shapes
 from dsrg.scoring.resizing import shrunk, to_input
 
 WINDOW = 8  # images whose square inputs of one size go through the net before it is reshaped for the next
+GIVE_BACK = 100  # photos after which freed memory goes back to the system
 FINISHING_BYTES = 40  # a pixel and class while an image is fused, refined and labelled (27 to 40 measured)
 
 
@@ -115,7 +116,10 @@ def score_photos(net, photos, finish, recipe, workers, load=load_listed, on_unre
         try:
             loaded = filter(None, ahead(readers, load_one, photos, max(2, window)))
             scored = _score(net, loaded, window, recipe.flip)
-            yield from ahead(finishers, finish_one, scored, 2 * workers)
+            for count, image_id in enumerate(ahead(finishers, finish_one, scored, 2 * workers), 1):
+                if not count % GIVE_BACK:
+                    free_memory.give_back()
+                yield image_id
         except BaseException:
             readers.shutdown(cancel_futures=True)  # what is scored already is still finished and kept
             raise

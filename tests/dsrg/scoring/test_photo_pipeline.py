@@ -6,7 +6,8 @@ import tracemalloc
 
 import numpy as np
 
-from dsrg.scoring.photo_pipeline import score_photos
+from dsrg.io import free_memory
+from dsrg.scoring.photo_pipeline import GIVE_BACK, score_photos
 from dsrg.scoring.recipe import Recipe
 
 
@@ -35,3 +36,12 @@ def test_photos_that_have_passed_hold_no_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert (held[1] - held[0]) / 900 < 40, "bytes a photo"
+
+
+def test_freed_memory_goes_back_every_so_many_photos(monkeypatch):
+    """Without it, gaps between blocks of many sizes let a process grow for hours that holds no more than before."""
+    given_back = []
+    monkeypatch.setattr(free_memory, "give_back", lambda: given_back.append(None))
+    photos, gray = dict.fromkeys(map(str, range(3 * GIVE_BACK - 1)), "a.jpg"), np.zeros((9, 9, 3), np.uint8)
+    ids = list(score_photos(Net(), photos, lambda *_: None, Recipe(sizes=(9,)), 1, lambda *_: gray))
+    assert ids == list(photos) and len(given_back) == 2
