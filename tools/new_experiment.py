@@ -13,10 +13,11 @@ import argparse
 import re
 from pathlib import Path
 
+from dsrg.datasets.class_photos import class_warnings
 from dsrg.experiments.description import TRAININGS
 from dsrg.experiments.experiment_folder import make_experiment
 from dsrg.experiments.from_template import Wanted, new_settings, wanted_for
-from dsrg.experiments.own_data import read_own_data, warnings_of
+from dsrg.experiments.own_data import read_own_data
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.pipeline.settings import experiment_names, read_experiment
@@ -89,7 +90,7 @@ def main(argv=None):
         wanted = Wanted(args.classes, args.size, args.batch, given)
     else:
         data = read_own_data(args.data)
-        for line in warnings_of(data):
+        for line in class_warnings(data.classes, data.counts, data.alone):
             warn(f"warning: {line}")
         wanted, said = wanted_for(template, data, args.size, args.batch, given)
     text = (template.folder / "settings.yaml").read_text(encoding="utf-8")

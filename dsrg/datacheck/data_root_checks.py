@@ -3,6 +3,7 @@
 from collections import Counter
 
 from dsrg.datacheck.picture_facts import Bad
+from dsrg.datasets.class_photos import FEW_PHOTOS, photos_of_classes
 from dsrg.datasets.photo_names import folded
 from dsrg.io.copies import copies
 from dsrg.io.counts import counted
@@ -10,7 +11,6 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.photos import files_of_ids
 from dsrg.io.voc import IGNORE_LABEL
 
-FEW_PHOTOS = 20     # train photos of a class under which it is named
 TINY = 32           # pixels of a side
 
 
@@ -58,18 +58,15 @@ def check_labels(content, found):
 
 def _check_classes(content, found):
     """Classes on no train photo, on few, or never alone on one."""
-    labels, counts, alone = content.labels.classes, Counter(), Counter()
-    for image_id in content.train:
-        known = labels.get(image_id) or []
-        counts.update(known)
-        alone.update(known if len(known) == 1 else ())
+    labels = content.labels.classes
+    counts, alone = photos_of_classes(labels.get(image_id) or [] for image_id in content.train)
     for index, name in enumerate(content.classes[1:], 1):
-        if not counts[index]:
+        if not counts.get(index):
             found.add("class-no-photo", f"{name} (class {index})")
             continue
         if counts[index] < FEW_PHOTOS:
             found.add("class-few-photos", f"{name} (class {index}): {counted(counts[index], 'photo')}")
-        if not alone[index]:
+        if not alone.get(index):
             found.add("class-never-alone", f"{name} (class {index}): {_companion(index, content)}")
 
 

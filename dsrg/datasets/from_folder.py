@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dsrg.datasets.class_photos import class_warnings, photos_of_classes
 from dsrg.datasets.folder_data_root import write_root
 from dsrg.datasets.folder_labels import (
     folder_table,
@@ -121,6 +122,8 @@ def make_data_root(options):
     found = read_folder(options)
     found.val = (listed_val(options.val_list, found.labels) if options.val_list
                  else choose_val(found.labels, options.val, options.seed, found.masks))
+    train = (classes for name, classes in found.labels.items() if name not in found.val)
+    found.notes += class_warnings(found.classes, *photos_of_classes(train))
     found.notes += filter(None, [classes_without_val(found.labels, found.val, found.classes)])
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     try:

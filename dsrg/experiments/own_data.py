@@ -6,11 +6,11 @@ branches of a net may die in its first steps.
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from dsrg.datasets.class_photos import photos_of_classes
 from dsrg.datasets.voc_lists import SETS, check_data_root, collect_labels, first_train_set, label_source
 from dsrg.io.counts import counted
 from dsrg.io.lists import read_ids
@@ -30,7 +30,6 @@ MOST_FOR_RAREST = 2.0
 MOST_ITERATIONS = 20000
 #: photos within this share of the template's size keep its CRF
 SAME_SIZE = 0.25
-FEW_PHOTOS = 20
 PHOTOS_MEASURED = 50
 
 
@@ -98,11 +97,8 @@ def read_own_data(data):
     train = read_ids(data / SETS / f"{first_train_set(data)}.txt")
     source, classes = label_source(data, "auto")
     labels = collect_labels(data, source, classes, train, [])
-    counts, alone = Counter(), Counter()
-    for image_id in train:
-        counts.update(labels[image_id])
-        alone.update(labels[image_id] if len(labels[image_id]) == 1 else ())
-    return OwnData(len(train), classes, dict(counts), dict(alone), typical_side(data / "JPEGImages", train))
+    counts, alone = photos_of_classes(labels[image_id] for image_id in train)
+    return OwnData(len(train), classes, counts, alone, typical_side(data / "JPEGImages", train))
 
 
 def typical_side(folder, ids):
@@ -270,31 +266,3 @@ def _reasons(found, nets, chosen_for, data, batch, given):
 
 def _by_kind(numbers):
     return ", ".join(f"{kind} {number:g}" for kind, number in numbers.items())
-
-
-def warnings_of(data):
-    """Lines on classes of which little will be learned.
-
-    Parameters
-    ----------
-    data : OwnData
-
-    Yields
-    ------
-    str
-    """
-    def named(indices, most=10):
-        return ", ".join(data.classes[c] for c in indices[:most]) + (", .." if len(indices) > most else "")
-
-    objects = range(1, len(data.classes))
-    none = [c for c in objects if not data.counts.get(c)]
-    few = [c for c in objects if 0 < data.counts.get(c, 0) < FEW_PHOTOS]
-    together = [c for c in objects if data.counts.get(c) and not data.alone.get(c)]
-    if none:
-        yield f"no train photo shows {named(none)}: nothing can be learned of it"
-    if few:
-        yield (f"under {FEW_PHOTOS} train photos show {named(few)}: what is learned of so few is mostly their "
-               "backgrounds; add photos")
-    if together:
-        yield (f"no train photo shows {named(together)} alone: labels do not tell it from what always goes with it; "
-               "add photos of it without")

@@ -90,6 +90,18 @@ def test_counts_of_each_class_are_printed(folder, capsys):
     assert ["class", "train", "val"] in lines and ["cow", "3", "1"] in lines and ["sheep", "3", "0"] in lines
 
 
+def test_classes_of_few_train_photos_and_never_alone_are_named(folder, capsys):
+    """Val photos do not count: nothing is learned of them."""
+    names = [f"p{n}.jpg" for n in range(24)]
+    write_photos(folder, names)
+    write_labels(folder, "".join(f"{name} cow{' grass' * (n < 21)}\n" for n, name in enumerate(names)))
+    (folder / "val.txt").write_text("p0\np1\n")
+    command("--val-list", "val.txt")
+    said = shown(capsys)
+    assert "note: under 20 train photos show grass: what is learned of so few" in said
+    assert "note: no train photo shows grass alone: labels do not tell it" in said and "show cow" not in said
+
+
 def test_labels_that_differ_in_case_are_one_class_unless_both_are_named(folder, capsys):
     write_photos(folder, [f"p{n}.jpg" for n in range(7)])
     write_labels(folder, "p0,cow\np1,Cow\np2,cow\np3,big  dog\np4,Big dog\np5,big dog\np6,big dog\n")
