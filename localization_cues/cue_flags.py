@@ -7,7 +7,7 @@ from localization_cues.background_rules import parse_rule
 from localization_cues.cues_of_photos import Rules
 from localization_cues.gradient import BLOB
 from localization_cues.merge import OVERLAP_RULES
-from training.shared_flags import add_allow_random, add_map_size, add_mean, positive
+from training.shared_flags import add_allow_random, add_map_size, add_mean, fraction, positive
 
 
 def add_class_maps(parser):
@@ -37,7 +37,7 @@ def add_rules(parser):
     ----------
     parser : argparse.ArgumentParser or a group of one
     """
-    parser.add_argument("--threshold", type=_threshold, default=0.2,
+    parser.add_argument("--threshold", type=fraction, default=0.2,
                         help="a cell is of a class above this fraction of its maximum (default 0.2: SEC's foreground "
                              "cues)")
     parser.add_argument("--background", type=_rule(None), nargs="+", metavar="RULE",
@@ -52,6 +52,13 @@ def add_rules(parser):
                              "SEC's)")
     parser.add_argument("--gate", type=_rule(("saliency",)), metavar="saliency:T",
                         help="no class may claim a cell of saliency below T (default: no gate, as SEC and DSRG)")
+    parser.add_argument("--prior", choices=("none", "saliency"), default="none",
+                        help="saliency: multiply the class maps by it before they are cut (default: none, as SEC and "
+                             "DSRG)")
+    parser.add_argument("--remainder", type=fraction, metavar="F",
+                        help="a class on most of whose photos another one is that is never without it (body and face) "
+                             "gets what is salient and of no other class, above this fraction of the maximum (default: "
+                             "its own map, as of any class)")
     parser.add_argument("--overlap", choices=OVERLAP_RULES, default=OVERLAP_RULES[0],
                         help="who gets a cell that several classes claim: the class of the smaller area (default: "
                              "SEC), the one whose relative map is higher there, or nobody")
@@ -70,17 +77,8 @@ def rules_of(args):
     -------
     Rules
     """
-    return Rules(args.threshold, args.background, args.gate, args.overlap, not args.leave_empty)
-
-
-def _threshold(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected a fraction of the maximum, from 0 to below 1, got '{text}'")
-    return value
+    return Rules(args.threshold, args.background, args.gate, args.overlap, not args.leave_empty, args.prior,
+                 args.remainder)
 
 
 def _rule(names):

@@ -9,6 +9,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.photos import load_image_bgr
 from localization_cues.background_rules import Evidence, background_cells
 from localization_cues.merge import merge
+from localization_cues.saliency_prior import hidden_classes, weighted, with_remainders
 from localization_cues.saliency_source import SaliencySource
 
 
@@ -28,6 +29,11 @@ class Rules:
         One of merge.OVERLAP_RULES.
     largest_cell : bool
         Whether a class that nowhere passes threshold and gate gets its largest cell.
+    prior : str
+        "saliency": class maps are weighted by it before they are cut; "none".
+    remainder : float or None
+        Where labels do not tell a class from its companion, it gets what is salient and of no other class, above this
+        fraction of the maximum.
     """
 
     threshold: float
@@ -35,11 +41,40 @@ class Rules:
     gate: object
     overlap: str
     largest_cell: bool
+    prior: str = "none"
+    remainder: float | None = None
 
     @property
     def needs(self):
         """What the rules look at besides the class maps: a set of 'saliency' and 'gradient'."""
-        return {rule.needs for rule in [*self.background, *([self.gate] if self.gate else [])]}
+        rules = {rule.needs for rule in [*self.background, *([self.gate] if self.gate else [])]}
+        return rules | ({"saliency"} if self.prior != "none" or self.remainder is not None else set())
+
+    def cues(self, maps, labels, evidence, hidden):
+        """The cues of one photo.
+
+        Parameters
+        ----------
+        maps : array (k, H, W)
+            Of its classes.
+        labels : sequence of k int
+        evidence : Evidence
+        hidden : dict of int to set of int
+            As of hidden_classes.
+
+        Returns
+        -------
+        Merged
+        """
+        replaced = ()
+        if self.prior == "saliency":
+            maps = weighted(maps, evidence.saliency)
+        if self.remainder is not None:
+            maps, replaced = with_remainders(maps, labels, evidence.saliency, hidden)
+        thresholds = [self.remainder if label in replaced else self.threshold for label in labels]
+        gate = ~self.gate.below(evidence) if self.gate else None
+        background = background_cells(self.background, evidence)
+        return merge(maps, labels, background, thresholds, gate, self.overlap, self.largest_cell)
 
 
 def map_size(net):
@@ -87,6 +122,7 @@ def cues_of_photos(net, gradients, photos, labels, cue_size, rules, sizes, flip,
         A photo that cannot be read, or class maps that are not finite.
     """
     shapes = [(side, side) for side in sizes] if sizes else [net.native_size]
+    hidden = hidden_classes(labels.values())
     with SaliencySource(photos.values(), cue_size, saliency_maps, workers, "saliency" in rules.needs) as saliency_of:
         for number, photo in photos.items():
             image_bgr = load_image_bgr(photo.path)
@@ -96,10 +132,7 @@ def cues_of_photos(net, gradients, photos, labels, cue_size, rules, sizes, flip,
                                 "diverged, train again with a lower learning rate")
             gradient = gradients.saliency(image_bgr, cue_size, mean) if gradients else None
             evidence = Evidence(maps, saliency_of(photo), gradient)
-            gate = ~rules.gate.below(evidence) if rules.gate else None
-            background = background_cells(rules.background, evidence)
-            yield number, merge(maps, labels[number], background, rules.threshold, gate, rules.overlap,
-                                rules.largest_cell)
+            yield number, rules.cues(maps, labels[number], evidence, hidden)
 
 
 def written(merged, labels, writer):

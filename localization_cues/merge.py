@@ -66,7 +66,7 @@ def merge(maps, labels, background, threshold, gate=None, overlap="smaller-area"
         Their classes, from 1.
     background : bool array (H, W)
         Cells that are background unless a class claims them.
-    threshold : float in [0, 1)
+    threshold : float in [0, 1), or k of them, one a class
         A cell is claimed where its value is above this fraction of the map's maximum.
     gate : bool array (H, W), optional
         Cells a class may claim at all.
@@ -89,8 +89,9 @@ def merge(maps, labels, background, threshold, gate=None, overlap="smaller-area"
     relative = relative_maps(maps)
     open_cells = np.ones(relative.shape[1:], bool) if gate is None else np.asarray(gate, bool)
     claims, bare = [], []
-    for label, values, raw in zip(labels, relative, np.asarray(maps), strict=True):
-        claim = (values > threshold) & open_cells
+    thresholds = np.broadcast_to(threshold, len(relative))
+    for label, values, raw, least in zip(labels, relative, np.asarray(maps), thresholds, strict=True):
+        claim = (values > least) & open_cells
         if not claim.any():
             bare.append(int(label))
             claim = _largest_cells(values, raw, open_cells) if fill_empty else claim

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
-from dsrg.io.errors import run_main
+from dsrg.io.errors import UserError, run_main
 from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import ablated
 
@@ -26,11 +26,14 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     texts = read_folder(args.folder)
-    says, changed = ablated(args.ablation, texts, args.folder)
+    ablation, changed = ablated(args.ablation, texts, args.folder)
+    if ablation.arguments:
+        raise UserError(f"{args.ablation} changes arguments of {', '.join(ablation.arguments)}, which stand in no "
+                        f"prototxt; run it: python -m tools.run NAME --ablation {args.ablation.stem}")
     for name, text in changed.items():
         write_text(args.folder / name, text)
-    write_text(args.folder / "ablation.txt", f"{args.ablation.stem}: {says}\n")
-    print(f"== ablation {args.ablation.stem}: {says}")
+    write_text(args.folder / "ablation.txt", f"{args.ablation.stem}: {ablation.says}\n")
+    print(f"== ablation {args.ablation.stem}: {ablation.says}")
 
 
 if __name__ == "__main__":

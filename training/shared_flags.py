@@ -43,6 +43,30 @@ def not_negative(text):
     return _whole_number(text, 0)
 
 
+def fraction(text):
+    """Type of a flag: a number from 0 to below 1.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a fraction from 0 to below 1, got '{text}'")
+    return value
+
+
 def _whole_number(text, least):
     try:
         number = int(text)

@@ -5,10 +5,13 @@ made by this project's tools or by a module that the user allows (ALLOW_MODULES)
 """
 
 import re
+import shlex
 from pathlib import PurePosixPath
 
 from dsrg import layer_modules
+from dsrg.io.errors import UserError
 from dsrg.io.image_ids import fault_of
+from dsrg.io.param_str import shown
 
 MAKERS = "tools"    # the package whose modules make data
 CUES = "cues"       # the run's folder of cue files
@@ -18,8 +21,40 @@ _SEGMENT = ("--sizes", "--scales", "--flip", "--no-flip", "--crf", "--no-crf", "
 ARGUMENTS = {
     "cues": ("--saliency-maps", "--maps-blob", "--features-blob", "--classifier", "--allow-random", "--sizes", "--flip",
              "--mean", "--size", "--threshold", "--background", "--background-net", "--background-weights",
-             "--background-blob", "--gate", "--overlap", "--leave-empty"),
+             "--background-blob", "--gate", "--prior", "--remainder", "--overlap", "--leave-empty"),
     "label": _SEGMENT, "segment-s": _SEGMENT, "segment-f": _SEGMENT}
+
+
+def read_arguments(value, where):
+    """Arguments of commands, as settings.yaml and ablations give them.
+
+    Parameters
+    ----------
+    value : object
+        A dict of command -> text, as of a command line.
+    where : str
+        Named in errors.
+
+    Returns
+    -------
+    dict of str to tuple of str
+
+    Raises
+    ------
+    UserError
+        Another command or type, a quotation mark that is not closed, or an argument that is not to be chosen.
+    """
+    if not isinstance(value, dict) or not all(isinstance(words, str) for words in value.values()) or not (
+            value.keys() <= ARGUMENTS.keys()):
+        raise UserError(f"{where}: expected texts by {', '.join(ARGUMENTS)}, got {shown(value)}")
+    try:
+        found = {name: tuple(shlex.split(words)) for name, words in value.items()}
+    except ValueError:
+        raise UserError(f"{where}: expected words whose quotation marks are closed, got {shown(value)}") from None
+    for name, words in found.items():
+        if fault := fault_of_arguments(name, words):
+            raise UserError(f"{where}: {name}: {fault}")
+    return found
 
 
 def fault_of_arguments(command, words):

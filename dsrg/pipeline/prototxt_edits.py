@@ -1,6 +1,7 @@
 """Edits of a run's prototxts: an ablation (prototxts/ablations/NAME.yaml) and another batch size.
 
-An ablation says, for each prototxt, which layers change and how:
+An ablation says, for each prototxt, which layers change and how, and which arguments of commands take the place of the
+experiment's (with `cues` the ablation makes cues of its own, by the plain run's classifier):
 
     says: one line for tables
     train-s.prototxt:
@@ -9,9 +10,12 @@ An ablation says, for each prototxt, which layers change and how:
       CRF: remove
       loss-Constrain: {loss_weight: [0.5]}       # any field of the layer, as it stands in the prototxt
       loss-Expand: {add: {type: Python, ...}}    # a new layer, put last
+    arguments:
+      cues: --threshold 0.4                      # of make_cues, as in settings.yaml
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from google.protobuf import json_format, text_format
 
@@ -20,7 +24,17 @@ from dsrg.io.param_str import shown
 from dsrg.io.prototxt_text import params_of
 from dsrg.io.regular_files import read_file
 from dsrg.io.yaml_text import parse_yaml
+from dsrg.pipeline.allowed_values import read_arguments
 from dsrg.pipeline.prototxts import parse
+
+
+class Ablation(NamedTuple):
+    """An ablation's file: one line for tables; file name -> layer name -> 'remove' or a mapping of changes; command ->
+    its arguments."""
+
+    says: str
+    layers: dict
+    arguments: dict
 
 
 def read_ablation(path):
@@ -32,9 +46,7 @@ def read_ablation(path):
 
     Returns
     -------
-    says : str
-    changes : dict
-        File name -> layer name -> 'remove' or a mapping of changes.
+    Ablation
 
     Raises
     ------
@@ -51,11 +63,12 @@ def read_ablation(path):
     if not isinstance(content, dict) or not isinstance(content.get("says"), str):
         raise UserError(f"ablation {path}: expected a mapping with the line 'says: what changes'")
     says = content.pop("says")
+    arguments = read_arguments(content.pop("arguments", {}), f"ablation {path}: arguments")
     for name, layers in content.items():
         fits = isinstance(layers, dict) and all(v == "remove" or isinstance(v, dict) for v in layers.values())
         if not (isinstance(name, str) and name.endswith(".prototxt") and fits):
             raise UserError(f"ablation {path}: '{name}': expected FILE.prototxt: {{LAYER: remove or {{field: value}}}}")
-    return says, content
+    return Ablation(says, content, arguments)
 
 
 def ablated(path, texts, folder):
@@ -70,7 +83,7 @@ def ablated(path, texts, folder):
 
     Returns
     -------
-    says : str
+    Ablation
     changed : dict of str to str
         The prototxts that changed.
 
@@ -79,17 +92,17 @@ def ablated(path, texts, folder):
     UserError
         An ablation that cannot be read, or that does not fit: nothing is changed then.
     """
-    says, changes = read_ablation(path)
+    ablation = read_ablation(path)
     changed = {}
-    for name, layers in changes.items():
+    for name, layers in ablation.layers.items():
         if name not in texts:
             raise UserError(f"ablation {Path(path).stem}: {Path(folder, name)} does not exist; this experiment has no "
                             "such net")
         net = parse(texts[name], "net", Path(folder, name), lenient=False)
         apply_changes(net, layers, f"ablation {Path(path).stem}: {name}")
-        head = f"# {name} with the ablation {Path(path).stem}: {says}\n"
+        head = f"# {name} with the ablation {Path(path).stem}: {ablation.says}\n"
         changed[name] = head + text_format.MessageToString(net)
-    return says, changed
+    return ablation, changed
 
 
 def apply_changes(net, layers, who):

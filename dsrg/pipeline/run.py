@@ -25,6 +25,8 @@ class Run:
         The prototxts in force, by file name: they need not stand in the folder yet.
     base : Run, optional
         Of an ablation, the plain run, which has made data, classifier and cues.
+    own_cues : bool
+        Whether an ablation makes cues of its own.
 
     Attributes
     ----------
@@ -34,9 +36,9 @@ class Run:
         Stages that were asked for by name.
     """
 
-    def __init__(self, settings, experiment, folder, texts, base=None):
+    def __init__(self, settings, experiment, folder, texts, base=None, own_cues=False):
         self.settings, self.experiment, self.folder = settings, experiment, Path(folder)
-        self.texts, self.base = texts, base
+        self.texts, self.base, self.own_cues = texts, base, own_cues
         self.coming, self.asked = set(), frozenset()
 
     # ---- places ------------------------------------------------------------------------------------------------
@@ -51,6 +53,8 @@ class Run:
     @property
     def given_cues(self):
         """The finished cue file that takes the place of the stage cues, or None."""
+        if self.own_cues:
+            return None
         if self.base is not None:
             return self.base.path(self.base.experiment.cue_file)
         return self.settings.cues

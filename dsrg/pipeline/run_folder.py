@@ -27,7 +27,7 @@ FOLDERS = ("models", "logs", "results", "stamps", "cues")
 
 
 def prototxts_of(settings, experiment, ablations):
-    """The prototxts of a run by name, with ablation and batch size; and what the ablation says, or None.
+    """The prototxts of a run by name, with ablation and batch size; and the ablation, or None.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def prototxts_of(settings, experiment, ablations):
     Returns
     -------
     dict of str to str
-    str or None
+    prototxt_edits.Ablation or None
 
     Raises
     ------
@@ -49,14 +49,14 @@ def prototxts_of(settings, experiment, ablations):
     texts = read_folder(experiment.folder)
     if settings.engine != "embedded":   # the engine has every type and says itself which GPU it lacks
         texts = fit_to_caffe(texts, settings)
-    says = None
+    ablation = None
     if settings.ablation:
         path = Path(ablations, f"{settings.ablation}.yaml")
-        says, changed = ablated(path, texts, experiment.folder)
+        ablation, changed = ablated(path, texts, experiment.folder)
         texts |= changed
     if settings.batch:
         texts |= with_batch(texts, settings.batch, experiment.folder)
-    return texts, says
+    return texts, ablation
 
 
 def fit_to_caffe(texts, settings):

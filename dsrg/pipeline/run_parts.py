@@ -85,14 +85,17 @@ def parts(settings, experiment, ablations, choice):
         plain = _without_ablation(settings)
         wholes.insert(0, (plain, selected(OF_THE_PLAIN_RUN), OF_THE_PLAIN_RUN))
     for these, wanted, words in wholes:
-        texts, says = run_folder.prototxts_of(these, experiment, ablations)
+        texts, ablation = run_folder.prototxts_of(these, experiment, ablations)
+        changed = ablation.arguments if ablation else {}
+        its = replace(experiment, arguments={**experiment.arguments, **changed})
         folder = these.work / these.run_name()
-        run = Run(these, experiment, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base)
+        run = Run(these, its, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base,
+                  own_cues="cues" in changed)
         run.asked = frozenset(words)
         base = run
         if not run.trainings:
             raise UserError(f"{experiment.folder} has no solver; an experiment has at least solver-s.prototxt")
-        part = Part(run, texts, wanted, says)
+        part = Part(run, texts, wanted, ablation and ablation.says)
         run_folder.refuse_older(run, choice.adopt)
         _check_data(run)
         _check_weights(part)

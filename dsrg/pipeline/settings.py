@@ -1,7 +1,6 @@
 """What a run is asked for (Settings, from run.sh's variables and the command line) and what its experiment says
 (Experiment, from prototxts/<name>/settings.yaml)."""
 
-import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.param_str import shown
 from dsrg.io.regular_files import read_file
 from dsrg.io.yaml_text import parse_yaml
-from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_arguments, fault_of_cue_file, fault_of_maker
+from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_cue_file, fault_of_maker, read_arguments
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")
@@ -226,20 +225,14 @@ def _checked(path, key, value):
         return value if isinstance(value, bool) else refuse("true or false")
     if key == "skip":
         return tuple(value) if _all_text(value, list) else refuse("a list of stages")
-    names = {"needs": WEIGHT_VARIABLES, "weights": KINDS, "arguments": COMMANDS}.get(key)
+    if key == "arguments":
+        return read_arguments(value, f"{path}: arguments")
+    names = {"needs": WEIGHT_VARIABLES, "weights": KINDS}.get(key)
     if names is None:
         raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
                         "static, full, arguments, chosen_for, calibrate, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
-    if key == "arguments":
-        try:
-            value = {name: tuple(shlex.split(words)) for name, words in value.items()}
-        except ValueError:
-            refuse("words whose quotation marks are closed")
-        for name, words in value.items():
-            if fault := fault_of_arguments(name, words):
-                raise UserError(f"{path}: arguments: {name}: {fault}")
     return value
 
 

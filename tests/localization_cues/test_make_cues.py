@@ -178,6 +178,41 @@ def test_computed_saliency_is_the_default_background(run):
     assert (cells[EXPECTED == 0] <= 0).all() and (cells[0] == 0).all()
 
 
+def test_saliency_as_a_prior_takes_cells_from_a_class_one_by_one(run):
+    """Red is 1 in cells 2..4; saliency of 0.15 puts their upper two rows below 20 % of the maximum, 0.3 does not."""
+    (run / "maps").mkdir()
+    for value, rows_left in ((int(0.15 * 255), 1), (int(0.3 * 255), 3)):
+        saliency = np.full((33, 33), 255, np.uint8)
+        saliency[:15] = value
+        for name in ("both", "red"):
+            cv2.imwrite(f"maps/{name}.png", saliency)
+        command("--saliency-maps", "maps", "--background", "none", "--prior", "saliency")
+        expected = np.full((9, 9), -1)
+        expected[5 - rows_left:5, 2:5] = 1
+        np.testing.assert_array_equal(label_map(number=2), expected)
+
+
+def test_a_class_behind_its_companion_is_seeded_beside_it(run):
+    """Blue (2) is on every photo, red (1) on four of five: the photo is salient at blue's square and at one corner."""
+    (run / "maps").mkdir()
+    (run / "list.txt").write_text("".join(f"both{n}.png {n}\n" for n in range(4)) + "red.png 9\n")
+    (run / "labels.txt").write_text("".join(f"both{n} 1 2\n" for n in range(4)) + "red 2\n")
+    image = cv2.imread("photos/both.png")
+    saliency = np.zeros((33, 33), np.uint8)
+    saliency[8:17, 8:17], saliency[24:, 24:] = 255, 200
+    for name in ("both0", "both1", "both2", "both3", "red"):
+        cv2.imwrite(f"photos/{name}.png", image)
+        cv2.imwrite(f"maps/{name}.png", saliency)
+    flags = ["--saliency-maps", "maps", "--background", "none"]
+    command(*flags, "--remainder", "0.7")
+    beside = label_map(number=0)
+    assert (beside[2:5, 2:5] == 1).all() and (beside[7:, 7:] == 2).all()
+    assert (beside[5:8, 5:7] != 2).any()                                    # what its own map shows is not salient
+    np.testing.assert_array_equal(label_map(number=9) == 2, EXPECTED == 2)  # alone it has its own map
+    command(*flags)
+    np.testing.assert_array_equal(label_map(number=0), np.where(EXPECTED == 0, -1, EXPECTED))
+
+
 def test_an_image_with_an_empty_class_is_named(run, capsys):
     (run / "labels.txt").write_text("both 1 2\nred 1 2\n")
     command("--background", "cam-low:0.05")

@@ -53,6 +53,10 @@ def test_threshold_is_strict_and_relative_to_the_maximum():
     assert rows(merge([LARGE * 7.5], [3], NOTHING, 0.1).label_map)[1] == "333.."   # 1 of 10 is not above 0.1
 
 
+def test_every_class_may_have_a_threshold_of_its_own():
+    assert rows(merge([LARGE, SMALL], [3, 7], NOTHING, [0.95, 0.2]).label_map) == [".....", ".377.", "..77.", "....."]
+
+
 def test_gate_keeps_classes_out():
     gate = np.zeros((4, 5), bool)
     gate[:2] = True

@@ -352,6 +352,24 @@ def test_an_ablation_takes_data_classifier_and_cues_of_the_plain_run(toy):
     assert toy.run() == {"cam-quality", "cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
 
 
+def test_an_ablation_of_cues_makes_its_own_by_the_plain_runs_classifier(toy):
+    plain = toy.run_folder
+    write(toy.folder, "prototxts/ablations/other-cues.yaml", "says: surer cues\narguments: {cues: --threshold 0.6}\n")
+    toy.set(ablation="other-cues")
+    toy.run()
+    made = [command for command in toy.commands.commands if command[2] == "localization_cues.make_cues"]
+    assert [command[-2:] for command in made] == [["--threshold", "0.3"], ["--threshold", "0.6"]]
+    assert made[1][made[1].index("--weights") + 1] == os.path.relpath(
+        plain / made[0][made[0].index("--weights") + 1], toy.run_folder)
+    cues = toy.run_folder / "cues/localization_cues.pickle"
+    assert cues.is_file() and not cues.is_symlink()
+    assert toy.run() == set()
+    write(toy.folder, "prototxts/ablations/other-cues.yaml", "says: surer cues\narguments: {cues: --threshold 0.7}\n")
+    assert toy.run() == {"cues", "train-s", "segment-s", "evaluate-s", "evaluate-cues"}
+    toy.set(ablation="")
+    assert toy.run("lists", "cam", "cues") == set(), "the plain run's are as they were"
+
+
 def test_two_ablations_read_one_plain_run_at_a_time_and_none_changes_it_meanwhile(toy):
     plain = toy.run_folder
     toy.run("check", "lists", "cam", "cues")
