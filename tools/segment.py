@@ -32,7 +32,7 @@ from dsrg.scoring.picture_folder import segment_pictures, shares_text
 from dsrg.scoring.recipe import Recipe
 from training.device_flags import add_flags
 from training.recipe_flags import add_recipe_flags, add_stage, recipe_changes
-from training.shared_flags import add_allow_random, add_workers
+from training.shared_flags import add_allow_random, add_workers, fraction
 
 
 def parse_args(argv):
@@ -50,6 +50,9 @@ def parse_args(argv):
     files.add_argument("--images", type=Path, help="folder of the photos, <id>.jpg or .png")
     files.add_argument("--labels", type=Path, metavar="FILE",
                        help="image_labels.txt: allow only background and the image's labels (pseudo-labels)")
+    files.add_argument("--ignore-below", type=fraction, default=0.0, metavar="P",
+                       help="with --labels: 255, which no training learns from, where the net itself gives a pixel's "
+                            "class less than this probability (0: nowhere)")
     results = parser.add_argument_group("results")
     results.add_argument("--out", type=Path, help="folder for the label maps, <id>.png")
     results.add_argument("--overwrite", action="store_true", help="redo maps that are already there")
@@ -83,6 +86,8 @@ def _check(args, parser):
         parser.error("--web takes a run and no photos, --out or --json: python -m tools.segment work/demo --web")
     if args.port is not None and not (args.web and 0 <= args.port < 65536):
         parser.error("--port is a number below 65536, and goes with --web")
+    if args.ignore_below and not args.labels:
+        parser.error("--ignore-below is for pseudo-labels: it goes with --labels")
     if args.run and not args.photos and not args.web:
         parser.error(f"no photos: python -m tools.segment {args.run} photo.jpg folder/ --out out/")
     if not args.run and missing:
@@ -143,9 +148,9 @@ def main(argv=None):
     from training.findcaffe import caffe
 
     return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, Recipe().changed(**changes),
-                          labels_file=args.labels, scores_folder=args.scores, temperature=args.temperature,
-                          overwrite=args.overwrite,
-                          device=ranks.device(args.device), workers=ranks.part_of(args.workers), ranks=ranks,
+                          labels_file=args.labels, ignore_below=args.ignore_below, scores_folder=args.scores,
+                          temperature=args.temperature, overwrite=args.overwrite, device=ranks.device(args.device),
+                          workers=ranks.part_of(args.workers), ranks=ranks,
                           **{**machine, "precision": args.precision or "fp32"})
 
 

@@ -22,7 +22,7 @@ ARGUMENTS = {
     "cues": ("--saliency-maps", "--maps-blob", "--features-blob", "--classifier", "--allow-random", "--sizes", "--flip",
              "--mean", "--size", "--threshold", "--background", "--background-net", "--background-weights",
              "--background-blob", "--gate", "--prior", "--remainder", "--overlap", "--leave-empty"),
-    "label": _SEGMENT, "segment-s": _SEGMENT, "segment-f": _SEGMENT}
+    "label": (*_SEGMENT, "--ignore-below"), "segment-s": _SEGMENT, "segment-f": _SEGMENT}
 
 
 def read_arguments(value, where):

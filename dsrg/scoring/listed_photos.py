@@ -18,8 +18,8 @@ UNKNOWN = Temperature(says="of weights that are named one by one no temperature 
 
 
 def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, labels_file=None, scores_folder=None,
-                   overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None, allow_random=(),
-                   ranks=ALONE, temperature=None):
+                   ignore_below=0.0, overwrite=False, crf_backend=None, device="cpu", precision="fp32", workers=None,
+                   allow_random=(), ranks=ALONE, temperature=None):
     """Write `<out>/<id>.png` for every id of a list, and settings.json; maps that are there are kept.
 
     Parameters
@@ -32,6 +32,8 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     recipe : Recipe
     labels_file : Path, optional
         image_labels.txt: an image may hold background and its labels alone.
+    ignore_below : float, optional
+        Pixels of which the net is less sure are 255; as of label_map.
     scores_folder, overwrite, crf_backend, workers : as of segment_photos and LabelMapFolder
     device, precision, allow_random : as of open_net
     ranks : Ranks, optional
@@ -48,7 +50,8 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     machine = machine_settings(caffe, device, precision, crf_backend if recipe.crf else None)
     settings = {"net": digest(net_file), "weights": digest(weights),
                 "labels": digest(labels_file) if labels_file else None,
-                "images": str(images), **recipe.settings(), **machine}
+                "images": str(images), **recipe.settings(), **machine,
+                **({"ignore_below": ignore_below} if ignore_below else {})}
     temperature = given(temperature) if temperature else UNKNOWN
     if scores_folder:
         settings["temperature"] = temperature.value
@@ -64,7 +67,7 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
             folder.start_or_resume(ids, overwrite)      # not before the net is known to run: it removes outdated maps
         ranks.wait()
         segment_photos(net, photos, folder, recipe, workers or available_cpus(), labels, scores_folder, crf_backend,
-                       temperature=temperature)
+                       temperature=temperature, ignore_below=ignore_below)
         ranks.wait()
     else:
         note(f"{out}: all {len(ids)} label maps are there")

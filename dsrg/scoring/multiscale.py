@@ -6,6 +6,8 @@ the photo and summed; softmax; dense CRF at the photo's size on -log p. No caffe
 
 import numpy as np
 
+from dsrg.io.aligned_grids import nearest_aligned
+from dsrg.io.voc import IGNORE_LABEL
 from dsrg.scoring.resizing import neighbours, zoom_linear, zoomed
 
 LOG_FLOOR = 1e-5        # floor before the logarithm (eps of the original's test-ms.py); training has another
@@ -69,8 +71,9 @@ def probabilities(scores):
     return np.maximum(values, LOG_FLOOR, out=values)
 
 
-def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None, size=None):
-    """Class of every pixel.
+def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None, size=None, ignore_below=0.0,
+              summed=1):
+    """Class of every pixel, or IGNORE_LABEL where the network is less sure of it than asked for.
 
     One thread: callers work on several images at a time.
 
@@ -90,6 +93,12 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
     size : (int, int), optional
         Height and width of the label map, by default those of the scores; what the classes are told by is
         interpolated to it.
+    ignore_below : float
+        0 to 1: a pixel is ignored where the network itself, before the CRF, gives the class decided on less than this
+        probability of those allowed. Above 1/2 these are also the pixels where network and CRF disagree.
+    summed : int
+        Number of maps that `scores` is the sum of. The CRF sees the sum, as the original's; that probability is of
+        their mean, so that it does not rise with the number of sizes.
 
     Returns
     -------
@@ -98,13 +107,18 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
     """
     classes = np.arange(scores.shape[2]) if classes is None else np.unique(classes)
     scores = scores[:, :, classes]
+    own = probabilities(scores / summed) if ignore_below else None
     if image_bgr is not None and len(classes) > 1:
         import krahenbuhl2013  # built from CRF/; not needed without the CRF
 
         image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
         log_p = np.log(probabilities(scores))
         scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1, backend=crf_backend)
-    return classes.astype(np.uint8)[_largest(scores, size or scores.shape[:2])]
+    result = classes.astype(np.uint8)[_largest(scores, size or scores.shape[:2])]
+    if own is not None:
+        decided = np.take_along_axis(own, scores.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
+        result[nearest_aligned(decided < ignore_below, *result.shape)] = IGNORE_LABEL
+    return result
 
 
 def _largest(values, size):

@@ -11,7 +11,7 @@ from dsrg.scoring.scores_file import save_scores, scores_path
 
 
 def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_folder=None, crf_backend=None,
-                   load=load_listed, on_unreadable=None, temperature=NOT_FITTED):
+                   load=load_listed, on_unreadable=None, temperature=NOT_FITTED, ignore_below=0.0):
     """Write the label map of every photo.
 
     Parameters
@@ -33,6 +33,8 @@ def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_fol
         As of score_photos.
     temperature : Temperature, optional
         Of the probabilities in <id>.npz; label maps do not depend on it.
+    ignore_below : float
+        As of label_map.
     """
     def finish(image_id, photo, maps):
         classes = allowed_classes(image_id, labels, len(maps[0])) if labels else None
@@ -40,7 +42,8 @@ def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_fol
         if scores_folder:
             save_scores(scores_path(scores_folder, image_id), scores, temperature)
         image = photo.image_bgr if recipe.crf else None
-        result = label_map(scores, image, classes, recipe.crf_scale, crf_backend, photo.size)
+        result = label_map(scores, image, classes, recipe.crf_scale, crf_backend, photo.size, ignore_below,
+                           len(maps))
         folder.save(image_id, photo, result)
 
     done = score_photos(net, photos, finish, recipe, workers, load, on_unreadable)

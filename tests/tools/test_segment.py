@@ -138,6 +138,31 @@ def test_labels_restrict_the_map(truth, tmp_path):
     assert set(np.unique(load_label_png(tmp_path / "out" / "b.png"))) == {0, 2}
 
 
+def test_pseudo_labels_leave_out_what_the_net_is_less_sure_of(truth, tmp_path):
+    """By the saved scores, pixel by pixel: softmax over the photo's classes of the mean over sizes, mirrored too."""
+    flags = ["--labels", "labels.txt", "--flip", "--scores", "scores"]
+    run(*flags)
+    whole = {name: load_label_png(f"out/{name}.png") for name in truth}
+    run(*flags, "--ignore-below", "0.9")                # other settings: all maps are made anew
+    assert json.loads((tmp_path / "out/settings.json").read_text())["settings"]["ignore_below"] == 0.9
+    ignored = 0
+    for name, label in (("a", 1), ("b", 2), ("c", 1)):
+        scores = np.load(f"scores/{name}.npz")["scores"].astype(float) / 2
+        odds = np.exp(-np.abs(scores[label] - scores[0]))
+        unsure = 1 / (1 + odds) < 0.9
+        clear = np.abs(1 / (1 + odds) - 0.9) > 1e-3     # the saved scores are rounded
+        result = load_label_png(f"out/{name}.png")
+        np.testing.assert_array_equal(result[clear], np.where(unsure, 255, whole[name])[clear])
+        ignored += (result == 255).sum()
+    assert ignored > 0
+
+
+def test_leaving_out_is_for_pseudo_labels_alone(truth, capsys):
+    with pytest.raises(SystemExit):
+        run("--ignore-below", "0.5")
+    assert "--ignore-below is for pseudo-labels: it goes with --labels" in capsys.readouterr().err
+
+
 def test_mean_is_subtracted(truth, tmp_path):
     truth.net = ColourNet(mean_bgr=(1, 2, 3))
     run("--mean", "1", "2", "3")

@@ -143,3 +143,33 @@ def test_memory_of_a_large_label_map_does_not_grow_with_the_classes():
     finally:
         tracemalloc.stop()
     assert peak < 250 << 20
+
+
+@pytest.mark.parametrize("least", [0.3, 0.5, 0.8])
+def test_ignored_are_pixels_whose_class_the_net_itself_gives_too_little(rng, crf_calls, least):
+    """Pixel by pixel by the rule's own words; the CRF here turns the classes around, so that it disagrees often."""
+    scores = rng.normal(0, 4, (9, 7, 5)).astype(np.float32)
+    allowed, maps = [0, 2, 4], 3
+    photo = np.zeros((9, 7, 3), np.uint8)
+    result = multiscale.label_map(scores, photo, allowed, ignore_below=least, summed=maps)
+    for place in np.ndindex(9, 7):
+        by_class = dict(zip(allowed, special.softmax(scores[place][allowed].astype(float) / maps), strict=True))
+        # reversed: the CRF's class is the one opposite the net's
+        decided = allowed[::-1][int(np.argmax(scores[place][allowed]))]
+        assert result[place] == (decided if by_class[decided] >= least else 255)
+    assert 255 in result and (result != 255).any()
+
+
+def test_what_is_ignored_does_not_depend_on_the_number_of_equal_maps(rng):
+    maps = rng.normal(0, 2, (1, 4, 5, 5)).astype(np.float32)
+    one, three = (multiscale.label_map(multiscale.fuse_scores(np.repeat(maps, n, axis=0), 20, 20), ignore_below=0.6,
+                                       summed=n) for n in (1, 3))
+    np.testing.assert_array_equal(one, three)
+    assert 0.05 < (one == 255).mean() < 0.95
+
+
+def test_what_is_ignored_is_brought_to_the_size_of_the_photo_as_the_classes_are():
+    scores = np.array([[[0, 9], [0, 9], [0, 0.5], [9, 0], [9, 0]]], np.float32)
+    # halfway between two, the even one counts (nearest_aligned)
+    row = [1, 1, 1, 255, 255, 255, 0, 0, 0]
+    assert multiscale.label_map(scores, ignore_below=0.7, size=(2, 9)).tolist() == [row, row]
