@@ -120,23 +120,30 @@ def test_photos_without_true_masks_are_left_out_of_the_evaluation(whole_run, fol
     assert made == {"static", "s", "f", "full"}
 
 
-def test_weak_training_reads_no_mask_and_a_killed_run_goes_on(whole_run, folder):
-    """The same run without SegmentationClass, killed once while it trains, ends with the same weights and labels."""
+#: stage -> (signal that comes once it has begun, to the whole process group, exit status)
+KILLS = {"cam": (signal.SIGTERM, False, 143), "cues": (signal.SIGINT, True, 130), "train-s": (signal.SIGKILL, True, -9),
+         "label": (signal.SIGTERM, True, 143), "train-f": (signal.SIGKILL, False, -9)}
+
+
+def test_weak_training_reads_no_mask_and_a_run_killed_in_stage_after_stage_goes_on(whole_run, folder):
+    """The same run without SegmentationClass, killed once in every stage, ends with the same weights and labels."""
     bare = folder / "bare"
     shutil.copytree(folder / "data", bare)
     shutil.rmtree(bare / "SegmentationClass")
     settings = environment(DATA_ROOT=bare, WORK=folder / "work2", MAX_ITER=3)
     command = ["bash", ROOT / "run.sh", "demo", "--stages", STAGES_WITHOUT_MASKS]
     other = folder / "work2" / "demo"
-    first = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             start_new_session=True)
-    wait_for(other / "stamps/train-s.begun", first)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    assert not (other / "stamps/train-s.json").exists()
-    second = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=PATIENCE)
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert "[4/7] cues: done\n" in second.stdout
+    for stage, (number, to_group, status) in KILLS.items():
+        process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
+        wait_for(other / f"stamps/{stage}.begun", process)
+        (os.killpg if to_group else os.kill)(process.pid, number)
+        assert process.wait(PATIENCE) == status, stage
+        wait_for_the_end_of_all_in(other)
+        assert not (other / f"stamps/{stage}.json").exists()
+    last = subprocess.run(command, env=settings, text=True, capture_output=True, timeout=PATIENCE)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert "[6/7] label: done\n" in last.stdout
     for name in WEIGHTS:
         assert (other / name).read_bytes() == (whole_run / name).read_bytes(), f"{name} differs without the masks"
     for label in (whole_run / "labels").glob("*.png"):
@@ -180,10 +187,7 @@ def test_nothing_outlives_a_killed_run(folder, tmp_path):
     assert other.returncode == 1 and f"is in use by process {process.pid} on " in other.stderr
     process.kill()
     process.wait()
-    end = time.monotonic() + 20
-    while processes_in(tmp_path / "demo"):
-        assert time.monotonic() < end, "a stage outlived its run"
-        time.sleep(0.1)
+    wait_for_the_end_of_all_in(tmp_path / "demo")
 
 
 def processes_in(folder):
@@ -194,6 +198,13 @@ def processes_in(folder):
             if Path(os.readlink(entry)) == folder:
                 found.append(int(entry.parent.name))
     return found
+
+
+def wait_for_the_end_of_all_in(folder):
+    end = time.monotonic() + 20
+    while processes_in(folder):
+        assert time.monotonic() < end, "a stage outlived its run"
+        time.sleep(0.1)
 
 
 def wait_for(path, process, enough=lambda path: True, seconds=200):
