@@ -158,7 +158,7 @@ def cues(name, needs):
         return [*_classified_reads(run, "lists/input_list.txt"), *argument_reads(run, "cues")]
 
     def left_out(run):
-        if run.base is not None and not run.own_cues:
+        if "cues" in run.takes:
             return "the plain run's are taken"
         return "CUES is given" if run.given_cues is not None else None
 

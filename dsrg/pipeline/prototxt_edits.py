@@ -36,6 +36,12 @@ class Ablation(NamedTuple):
     layers: dict
     arguments: dict
 
+    def takes(self):
+        """What it does not change, and takes from the plain run: cam; cues; s, of which it is then no ablation."""
+        if "cues" in self.arguments:
+            return {"cam"}
+        return {"cam", "cues"} if "train-s.prototxt" in self.layers else {"cam", "cues", "s"}
+
 
 def read_ablation(path):
     """The content of an ablation's file.

@@ -25,8 +25,8 @@ class Run:
         The prototxts in force, by file name: they need not stand in the folder yet.
     base : Run, optional
         Of an ablation, the plain run, which has made data, classifier and cues.
-    own_cues : bool
-        Whether an ablation makes cues of its own.
+    takes : collection of str
+        What an ablation takes from the plain run: some of cam, cues, s.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Run:
         Stages that were asked for by name.
     """
 
-    def __init__(self, settings, experiment, folder, texts, base=None, own_cues=False):
+    def __init__(self, settings, experiment, folder, texts, base=None, takes=()):
         self.settings, self.experiment, self.folder = settings, experiment, Path(folder)
-        self.texts, self.base, self.own_cues = texts, base, own_cues
+        self.texts, self.base, self.takes = texts, base, frozenset(takes)
         self.coming, self.asked = set(), frozenset()
 
     # ---- places ------------------------------------------------------------------------------------------------
@@ -53,11 +53,9 @@ class Run:
     @property
     def given_cues(self):
         """The finished cue file that takes the place of the stage cues, or None."""
-        if self.own_cues:
-            return None
-        if self.base is not None:
-            return self.base.path(self.base.experiment.cue_file)
-        return self.settings.cues
+        if self.base is None:
+            return self.settings.cues
+        return self.base.path(self.base.experiment.cue_file) if "cues" in self.takes else None
 
     def path(self, name):
         """Where a file of the run lies, also before the links of the folder are made.
@@ -208,8 +206,8 @@ class Run:
         -------
         str
         """
-        if name == "cam" and self.base is not None:
-            return os.path.relpath(self.base.folder / self.base.model("cam"), self.folder)
+        if name in self.takes:
+            return os.path.relpath(self.base.folder / self.base.model(name), self.folder)
         return self.training(name).model
 
     def start(self, name):

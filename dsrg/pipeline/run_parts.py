@@ -1,12 +1,21 @@
 """What is asked for, as runs with their stages: one run, or of an ablation the plain run and its own."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dsrg.io.errors import UserError
 from dsrg.pipeline import run_folder
+from dsrg.pipeline.prototxt_edits import read_ablation
 from dsrg.pipeline.run import Run
 from dsrg.pipeline.settings import WEIGHT_VARIABLES, UsageError
-from dsrg.pipeline.stages import NOT_OF_AN_ABLATION, OF_THE_PLAIN_RUN, STAGES, selected
+from dsrg.pipeline.stages import (
+    BEFORE_RETRAINING,
+    NOT_OF_A_RETRAINING,
+    NOT_OF_AN_ABLATION,
+    OF_THE_PLAIN_RUN,
+    STAGES,
+    selected,
+)
 from dsrg.pipeline.stamps import Stamps
 
 
@@ -71,9 +80,11 @@ def parts(settings, experiment, ablations, choice):
     UserError
         An ablation that does not fit, a prototxt that was edited in the run's folder.
     """
-    skip = experiment.skip + (NOT_OF_AN_ABLATION if settings.ablation else ())
+    takes = read_ablation(Path(ablations, f"{settings.ablation}.yaml")).takes() if settings.ablation else ()
+    of_plain, left_out = ((BEFORE_RETRAINING, NOT_OF_A_RETRAINING) if "s" in takes else
+                          (OF_THE_PLAIN_RUN, NOT_OF_AN_ABLATION))
     try:
-        rows = selected(choice.words, skip)
+        rows = selected(choice.words, experiment.skip + (left_out if settings.ablation else ()))
         if choice.start:
             start = selected([choice.start])[0]
             rows = [row for row in rows if STAGES.index(row) >= STAGES.index(start)]
@@ -83,14 +94,13 @@ def parts(settings, experiment, ablations, choice):
     wholes = [(settings, rows, choice.words)]
     if settings.ablation:
         plain = _without_ablation(settings)
-        wholes.insert(0, (plain, selected(OF_THE_PLAIN_RUN), OF_THE_PLAIN_RUN))
+        wholes.insert(0, (plain, selected(of_plain), of_plain))
     for these, wanted, words in wholes:
         texts, ablation = run_folder.prototxts_of(these, experiment, ablations)
-        changed = ablation.arguments if ablation else {}
-        its = replace(experiment, arguments={**experiment.arguments, **changed})
+        its = replace(experiment, arguments={**experiment.arguments, **(ablation.arguments if ablation else {})})
         folder = these.work / these.run_name()
         run = Run(these, its, folder, run_folder.with_edits(folder, texts, choice.keep_edits), base,
-                  own_cues="cues" in changed)
+                  takes if ablation else ())
         run.asked = frozenset(words)
         base = run
         if not run.trainings:

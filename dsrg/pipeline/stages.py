@@ -19,7 +19,7 @@ from dsrg.pipeline.data_and_cue_stages import (
 )
 from dsrg.pipeline.label_map_stages import calibration, evaluation, no_model, segmentation
 from dsrg.pipeline.stage import Stage, python
-from dsrg.pipeline.training_stages import cam_is_given, no_reference, training
+from dsrg.pipeline.training_stages import cam_is_given, no_reference, s_is_taken, training
 
 #: (name of a model, the stage that trains it, whose arguments it is segmented with)
 MODELS = (("static", "static", "segment-s"), ("s", "train-s", "segment-s"), ("f", "train-f", "segment-f"),
@@ -33,7 +33,7 @@ STAGES = (
     classifier_quality("cam-quality", ("lists", "cam")),
     cues("cues", ("lists", "cam")),
     training("static", "static", ("lists", "cam", "cues")),
-    training("train-s", "s", ("lists", "cam", "cues")),
+    training("train-s", "s", ("lists", "cam", "cues"), left_out=s_is_taken),
     segmentation("label", "s", ("lists", "train-s"), "lists/train_id.txt", "labels", "label", labels=True),
     training("train-f", "f", ("lists", "train-s", "label")),
     training("full", "full", ("lists", "cam", "train-s"), left_out=no_reference),
@@ -49,9 +49,12 @@ STAGES = (
 )
 #: words that ask for stages, in their order
 GROUPS = tuple(dict.fromkeys(stage.group for stage in STAGES))
-#: what an ablation takes from the plain run, and what it leaves out unless asked: it is one of stage s
+#: what an ablation takes from the plain run, and what it leaves out unless asked: it is one of stage s, ..
 OF_THE_PLAIN_RUN = ("data", "check", "lists", "cam", "cues")
 NOT_OF_AN_ABLATION = ("static", "label", "train-f", "full")
+#: .. or of the retraining, where it changes nothing before
+BEFORE_RETRAINING = (*OF_THE_PLAIN_RUN, "train-s")
+NOT_OF_A_RETRAINING = ("static", "full")
 
 
 def selected(words, skip=()):

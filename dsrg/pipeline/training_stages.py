@@ -91,6 +91,20 @@ def cam_is_given(run):
     return None
 
 
+def s_is_taken(run):
+    """An ablation that changes nothing before stage s goes on from the plain run's.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    str or None
+    """
+    return "the plain run's is taken" if "s" in run.takes else None
+
+
 def no_reference(run):
     """Why there is no reference to train, or None; asked for by name, it needs a folder of masks at least.
 

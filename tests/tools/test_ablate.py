@@ -10,8 +10,10 @@ from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
 from dsrg.pipeline.prototxt_edits import read_ablation
 from dsrg.supervision import floored_softmax, grow_seeds
+from localization_cues import make_cues
 from tests.conftest import ROOT
 from tests.training.nets import one_layer_net
+from tools import segment
 from tools.ablate import main
 
 ABLATIONS = ROOT / "prototxts" / "ablations"
@@ -116,6 +118,14 @@ def test_arguments_of_commands_are_not_put_into_prototxts(tmp_path):
         main([str(ABLATIONS / "cues-gate.yaml"), str(tmp_path)])
     assert read_ablation(ABLATIONS / "cues-gate.yaml").arguments == {
         "cues": ("--threshold", "0.4", "--background", "saliency:0.1", "--gate", "saliency:0.2")}
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in ABLATIONS.glob("*.yaml") if read_ablation(p).arguments))
+def test_arguments_are_those_of_the_commands(name):
+    files = ["--net", "n", "--weights", "w", "--list", "l", "--images", "i", "--labels", "c", "--out", "o.npz"]
+    for command, words in read_ablation(ABLATIONS / f"{name}.yaml").arguments.items():
+        parse = make_cues.parse_args if command == "cues" else segment.parse_args
+        assert vars(parse([*files, *words])) != vars(parse(files))
 
 
 @pytest.mark.parametrize(("text", "message"), [

@@ -370,6 +370,27 @@ def test_an_ablation_of_cues_makes_its_own_by_the_plain_runs_classifier(toy):
     assert toy.run("lists", "cam", "cues") == set(), "the plain run's are as they were"
 
 
+def test_an_ablation_of_the_retraining_goes_on_from_the_plain_runs_stage_s(toy):
+    plain = toy.run_folder
+    write(toy.folder, "prototxts/ablations/flip.yaml", "says: mirrored\narguments: {label: --sizes 33 --flip}\n")
+    toy.set(ablation="flip")
+    plan = toy.plan()
+    assert plan["train-s"] == "left out, the plain run's is taken" and "static" not in plan and "full" not in plan
+    toy.run()
+    trained = [command for command in toy.commands.commands if command[2] == "training.train"]
+    assert [command[command.index("--solver") + 1] for command in trained] == [
+        "solver-cam.prototxt", "solver-s.prototxt", "solver-f.prototxt"]
+    start = trained[2][trained[2].index("--weights") + 1]
+    assert start == os.path.relpath(plain / "models/s_iter_8.caffemodel", toy.run_folder)
+    label = next(command for command in toy.commands.commands if command[2] == "tools.segment")
+    assert label[label.index("--weights") + 1] == start and label[-1] == "--flip"
+    assert toy.run() == set()
+    change(toy.experiment, "train-s.prototxt")
+    assert {"train-s", "label", "train-f"} <= toy.run(), "of the plain run, and what depends on it"
+    toy.set(ablation="")
+    assert toy.run("train-s") == set()
+
+
 def test_two_ablations_read_one_plain_run_at_a_time_and_none_changes_it_meanwhile(toy):
     plain = toy.run_folder
     toy.run("check", "lists", "cam", "cues")
