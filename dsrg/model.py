@@ -12,17 +12,17 @@ import numpy as np
 from PIL import Image
 
 from dsrg.calibration.record import NOT_FITTED, Calibration, Temperature, given
-from dsrg.calibration.temperature import scaled_softmax
 from dsrg.crf_backend import OWN
 from dsrg.find_caffe import the_caffe
 from dsrg.io.orientation import upright
 from dsrg.io.pictures import Picture, as_in_file, read_picture
 from dsrg.report import mask_overlay
-from dsrg.scoring.multiscale import fuse_scores, label_map
+from dsrg.scoring.multiscale import fuse_scores, label_map, marginals
 from dsrg.scoring.photo_pipeline import Photo, check_scores, prepared
 from dsrg.scoring.recipe import Recipe
 from dsrg.scoring.run_model import RunModel, find_model
 from dsrg.scoring.score_net import ScoreNet, open_net
+from dsrg.scoring.scores_file import class_probabilities
 from dsrg.scoring.segment_photos import require_crf
 from dsrg.scoring.settings_in_force import machine_settings
 
@@ -46,7 +46,9 @@ class Segmentation:
     orientation : int
         EXIF's, 1 to 8; 1 for arrays.
     temperature : Temperature
-        What `probabilities` divides the scores by, and whether they are calibrated.
+        What `probabilities` are scaled by, and whether they are calibrated.
+    marginals : ndarray of float32, shape (h, w, C), or None
+        The CRF's, where it has decided; before any temperature.
     """
 
     labels: np.ndarray
@@ -55,9 +57,10 @@ class Segmentation:
     image: np.ndarray
     orientation: int = 1
     temperature: Temperature = NOT_FITTED
+    marginals: np.ndarray | None = None
 
     def probabilities(self) -> np.ndarray:
-        """How likely each class is at each pixel, by the net alone; the CRF may choose another than the likeliest.
+        """How likely each class is at each pixel; the likeliest is the one in the label map.
 
         Where `temperature.calibrated`, of the pixels at which a class has probability p about the share p is labelled
         with it, counted over photos like the run's train photos and by its pseudo-labels.
@@ -67,7 +70,7 @@ class Segmentation:
         float32 array (h, w, C)
             Of the upright photo, at the size of `scores`; 0 to 1, summing to 1.
         """
-        return scaled_softmax(self.scores, self.temperature.value)
+        return class_probabilities(self.scores, self.temperature.value, self.marginals)
 
     def shares(self) -> dict[str, float]:
         """Share of the pixels of each class, of all classes, by name."""
@@ -144,7 +147,7 @@ class Model:
 
     @property
     def temperature(self) -> Temperature:
-        """Temperature: what scores are divided by for probabilities, and whether these are calibrated then."""
+        """Temperature: what probabilities are scaled by, and whether they are calibrated then."""
         return self.calibration.temperature(self.recipe)
 
     def with_temperature(self, value: float) -> "Model":
@@ -237,11 +240,13 @@ class Model:
         Segmentation
         """
         crf = self.recipe.crf if crf is None else crf
-        labels = label_map(scored.scores, scored.photo.image_bgr if crf else None, crf_scale=self.recipe.crf_scale,
-                           crf_backend=self.machine["crf_backend"], size=scored.photo.size)
+        image, backend = scored.photo.image_bgr if crf else None, self.machine["crf_backend"]
+        refined = marginals(scored.scores, image, None, self.recipe.crf_scale, backend) if crf else None
+        labels = label_map(scored.scores, image, size=scored.photo.size, refined=refined)
         picture = scored.picture
         labels, rgb = (np.ascontiguousarray(as_in_file(array, picture.orientation)) for array in (labels, picture.rgb))
-        return Segmentation(labels, scored.scores, self.class_names, rgb, picture.orientation, self.temperature)
+        return Segmentation(labels, scored.scores, self.class_names, rgb, picture.orientation,
+                            self.calibration.temperature(self.recipe, crf), refined)
 
 
 def load(run: str | PathLike, stage: str | None = None, device: str = "cpu", precision: str | None = None,

@@ -1,14 +1,14 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Fit the temperature that makes a trained net's probabilities mean what they say.
+"""Fit the temperatures that make a trained net's probabilities mean what they say.
 
     python -m tools.calibrate work/demo
     python -m tools.calibrate work/demo --stage f --list held-out.txt --labels their-masks/
 
-One number, which the scores are divided by before the softmax, is fitted to the label maps of photos that the net has
-not learned from: by default the pseudo-labels of the train photos that the run has kept apart from stage f (calibrate:
-true in settings.yaml). Label maps and mIoU stay as they are. Writes calibration/<stage>.json into the run, which
-tools.segment, dsrg.load, tools.export and the report read, with the reliability before and after, on the val photos
-with true masks, too.
+One number for the net's scores, which are divided by it before the softmax, and one for what the CRF makes of them are
+fitted to the label maps of photos that the net has not learned from: by default the pseudo-labels of the train photos
+that the run has kept apart from stage f (calibrate: true in settings.yaml). Label maps stay as they are. Writes
+calibration/<stage>.json into the run, which tools.segment, dsrg.load, tools.export and the report read, with the
+reliability before and after, on the val photos with true masks, too.
 """
 
 from pathlib import Path
@@ -42,7 +42,7 @@ def main(argv=None):
     record = calibrate(args.run, model, args.list, args.labels, args.workers)
     target = record_path(args.run, model.files.stage)
     write_record(target, record)
-    print("\n".join([f"{target}: temperature {record['temperature']:.3f}", *measured_lines(record)]))
+    print("\n".join([f"{target}:", *measured_lines(record)]))
     print(Calibration.of_run(args.run, model.files.stage, model.files).temperature(model.recipe).line())
 
 

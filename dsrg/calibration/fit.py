@@ -1,6 +1,7 @@
-"""Fits the temperature of a run's stage on photos that it has not learned from, and measures what it does."""
+"""Fits the temperatures of a run's stage, of its net and of net and CRF, and measures what they do."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,54 +16,77 @@ from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
 from dsrg.io.voc import IGNORE_LABEL
 from dsrg.io.workers import available_cpus
-from dsrg.scoring.multiscale import fuse_scores
+from dsrg.scoring.multiscale import fuse_scores, marginals
 from dsrg.scoring.photo_pipeline import score_photos
 
 MOST_PHOTOS = 200           # of each list; more make the temperature no surer and take their time
 MOST_PIXELS = 10_000        # of a photo: neighbours say much the same
-MOST_VALUES = 40_000_000    # scores that are held, float32
+MOST_VALUES = 40_000_000    # scores that are held, float32, and as many logarithms of marginals
+LEAST = 1e-30               # of a marginal before the logarithm
 
 
 def calibrated(model, fitting, measuring=(), workers=None):
-    """Fit the temperature, and measure probabilities before and after.
+    """Fit the temperatures, and measure probabilities before and after.
 
     Parameters
     ----------
     model : dsrg.model.Model
     fitting : LabelledPhotos
-        Photos and label maps that the temperature is fitted to.
+        Photos and label maps that they are fitted to.
     measuring : sequence of LabelledPhotos
-        Others that it is measured on besides.
+        Others that they are measured on besides.
     workers : int, optional
 
     Returns
     -------
     dict
-        What calibration/<stage>.json holds: "temperature", "at_bound" (whether the search ended at one of its bounds),
-        "settings" (as of record.settings_of), "fitted_on" and "measured": for each list its name, photos, pixels,
-        "left_out" (share of pixels that are 255) and "before" and "after" as of temperature.measured.
+        What calibration/<stage>.json holds: "parts", "net" (the scores) and, where the recipe has a CRF, "crf" (its
+        marginals), each with "temperature", "at_bound" (whether the search ended at one of its bounds), "settings" (as
+        of record.settings_of) and "measured": for each list its name, labels, photos, pixels, "left_out" (share of
+        pixels that are 255) and "before" and "after" as of temperature.measured.
 
     Raises
     ------
     UserError
         No labelled pixel, photos or label maps that cannot be read or do not belong together.
     """
-    scores, labels, left_out = sampled(model, fitting, workers)
-    if not len(labels):
+    samples = [sampled(model, photos, workers) for photos in (fitting, *measuring)]
+    if not len(samples[0].labels):
         raise UserError(f"{fitting.maps}: no pixel of {len(fitting.ids)} label maps has a class; there is nothing to "
                         "fit a temperature to")
-    value = fit_temperature(scores, labels)
-    record = {"temperature": value, "at_bound": min(abs(math.log(value / bound)) for bound in BOUNDS) < 1e-3,
-              "settings": settings_of(model.files, model.recipe), "class_names": list(model.class_names)}
-    found = [_measured(fitting, scores, labels, left_out, value)]
-    for photos in measuring:
-        found.append(_measured(photos, *sampled(model, photos, workers), value))
-    return {**record, "measured": found, "commit": git_commit()}
+    parts = {}
+    for part in samples[0].scores:
+        value = fit_temperature(samples[0].scores[part], samples[0].labels)
+        parts[part] = {"temperature": value, "settings": settings_of(model.files, model.recipe, part == "crf"),
+                       "at_bound": min(abs(math.log(value / bound)) for bound in BOUNDS) < 1e-3,
+                       "measured": [_measured(photos, sample, part, value)
+                                    for photos, sample in zip((fitting, *measuring), samples, strict=True)]}
+    return {"parts": parts, "class_names": list(model.class_names), "commit": git_commit()}
 
 
-def _measured(photos, scores, labels, left_out, value):
+def _measured(photos, sample, part, value):
+    scores, labels = sample.scores[part], sample.labels
     return {"name": photos.name, "labels": photos.says, "photos": len(photos.ids), "pixels": len(labels),
-            "left_out": left_out, "before": measured(scores, labels), "after": measured(scores, labels, value)}
+            "left_out": sample.left_out, "before": measured(scores, labels), "after": measured(scores, labels, value)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Scores and labels of pixels.
+
+    Attributes
+    ----------
+    scores : dict of str to float32 array (N, C)
+        "net": summed over the sizes, before softmax and CRF. "crf": logarithms of the CRF's marginals, if it is used.
+    labels : int64 array (N,)
+        Pixels without a class are left out.
+    left_out : float
+        The share of them, 0 to 1.
+    """
+
+    scores: dict
+    labels: np.ndarray
+    left_out: float
 
 
 class LabelledPhotos:
@@ -98,19 +122,14 @@ def sampled(model, photos, workers=None):
 
     Returns
     -------
-    float32 array (N, C)
-        Summed over the sizes, before softmax and CRF.
-    int64 array (N,)
-        Pixels without a class are left out.
-    float
-        The share of them, 0 to 1.
+    Sample
 
     Raises
     ------
     UserError
         As of `calibrated`.
     """
-    classes = len(model.class_names)
+    classes, recipe = len(model.class_names), model.recipe
     most = max(1, min(MOST_PIXELS, MOST_VALUES // (classes * max(1, len(photos.ids)))))
     parts = {}
 
@@ -121,16 +140,19 @@ def sampled(model, photos, workers=None):
         labels = _labels(file_of(photos.maps, image_id), photo, classes)
         step = math.ceil(math.sqrt(labels.size / most))
         grid = np.s_[step // 2::step, step // 2::step]
-        parts[image_id] = scores[grid].reshape(-1, classes), labels[grid].ravel()
+        parts[image_id] = {"net": scores[grid].reshape(-1, classes), "labels": labels[grid].ravel()}
+        if recipe.crf:
+            likely = marginals(scores, photo.image_bgr, None, recipe.crf_scale, model.machine["crf_backend"])[grid]
+            parts[image_id]["crf"] = np.log(np.maximum(likely, LEAST)).reshape(-1, classes)
 
     files = find_images(photos.images, photos.ids)
-    done = score_photos(model.net, files, finish, model.recipe, workers or available_cpus())
+    done = score_photos(model.net, files, finish, recipe, workers or available_cpus())
     for _ in progress(done, f"score {photos.name}", len(files)):
         pass
-    scores = np.concatenate([parts[i][0] for i in files] or [np.zeros((0, classes), np.float32)])
-    labels = np.concatenate([parts[i][1] for i in files] or [np.zeros(0, np.uint8)]).astype(np.int64)
+    labels = np.concatenate([parts[i]["labels"] for i in files]).astype(np.int64)
     known = labels != IGNORE_LABEL
-    return scores[known], labels[known], float(1 - known.mean()) if len(known) else 0.0
+    return Sample({name: np.concatenate([parts[i][name] for i in files])[known]
+                   for name in ("net", "crf")[:1 + recipe.crf]}, labels[known], float(1 - known.mean()))
 
 
 def _labels(path, photo, classes):

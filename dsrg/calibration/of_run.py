@@ -1,6 +1,6 @@
-"""The temperature of a run's stage: fitted to pseudo-labels of photos kept apart, measured on true masks where any are.
+"""The temperatures of a run's stage: fitted to pseudo-labels of photos kept apart, measured on true masks, too.
 
-The record is calibration/<stage>.json; docs/results.md says what its numbers mean.
+The record is calibration/<stage>.json; docs/probabilities.md says what its numbers mean.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from dsrg.io.errors import UserError, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.lists import read_ids
 
+TITLES = {"net": "the net", "crf": "net and CRF"}
 APART = "lists/calibration_id.txt"
 
 
@@ -53,9 +54,10 @@ def calibrate(run, model, photos=None, labels=None, workers=None):
     known = learned_photos(run, model.files.weights)
     record["fitted_on"] = {"photos": len(fitting.ids), "labels": str(labels),
                            "learned_from": None if known is None else len(known & set(fitting.ids))}
-    if record["at_bound"]:
-        warn(f"warning: the temperature ended at {record['temperature']:.3g}, the bound of the search: the "
-             "scores say all of these label maps, or nothing; its probabilities mean little")
+    for name, part in record["parts"].items():
+        if part["at_bound"]:
+            warn(f"warning: the temperature of {TITLES[name]} ended at {part['temperature']:.3g}, the bound of the "
+                 "search: the scores say all of these label maps, or nothing; such probabilities mean little")
     return record
 
 
@@ -81,10 +83,12 @@ def measured_lines(record):
     list of str
     """
     lines = []
-    for one in record["measured"]:
-        before, after = one["before"], one["after"]
-        lines.append(f"{one['photos']} {one['name']} against {one['labels']}: expected calibration error "
-                     f"{100 * before['ece']:.1f} -> {100 * after['ece']:.1f} %, negative log-likelihood "
-                     f"{before['nll']:.3f} -> {after['nll']:.3f}; {100 * after['right']:.1f} % of the pixels are "
-                     f"right, the net is {100 * before['confidence']:.1f} -> {100 * after['confidence']:.1f} % sure")
+    for name, part in record["parts"].items():
+        lines.append(f"{TITLES[name]}: temperature {part['temperature']:.3f}")
+        for one in part["measured"]:
+            before, after = one["before"], one["after"]
+            lines.append(f"  {one['photos']} {one['name']} against {one['labels']}: calibration error "
+                         f"{100 * before['ece']:.1f} -> {100 * after['ece']:.1f} %, negative log-likelihood "
+                         f"{before['nll']:.3f} -> {after['nll']:.3f}; right on {100 * after['right']:.1f} % of the "
+                         f"pixels, sure {100 * before['confidence']:.1f} -> {100 * after['confidence']:.1f} %")
     return lines

@@ -1,7 +1,6 @@
-"""calibration/<stage>.json of a run: the temperature of its scores, what it was fitted on and for which net."""
+"""calibration/<stage>.json of a run: the temperatures of its net and its CRF, fitted on what and for which weights."""
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ OF_SCORES = ("sizes", "scales", "flip", "mean", "output_blob", "max_side")
 
 @dataclass(frozen=True)
 class Temperature:
-    """What scores are divided by before the softmax, and what may be said of the probabilities.
+    """What scores, or logarithms of marginals, are divided by before the softmax; and what the probabilities are then.
 
     Attributes
     ----------
@@ -121,11 +120,12 @@ def read_record(path):
         return None
     try:
         content = parse_json(read_file(path, "calibration"))
-        value, on = content["temperature"], content["fitted_on"]
-        fits = is_number(value) and math.isfinite(value) and value > 0 and isinstance(content["settings"], dict) and \
-            is_number(on["photos"]) and (on["learned_from"] is None or is_number(on["learned_from"])) and \
-            isinstance(content["measured"], list)
-    except (ValueError, KeyError, TypeError):
+        on, parts = content["fitted_on"], content["parts"]
+        fits = is_number(on["photos"]) and (on["learned_from"] is None or is_number(on["learned_from"])) and \
+            "net" in parts and all(is_number(part["temperature"]) and part["temperature"] > 0 and
+                                   isinstance(part["settings"], dict) and isinstance(part["measured"], list)
+                                   for part in parts.values())
+    except (ValueError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise UserError(f"{path}: not what tools.calibrate writes; remove it, and fit again: python -m tools.calibrate "
@@ -133,24 +133,26 @@ def read_record(path):
     return content
 
 
-def settings_of(files, recipe):
+def settings_of(files, recipe, crf):
     """What a temperature belongs to, ready for JSON: digests of net and weights, and the settings of the scores.
 
     Parameters
     ----------
     files : RunModel
     recipe : Recipe
+    crf : bool
+        Whether it is of the CRF's marginals.
 
     Returns
     -------
     dict
     """
-    return {"net": digest(files.net), "weights": digest(files.weights), **_of_scores(recipe)}
+    return {"net": digest(files.net), "weights": digest(files.weights), **_of_scores(recipe, crf)}
 
 
-def _of_scores(recipe):
+def _of_scores(recipe, crf):
     said = recipe.settings()
-    return {name: said[name] for name in OF_SCORES}
+    return {**{name: said[name] for name in OF_SCORES}, **({"crf_scale": recipe.crf_scale} if crf else {})}
 
 
 @dataclass(frozen=True)
@@ -197,12 +199,14 @@ class Calibration:
         record = read_record(path)
         return cls(record, path, {"net": digest(files.net), "weights": digest(files.weights)} if record else {})
 
-    def temperature(self, recipe):
-        """The temperature for scores as a recipe makes them.
+    def temperature(self, recipe, crf=None):
+        """The temperature for probabilities as a recipe makes them.
 
         Parameters
         ----------
         recipe : Recipe
+        crf : bool, optional
+            Whether they are the CRF's, by default as the recipe.
 
         Returns
         -------
@@ -211,11 +215,15 @@ class Calibration:
         """
         if self.fixed is not None or self.record is None:
             return self.fixed or NOT_FITTED
-        now = {**self.files, **_of_scores(recipe)}
-        other = [name for name, value in now.items() if self.record["settings"].get(name) != value]
+        crf = recipe.crf if crf is None else crf
+        part = self.record["parts"].get("crf" if crf else "net")
+        if part is None:
+            return Temperature(says=f"{self.path} holds no temperature of probabilities with the CRF")
+        now = {**self.files, **_of_scores(recipe, crf)}
+        other = [name for name, value in now.items() if part["settings"].get(name) != value]
         if other:
             return Temperature(says=f"the temperature of {self.path} was fitted for other {' and '.join(other)}")
-        value, on = float(self.record["temperature"]), self.record["fitted_on"]
+        value, on = float(part["temperature"]), self.record["fitted_on"]
         says = f"temperature {value:.3f}, fitted to the pseudo-labels of {counted(int(on['photos']), 'train photo')}"
         if on["learned_from"] == 0:
             return Temperature(value, True, f"{says} that the net has not learned from")

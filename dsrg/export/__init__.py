@@ -46,7 +46,7 @@ def export_run(run, target, stage=None, form="onnx"):
         convert(found.weights, target, form)
     else:
         export_net(found.net, found.weights, target, form, found.recipe, found.class_names,
-                   temperature=Calibration.of_run(run, found.stage, found).temperature(found.recipe))
+                   temperature=Calibration.of_run(run, found.stage, found).temperature(found.recipe, crf=False))
 
 
 def export_net(net_file, weights, target, form="onnx", recipe=None, class_names=(), output_blob=None, allow_random=(),

@@ -15,7 +15,7 @@ from dsrg.pipeline.run_record import read_record
 from dsrg.report import curves, gallery, page_pictures, seed_growth
 from dsrg.report.comparison import settings
 from dsrg.report.paper_numbers import paper_miou
-from dsrg.report.reliability import read_reliability
+from dsrg.report.reliability import LEAST_PIXELS, read_reliability
 from dsrg.report.run_contents import (
     TRAININGS,
     open_cues,
@@ -111,7 +111,7 @@ def _measured(folder, confusions):
               "iterations": len(log["iteration"]), "seconds": _mean(log["seconds"])} for name, log in logs.items()]
     return {"rows": _rows(folder, run), "ratio": _share(run["miou"], "f"), "results": _classes(results, confusions),
             "warnings": warnings, "classifier": run["classifier"], "curves": drawn,
-            "reliability": read_reliability(folder), "data_set": data_set, "cues": cues,
+            "reliability": read_reliability(folder), "least_pixels": LEAST_PIXELS, "data_set": data_set, "cues": cues,
             "cue_chart": _cue_chart(data_set, cells),
             "commits": sorted(run["commits"]), "stages": stages}
 

@@ -9,6 +9,9 @@ from dsrg.report import curves
 from dsrg.report.curves import COLOURS, STYLE, WIDTH, plt
 from dsrg.scoring.run_model import TITLES
 
+LEAST_PIXELS = 50       # of a bin that is drawn
+PARTS = {"net": "net alone", "crf": "net and CRF"}
+
 
 def read_reliability(run):
     """What a run has measured of its probabilities.
@@ -21,9 +24,10 @@ def read_reliability(run):
     Returns
     -------
     list of dict
-        One a stage that was calibrated, in the order of run_model.TITLES: "stage" and "title"; "temperature"; "says"
-        (whether the net had learned from the photos); "rows", those of the record's `measured`, each with "title" and
-        "svg", and "bins": for each bin of either "from", "to", and "before" and "after" (a row of the record or None).
+        One a stage that was calibrated, in the order of run_model.TITLES: "stage" and "title"; "photos" and "says"
+        (how many it was fitted on, and whether the net had learned from them); "parts", net alone, and net and CRF:
+        "title", "temperature" and "rows", which are those of the record's `measured` with "title", "svg" and "bins". A
+        bin has "from", "to", and "before" and "after": a row of the record, with "share", or None.
 
     Raises
     ------
@@ -39,14 +43,18 @@ def _stage(stage, title, record):
     says = "that the net has not learned from" if learned == 0 else \
         "that the net may have learned from" if learned is None else f"of which the net has learned from {learned}"
     try:
-        rows = [{**one, "title": f"{one['name']}, {one['labels']}", "bins": _bins(one),
-                 "svg": reliability_chart(f"{stage}-{place}", f"{title}: {one['name']}, {one['labels']}", one)}
-                for place, one in enumerate(record["measured"])]
+        parts = [{"title": PARTS[name], "temperature": float(part["temperature"]),
+                  "rows": [_row(f"{stage}-{name}-{place}", f"{title}, {PARTS[name]}", one)
+                           for place, one in enumerate(part["measured"])]} for name, part in record["parts"].items()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{FOLDER}/{stage}.json: not what tools.calibrate writes ({error!r}); remove it, and fit "
                         "again") from None
-    return {"stage": stage, "title": title, "temperature": float(record["temperature"]), "says": says, "rows": rows,
-            "photos": record["fitted_on"]["photos"]}
+    return {"stage": stage, "title": title, "says": says, "parts": parts, "photos": record["fitted_on"]["photos"]}
+
+
+def _row(name, title, one):
+    labels = f"{one['name']}, {one['labels']}"
+    return {**one, "title": labels, "bins": _bins(one), "svg": reliability_chart(name, f"{title}: {labels}", one)}
 
 
 def _bins(one):
@@ -81,7 +89,8 @@ def reliability_chart(name, title, one):
         top.plot((0, 100), (0, 100), color=STYLE["text.color"], linewidth=0.8, linestyle=":", label="as sure as right")
         for k, (when, label) in enumerate((("before", "T = 1"), ("after", "with temperature"))):
             bins = one[when]["bins"]
-            sure, right = ([100 * row[key] for row in bins] for key in ("confidence", "right"))
+            sure, right = ([100 * row[key] for row in bins if row["pixels"] >= LEAST_PIXELS]
+                           for key in ("confidence", "right"))
             top.plot(sure, right, color=COLOURS[k], marker="os"[k], markersize=4, linestyle=("--", "-")[k],
                      label=f"{label}: error {100 * one[when]['ece']:.1f} %")
             centres = [50 * (row["from"] + row["to"]) + (k - 0.5) * 44 / BINS for row in bins]
@@ -92,7 +101,7 @@ def reliability_chart(name, title, one):
         top.set_ylim(0, 101)
         top.legend(loc="upper left", fontsize=9)
         bottom.set_ylabel("pixels (%)")
-        bottom.set_xlabel("how sure the net is of the likeliest class (%)")
+        bottom.set_xlabel("how sure of the likeliest class (%)")
         bottom.set_xlim(0, 101)
         for axes in (top, bottom):
             axes.grid(True)

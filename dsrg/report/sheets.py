@@ -83,7 +83,7 @@ def read_sheets(run):
     for stage, one in read_mapping(folder / RECORD).items():
         try:
             groups = {name: [{"id": str(photo["id"]), "iou": float(photo["iou"]), "wrong": str(photo["wrong"])}
-                             for photo in one["groups"][name]] for name in ("best", "median", "worst")}
+                             for photo in one["groups"][name]] for name in ("worst", "median", "best")}
             sheet = read_file(folder / f"{stage}.jpg", "sheet", LARGEST)
         except (UserError, KeyError, TypeError, ValueError):
             continue
@@ -167,16 +167,16 @@ def groups_of(ranked, photos=PHOTOS):
     Returns
     -------
     dict of str to list
-        "best", "median" and "worst", the worst first; {} of fewer than three photos.
+        "worst" (the worst first), "median" and "best"; {} of fewer than three photos.
 
     Examples
     --------
     >>> groups_of([9, 8, 7, 6, 5, 4, 3], 2)
-    {'best': [9, 8], 'median': [7, 6], 'worst': [3, 4]}
+    {'worst': [3, 4], 'median': [7, 6], 'best': [9, 8]}
     """
     count = min(photos, len(ranked) // 3)
     middle = (len(ranked) - count) // 2
-    return {"best": ranked[:count], "median": ranked[middle:middle + count], "worst": ranked[:-count - 1:-1]} \
+    return {"worst": ranked[:-count - 1:-1], "median": ranked[middle:middle + count], "best": ranked[:count]} \
         if count else {}
 
 

@@ -71,8 +71,37 @@ def probabilities(scores):
     return np.maximum(values, LOG_FLOOR, out=values)
 
 
+def marginals(scores, image_bgr, classes=None, crf_scale=CRF_SCALE, crf_backend=None):
+    """Probability of each class by the dense CRF, whose largest decides the label map.
+
+    Parameters
+    ----------
+    scores, image_bgr, classes, crf_scale, crf_backend
+        As of label_map.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, C)
+        0 to 1, summing to 1; 0 for classes that are not allowed.
+    """
+    import krahenbuhl2013  # built from CRF/; not needed without the CRF
+
+    classes = np.arange(scores.shape[2]) if classes is None else np.unique(classes)
+    result = np.zeros(scores.shape, np.float32)
+    if len(classes) == 1:
+        result[:, :, classes] = 1
+        return result
+    image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
+    log_p = np.log(probabilities(scores[:, :, classes]))
+    refined = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1, backend=crf_backend)
+    if len(classes) == scores.shape[2]:
+        return refined
+    result[:, :, classes] = refined
+    return result
+
+
 def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_backend=None, size=None, ignore_below=0.0,
-              summed=1):
+              summed=1, refined=None):
     """Class of every pixel, or IGNORE_LABEL where the network is less sure of it than asked for.
 
     One thread: callers work on several images at a time.
@@ -99,6 +128,8 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
     summed : int
         Number of maps that `scores` is the sum of. The CRF sees the sum, as the original's; that probability is of
         their mean, so that it does not rise with the number of sizes.
+    refined : ndarray of float32, shape (H, W, C), optional
+        What `marginals` has given for them, where that is known.
 
     Returns
     -------
@@ -106,14 +137,10 @@ def label_map(scores, image_bgr=None, classes=None, crf_scale=CRF_SCALE, crf_bac
         Of equal values the first class wins.
     """
     classes = np.arange(scores.shape[2]) if classes is None else np.unique(classes)
-    scores = scores[:, :, classes]
-    own = probabilities(scores / summed) if ignore_below else None
+    own = probabilities(scores[:, :, classes] / summed) if ignore_below else None
     if image_bgr is not None and len(classes) > 1:
-        import krahenbuhl2013  # built from CRF/; not needed without the CRF
-
-        image_rgb = np.ascontiguousarray(image_bgr[:, :, ::-1])  # the channel order the original filters in
-        log_p = np.log(probabilities(scores))
-        scores = krahenbuhl2013.CRF(image_rgb, log_p, scale_factor=crf_scale, threads=1, backend=crf_backend)
+        scores = marginals(scores, image_bgr, classes, crf_scale, crf_backend) if refined is None else refined
+    scores = scores[:, :, classes]
     result = classes.astype(np.uint8)[_largest(scores, size or scores.shape[:2])]
     if own is not None:
         decided = np.take_along_axis(own, scores.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]

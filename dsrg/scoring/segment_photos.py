@@ -5,7 +5,7 @@ from dsrg.io.counts import few_of
 from dsrg.io.errors import UserError
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.progress_bar import progress
-from dsrg.scoring.multiscale import fuse_scores, label_map
+from dsrg.scoring.multiscale import fuse_scores, label_map, marginals
 from dsrg.scoring.photo_pipeline import load_listed, score_photos
 from dsrg.scoring.scores_file import save_scores, scores_path
 
@@ -39,11 +39,12 @@ def segment_photos(net, photos, folder, recipe, workers, labels=None, scores_fol
     def finish(image_id, photo, maps):
         classes = allowed_classes(image_id, labels, len(maps[0])) if labels else None
         scores = fuse_scores(maps, *photo.image_bgr.shape[:2])
-        if scores_folder:
-            save_scores(scores_path(scores_folder, image_id), scores, temperature)
         image = photo.image_bgr if recipe.crf else None
+        refined = None if image is None else marginals(scores, image, classes, recipe.crf_scale, crf_backend)
+        if scores_folder:
+            save_scores(scores_path(scores_folder, image_id), scores, temperature, refined)
         result = label_map(scores, image, classes, recipe.crf_scale, crf_backend, photo.size, ignore_below,
-                           len(maps))
+                           len(maps), refined)
         folder.save(image_id, photo, result)
 
     done = score_photos(net, photos, finish, recipe, workers, load, on_unreadable)

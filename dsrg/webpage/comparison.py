@@ -132,7 +132,7 @@ class Comparison:
             maps.append({"crf": crf, "file": _index_png(labels),
                          "map": _index_png(_shrunk(labels, cv2.INTER_NEAREST_EXACT)),
                          "shares": share_of_classes(labels, len(self.classes)).tolist()})
-        return {"maps": maps, "scores": _cells(scored.scores, model.temperature)}
+        return {"maps": maps, "scores": _cells(scored.scores, model.calibration.temperature(model.recipe, crf=False))}
 
 
 def _cells(scores, temperature):

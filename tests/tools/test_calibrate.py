@@ -9,6 +9,7 @@ from dsrg import load
 from dsrg.calibration.temperature import scaled_softmax
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
+from dsrg.scoring import multiscale
 from tests.coloured_run import CLASSES, make_coloured_run
 from tools import calibrate, export, segment
 
@@ -60,10 +61,10 @@ def record_of(run):
 
 
 def test_the_temperature_that_the_label_maps_were_drawn_at_is_found_and_kept(run):
-    record = record_of(run)
-    assert record["temperature"] == pytest.approx(TRUE, rel=0.05) and not record["at_bound"]
+    record, part = record_of(run), record_of(run)["parts"]["net"]
+    assert part["temperature"] == pytest.approx(TRUE, rel=0.05) and not part["at_bound"]
     assert record["fitted_on"] == {"photos": 4, "labels": str(run / "labels"), "learned_from": 0}
-    apart, val = record["measured"]
+    apart, val = part["measured"]
     assert (apart["labels"], apart["photos"], apart["pixels"]) == ("pseudo-labels", 4, 4 * 59 * 80)
     assert apart["left_out"] == pytest.approx(1 / 60)
     assert (val["labels"], val["photos"]) == ("true masks", 5)
@@ -71,16 +72,22 @@ def test_the_temperature_that_the_label_maps_were_drawn_at_is_found_and_kept(run
         assert one["after"]["ece"] < 0.02 < one["before"]["ece"] and one["after"]["nll"] < one["before"]["nll"]
         assert one["after"]["right"] == one["before"]["right"], "the order of the classes stays"
         assert sum(row["pixels"] for row in one["after"]["bins"]) == one["pixels"]
+    for one in record["parts"]["crf"]["measured"]:
+        assert one["after"]["ece"] < one["before"]["ece"] and one["after"]["nll"] < one["before"]["nll"]
 
 
 def test_load_gives_calibrated_probabilities_and_the_same_label_maps(run):
     model, photo = load(run), run / "data/JPEGImages/1.jpg"
-    result, value = model.segment(photo), record_of(run)["temperature"]
+    result, values = model.segment(photo), {k: p["temperature"] for k, p in record_of(run)["parts"].items()}
+    value = values["crf"]
     assert result.temperature.calibrated and result.temperature.value == value
     assert result.temperature.line() == (f"probabilities are calibrated: temperature {value:.3f}, fitted to the "
                                          "pseudo-labels of 4 train photos that the net has not learned from")
-    powers = np.exp(result.scores.astype(float) / value)
-    np.testing.assert_allclose(result.probabilities(), powers / powers.sum(axis=2, keepdims=True), atol=1e-5)
+    refined = multiscale.marginals(result.scores, result.image[:, :, ::-1], crf_scale=3.0)
+    for one, raised in ((result, refined.astype(float) ** (1 / value)),
+                        (model.changed(crf=False).segment(photo), np.exp(result.scores / float(values["net"])))):
+        np.testing.assert_allclose(one.probabilities(), raised / raised.sum(axis=2, keepdims=True), atol=1e-5)
+        np.testing.assert_array_equal(one.probabilities().argmax(axis=2), one.labels)
     other = model.with_temperature(7.0).segment(photo)
     np.testing.assert_array_equal(other.labels, result.labels)
     assert other.temperature.about() == {"temperature": 7.0, "calibrated": False,
@@ -89,7 +96,9 @@ def test_load_gives_calibrated_probabilities_and_the_same_label_maps(run):
 
 def test_other_sizes_and_other_weights_are_not_called_calibrated(run):
     model = load(run)
-    assert model.changed(crf=False).temperature.calibrated, "the CRF comes after the scores"
+    assert model.changed(crf=False).temperature.calibrated
+    assert model.changed(crf=False, crf_scale=2.0).temperature.calibrated, "of a CRF that is not used no width counts"
+    assert model.changed(crf_scale=2.0).temperature.says.endswith("was fitted for other crf_scale")
     other = model.changed(scales=(1.0,)).temperature
     assert (other.value, other.calibrated) == (1.0, False)
     assert other.says == f"the temperature of {run / 'calibration/f.json'} was fitted for other scales"
@@ -112,7 +121,7 @@ def test_scores_of_the_command_are_probabilities_with_what_may_be_said_of_them(r
         assert saved["probabilities"].dtype == np.float16 and saved["probabilities"].shape == (len(CLASSES), 60, 80)
         np.testing.assert_allclose(saved["probabilities"].transpose(1, 2, 0), result.probabilities(), atol=1e-3)
         np.testing.assert_allclose(saved["scores"].transpose(1, 2, 0), result.scores, rtol=1e-3)
-        assert saved["calibrated"] and saved["temperature"] == result.temperature.value
+        assert saved["calibrated"] and saved["temperature"] == result.temperature.value and saved["of"] == "crf"
         assert str(saved["calibration"]) == result.temperature.says
     before = (tmp_path / "out/2.png").stat().st_mtime_ns
     segment.main([str(run), photo, "--out", "out", "--scores", "scores"])
@@ -130,7 +139,7 @@ def test_exports_carry_the_temperature(run, tmp_path):
     export.main([str(run), "--format", "onnx", "--out", "f.onnx"])
     about = {entry.key: entry.value for entry in onnx.load(tmp_path / "f.onnx").metadata_props}
     said = json.loads(about["dsrg"])["probabilities"]
-    assert said["calibrated"] and said["temperature"] == record_of(run)["temperature"]
+    assert said["calibrated"] and said["temperature"] == record_of(run)["parts"]["net"]["temperature"]
 
 
 def test_photos_that_the_net_has_learned_from_do_not_calibrate_it(run, capsys):

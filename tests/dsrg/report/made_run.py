@@ -92,7 +92,8 @@ def make_calibration(folder):
              "before": measured(scores, labels), "after": measured(scores, labels, 2.0)}
             for name, says, share in (("photos apart", "pseudo-labels", 0.25), ("val photos", "true masks", 0.0))]
     write_record(folder / "calibration/f.json", {
-        "temperature": 2.0, "at_bound": False, "settings": {}, "class_names": CLASSES, "measured": rows,
+        "parts": {name: {"temperature": 2.0, "at_bound": False, "settings": {}, "measured": rows}
+                  for name in ("net", "crf")}, "class_names": CLASSES,
         "fitted_on": {"photos": 2, "labels": "labels", "learned_from": 0}})
 
 

@@ -42,7 +42,7 @@ def test_no_photo_is_in_two_groups():
         groups = groups_of(list(range(count)), 10)
         members = sum(groups.values(), [])
         assert len(members) == len(set(members)) == 3 * min(10, count // 3)
-        assert groups["best"][0] == 0 and groups["worst"][0] == count - 1
+        assert groups["best"][0] == 0 and groups["worst"][0] == count - 1 and list(groups)[0] == "worst"
     assert groups_of([1, 2], 10) == {}
 
 
@@ -54,7 +54,7 @@ def test_a_sheet_shows_photo_truth_and_map_of_each(run):
         [["u", "v"], ["w", "x"], ["z", "y"]]
     with Image.open(run / FOLDER / "f.jpg") as image:
         sheet = np.asarray(image).astype(int)
-    left = 14 + 2 * (3 * 152 + 2 * 14)              # of the worst; z is the first below the heading
+    left = 14                   # of the worst, which come first; z is the first below the heading
     pixels = sheet[48 + 32:48 + 32 + 114, left:left + 3 * (152 + 4)]
     sheep = (np.abs(pixels - palette()[2]).sum(axis=2) < 60).mean(axis=0)
     assert sheep[156 + 45:156 + 70].min() > 0.5, "the truth's object, 16 of 24 rows high"
@@ -64,7 +64,7 @@ def test_a_sheet_shows_photo_truth_and_map_of_each(run):
 def test_the_page_reads_what_is_there_and_leaves_out_what_is_damaged(run, tmp_path):
     found = read_sheets(run)
     assert [one["stage"] for one in found] == list(FOUND) and found[2]["uri"].startswith("data:image/jpeg;base64,/9j/")
-    assert found[2]["alt"].startswith("best: u 100 %, v ") and "worst: z " in found[2]["alt"]
+    assert found[2]["alt"].startswith("worst: z 49 %, y ") and "best: u 100 %" in found[2]["alt"]
     assert read_sheets(tmp_path) == []
     (tmp_path / FOLDER).mkdir(parents=True)
     (tmp_path / FOLDER / "sheets.json").write_text('{"f": {"groups": {"best": 3}}, "s": 1}')
