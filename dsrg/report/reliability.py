@@ -5,6 +5,7 @@ import matplotlib
 from dsrg.calibration.record import FOLDER, read_record
 from dsrg.calibration.temperature import BINS
 from dsrg.io.errors import UserError
+from dsrg.io.json_files import is_number
 from dsrg.report import curves
 from dsrg.report.curves import COLOURS, STYLE, WIDTH, plt
 from dsrg.scoring.run_model import TITLES
@@ -46,15 +47,28 @@ def _stage(stage, title, record):
         parts = [{"title": PARTS[name], "temperature": float(part["temperature"]),
                   "rows": [_row(f"{stage}-{name}-{place}", f"{title}, {PARTS[name]}", one)
                            for place, one in enumerate(part["measured"])]} for name, part in record["parts"].items()]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{FOLDER}/{stage}.json: not what tools.calibrate writes ({error!r}); remove it, and fit "
                         "again") from None
     return {"stage": stage, "title": title, "says": says, "parts": parts, "photos": record["fitted_on"]["photos"]}
 
 
 def _row(name, title, one):
+    one = {**{key: str(one[key]) for key in ("name", "labels")}, **_numbers(one, "photos", "pixels", "left_out"),
+           **{when: {**_numbers(one[when], "nll", "ece", "confidence", "right"),
+                     "bins": [_numbers(row, "from", "to", "pixels", "confidence", "right")
+                              for row in one[when]["bins"]]}
+              for when in ("before", "after")}}
     labels = f"{one['name']}, {one['labels']}"
     return {**one, "title": labels, "bins": _bins(one), "svg": reliability_chart(name, f"{title}: {labels}", one)}
+
+
+def _numbers(values, *keys):
+    """Finite numbers of a mapping; ValueError where one is none, or so large that nothing could be drawn of it."""
+    found = {key: values[key] for key in keys}
+    if not all(is_number(value) and abs(value) < 1e12 for value in found.values()):
+        raise ValueError("no number")
+    return found
 
 
 def _bins(one):

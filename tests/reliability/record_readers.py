@@ -12,6 +12,7 @@ import numpy as np
 from caffe.proto import caffe_pb2
 from PIL import Image
 
+from dsrg.calibration.record import Calibration, read_record
 from dsrg.datasets.from_coco import make_data_root
 from dsrg.io.errors import UserError
 from dsrg.pipeline.digests import DigestCache, Manifests
@@ -19,10 +20,12 @@ from dsrg.pipeline.locks import Lock
 from dsrg.report import curves
 from dsrg.report.comparison import groups, rows
 from dsrg.report.page import page
+from dsrg.report.reliability import read_reliability
 from dsrg.report.run_contents import read_log, read_logs, read_results, read_stages
 from dsrg.report.run_results import read_run
 from dsrg.report.run_table import remarks, table
 from dsrg.report.run_warnings import loss_warning, run_warnings
+from dsrg.report.sheets import read_sheets, write_sheets
 from dsrg.scoring.label_map_folder import LabelMapFolder
 from dsrg.scoring.recipe import Recipe
 from dsrg.scoring.run_model import find_model
@@ -86,6 +89,7 @@ def _run():
     """A made run without its pictures, as files by name."""
     with tempfile.TemporaryDirectory() as folder:
         made = make_run(Path(folder, "demo"))
+        write_sheets(made, 1)
         return {
             str(path.relative_to(made)): path.read_bytes()
             for path in sorted(made.rglob("*"))
@@ -149,6 +153,19 @@ def classifier_quality(path):
     remarks([read_run(_run_with(path, "results/cam-quality.json"))])
 
 
+@reader(lambda: [_run()["calibration/f.json"]], UserError, ".json", [json_value])
+def calibration(path):
+    folder = _run_with(path, "calibration/f.json")
+    read_reliability(folder)
+    record = Calibration(read_record(folder / "calibration/f.json"), folder, {"weights": "x"})
+    assert record.temperature(Recipe()).line()
+
+
+@reader(lambda: [_run()["results/sheets/sheets.json"]], (), ".json", [json_value])
+def sheets(path):
+    json.dumps(read_sheets(_run_with(path, "results/sheets/sheets.json")))
+
+
 PAGE_PARTS = (
     "results/s.json",
     "results/f.json",
@@ -157,6 +174,8 @@ PAGE_PARTS = (
     "lists/image_labels.txt",
     "lists/classes.txt",
     "lists/input_list.txt",
+    "calibration/f.json",
+    "results/sheets/sheets.json",
     "cues/localization_cues.json",
 )
 

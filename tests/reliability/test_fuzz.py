@@ -21,7 +21,7 @@ from tests.reliability.workers import run_batch
 
 READERS = all_readers()
 #: those that draw
-SLOW = ("report_page", "drawn_log")
+SLOW = ("report_page", "drawn_log", "calibration")
 
 
 def outcomes_of(read, inputs, refuses=ValueError):

@@ -173,3 +173,17 @@ def test_what_is_ignored_is_brought_to_the_size_of_the_photo_as_the_classes_are(
     # halfway between two, the even one counts (nearest_aligned)
     row = [1, 1, 1, 255, 255, 255, 0, 0, 0]
     assert multiscale.label_map(scores, ignore_below=0.7, size=(2, 9)).tolist() == [row, row]
+
+
+def test_marginals_are_probabilities_whose_largest_is_the_label_map(rng):
+    scores = rng.normal(0, 2, (20, 24, 5)).astype(np.float32)
+    image = rng.integers(0, 256, (20, 24, 3), np.uint8)
+    for classes in (None, [0, 2, 3], [0]):
+        refined = multiscale.marginals(scores, image, classes, 3.0)
+        assert refined.dtype == np.float32 and refined.shape == scores.shape and refined.min() >= 0
+        np.testing.assert_allclose(refined.sum(axis=2), 1, atol=1e-5)
+        others = [c for c in range(5) if classes is not None and c not in classes]
+        assert not refined[:, :, others].any()
+        labels = multiscale.label_map(scores, image, classes, 3.0)
+        np.testing.assert_array_equal(refined.argmax(axis=2), labels)
+        np.testing.assert_array_equal(multiscale.label_map(scores, image, classes, refined=refined), labels)
