@@ -66,8 +66,8 @@ def test_ends_with_the_table(whole_run, folder):
 def test_stages_are_told_on_stdout_and_progress_on_stderr_in_plain_text(whole_run, folder):
     out, notes = (folder / "output.txt").read_text(), (folder / "notes.txt").read_text()
     assert "\x1b" not in out + notes and "\r" not in out + notes, "no colours, no bars"
-    begun = re.findall(r"^\[(\d+)/22\] (\S+): (?:tools|training|localization_cues)\.", out, re.MULTILINE)
-    done = re.findall(r"^\[(\d+)/22\] (\S+): \d+ s, peak \d+ MiB$", out, re.MULTILINE)
+    begun = re.findall(r"^\[(\d+)/23\] (\S+): (?:tools|training|localization_cues)\.", out, re.MULTILINE)
+    done = re.findall(r"^\[(\d+)/23\] (\S+): \d+ s, peak \d+ MiB$", out, re.MULTILINE)
     assert done and begun == [*done, ("23", "report")] and ("4", "cam") in begun
     assert "/23] " not in notes
     assert re.search(r"^cam: 3/3, loss \S+, lr \S+, \d\d:\d\d passed, 00:00 left", notes, re.MULTILINE)
