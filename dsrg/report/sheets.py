@@ -129,7 +129,7 @@ def ranked_photos(run, stage, data_set, measured=MEASURED):
 
 
 def largest_confusion(counts, classes):
-    """The pair of classes that most pixels are confused in: "cow as sheep, 12 % of the photo".
+    """The pair of classes that most of the pixels that count are confused in: "cow as sheep, 12 % of the pixels".
 
     Parameters
     ----------
@@ -145,13 +145,13 @@ def largest_confusion(counts, classes):
     Examples
     --------
     >>> largest_confusion(np.array([[70, 0, 0], [20, 10, 0]]), ["background", "cow"])
-    'cow as background, 20 % of the photo'
+    'cow as background, 20 % of the pixels'
     """
     wrong = np.array(counts)
     np.fill_diagonal(wrong, 0)
     true, said = np.unravel_index(wrong.argmax(), wrong.shape)
     share = 100 * wrong[true, said] / max(1, np.sum(counts))
-    return "" if share < 0.5 else f"{classes[true]} as {[*classes, 'nothing'][said]}, {share:.0f} % of the photo"
+    return "" if share < 0.5 else f"{classes[true]} as {[*classes, 'nothing'][said]}, {share:.0f} % of the pixels"
 
 
 def groups_of(ranked, photos=PHOTOS):

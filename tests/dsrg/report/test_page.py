@@ -109,7 +109,7 @@ def test_the_page_of_a_whole_run(run):
     miou = {name: 100 * value for name, value in read_run(run)["miou"].items()}
     share = 100 * miou["f"] / miou["full"]
     for words in (f"retrained, stage f val {miou['f']:.1f} {share:.1f} %", f"fully supervised val {miou['full']:.1f}",
-                  "6 of 6 photos", "z worst 48.8 sheep <b>& as background, 15 % of the photo",
+                  "6 of 6 photos", "z worst 48.8 sheep <b>& as background, 15 % of the pixels",
                   "train-s done, resumed 1.6 min", "iteration 200", "solver-s.prototxt base_lr",
                   "4 train and 6 val photos",
                   "Fitted to the pseudo-labels of 2 train photos that the net has not learned from",

@@ -34,7 +34,7 @@ def test_photos_are_ranked_by_their_own_mean_iou(run, stage):
     assert {one["id"]: one["iou"] for one in found} == pytest.approx(expected)
     assert [one["iou"] for one in found] == sorted(expected.values(), reverse=True)
     missed = 100 * 16 * (8 - FOUND[stage][5]) / (24 * 32)
-    assert found[-1]["wrong"] == f"sheep <b>& as background, {missed:.0f} % of the photo" and found[-1]["id"] == "z"
+    assert found[-1]["wrong"] == f"sheep <b>& as background, {missed:.0f} % of the pixels" and found[-1]["id"] == "z"
 
 
 def test_no_photo_is_in_two_groups():
