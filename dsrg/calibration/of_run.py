@@ -34,25 +34,26 @@ def calibrate(run, model, photos=None, labels=None, workers=None):
     -------
     dict
         As of dsrg.calibration.fit.calibrated, and "fitted_on": "photos", "learned_from" (how many of them the net has
-        learned from, None where that is not known), "labels" (the folder).
+        learned from, None where that is not known), "labels" (what they are), "folder" (of these).
 
     Raises
     ------
     UserError
         No list or label maps.
     """
-    run = Path(run)
-    photos, labels = Path(photos or run / APART), Path(labels or run / "labels")
+    run, says = Path(run), f"label maps of {labels}" if labels else "pseudo-labels"
+    name, photos, labels = "photos of the list" if photos else "photos apart", Path(photos or run / APART), \
+        Path(labels or run / "labels")
     if not photos.is_file():
         raise UserError(f"{photos} does not exist: this run has kept no photo apart from stage f (calibrate: true in "
                         "settings.yaml does); name photos with --list, and their label maps with --labels")
-    fitting = LabelledPhotos("photos apart", "pseudo-labels", read_ids(photos), run / "data/JPEGImages", labels)
+    fitting = LabelledPhotos(name, says, read_ids(photos), run / "data/JPEGImages", labels)
     missing = [one for one in fitting.ids if not file_of(labels, one).is_file()]
     if missing:
         raise UserError(f"{labels} has no label map of '{missing[0]}', which {photos} names; run the stage label first")
-    record = calibrated(model, fitting, list(_with_masks(run)), workers)
+    record = calibrated(model, fitting, list(_with_masks(run, fitting.ids)), workers)
     known = learned_photos(run, model.files.weights)
-    record["fitted_on"] = {"photos": len(fitting.ids), "labels": str(labels),
+    record["fitted_on"] = {"photos": len(fitting.ids), "labels": says, "folder": str(labels),
                            "learned_from": None if known is None else len(known & set(fitting.ids))}
     for name, part in record["parts"].items():
         if part["at_bound"]:
@@ -61,12 +62,13 @@ def calibrate(run, model, photos=None, labels=None, workers=None):
     return record
 
 
-def _with_masks(run):
-    """The val photos that have true masks, where there are any."""
+def _with_masks(run, fitted):
+    """The val photos that have true masks, where there are any; not those that are fitted on."""
     masks, ids = run / "masks", run / "lists/val_id.txt"
     masks = masks if masks.is_dir() else run / "data/SegmentationClass"
     if ids.is_file() and ids.stat().st_size:
-        having = [one for one in read_ids(ids) if file_of(masks, one).is_file()]
+        fitted = set(fitted)
+        having = [one for one in read_ids(ids) if one not in fitted and file_of(masks, one).is_file()]
         if having:
             yield LabelledPhotos("val photos", "true masks", having, run / "data/JPEGImages", masks)
 

@@ -121,10 +121,10 @@ def read_record(path):
     try:
         content = parse_json(read_file(path, "calibration"))
         on, parts = content["fitted_on"], content["parts"]
-        fits = is_number(on["photos"]) and (on["learned_from"] is None or is_number(on["learned_from"])) and \
-            "net" in parts and all(is_number(part["temperature"]) and part["temperature"] > 0 and
-                                   isinstance(part["settings"], dict) and isinstance(part["measured"], list)
-                                   for part in parts.values())
+        fits = is_number(on["photos"]) and isinstance(on["labels"], str) and "net" in parts and \
+            (on["learned_from"] is None or is_number(on["learned_from"])) and all(
+                is_number(part["temperature"]) and part["temperature"] > 0 and isinstance(part["settings"], dict) and
+                isinstance(part["measured"], list) for part in parts.values())
     except (ValueError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
@@ -224,7 +224,7 @@ class Calibration:
         if other:
             return Temperature(says=f"the temperature of {self.path} was fitted for other {' and '.join(other)}")
         value, on = float(part["temperature"]), self.record["fitted_on"]
-        says = f"temperature {value:.3f}, fitted to the pseudo-labels of {counted(int(on['photos']), 'train photo')}"
+        says = f"temperature {value:.3f}, fitted to {on['labels']}, on {counted(int(on['photos']), 'photo')}"
         if on["learned_from"] == 0:
             return Temperature(value, True, f"{says} that the net has not learned from")
         how = "the net may have learned from" if on["learned_from"] is None else \

@@ -25,8 +25,8 @@ def read_reliability(run):
     Returns
     -------
     list of dict
-        One a stage that was calibrated, in the order of run_model.TITLES: "stage" and "title"; "photos" and "says"
-        (how many it was fitted on, and whether the net had learned from them); "parts", net alone, and net and CRF:
+        One a stage that was calibrated, in the order of run_model.TITLES: "stage" and "title"; "photos", "labels" and
+        "says" (what it was fitted on, and whether the net had learned from it); "parts", net alone, and net and CRF:
         "title", "temperature" and "rows", which are those of the record's `measured` with "title", "svg" and "bins". A
         bin has "from", "to", and "before" and "after": a row of the record, with "share", or None.
 
@@ -50,7 +50,8 @@ def _stage(stage, title, record):
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{FOLDER}/{stage}.json: not what tools.calibrate writes ({error!r}); remove it, and fit "
                         "again") from None
-    return {"stage": stage, "title": title, "says": says, "parts": parts, "photos": record["fitted_on"]["photos"]}
+    return {"stage": stage, "title": title, "says": says, "parts": parts, "photos": record["fitted_on"]["photos"],
+            "labels": record["fitted_on"]["labels"]}
 
 
 def _row(name, title, one):

@@ -63,11 +63,12 @@ def record_of(run):
 def test_the_temperature_that_the_label_maps_were_drawn_at_is_found_and_kept(run):
     record, part = record_of(run), record_of(run)["parts"]["net"]
     assert part["temperature"] == pytest.approx(TRUE, rel=0.05) and not part["at_bound"]
-    assert record["fitted_on"] == {"photos": 4, "labels": str(run / "labels"), "learned_from": 0}
+    assert record["fitted_on"] == {"photos": 4, "labels": "pseudo-labels", "folder": str(run / "labels"),
+                                   "learned_from": 0}
     apart, val = part["measured"]
     assert (apart["labels"], apart["photos"], apart["pixels"]) == ("pseudo-labels", 4, 4 * 59 * 80)
     assert apart["left_out"] == pytest.approx(1 / 60)
-    assert (val["labels"], val["photos"]) == ("true masks", 5)
+    assert (val["labels"], val["photos"]) == ("true masks", 1)
     for one in (apart, val):
         assert one["after"]["ece"] < 0.02 < one["before"]["ece"] and one["after"]["nll"] < one["before"]["nll"]
         assert one["after"]["right"] == one["before"]["right"], "the order of the classes stays"
@@ -81,8 +82,8 @@ def test_load_gives_calibrated_probabilities_and_the_same_label_maps(run):
     result, values = model.segment(photo), {k: p["temperature"] for k, p in record_of(run)["parts"].items()}
     value = values["crf"]
     assert result.temperature.calibrated and result.temperature.value == value
-    assert result.temperature.line() == (f"probabilities are calibrated: temperature {value:.3f}, fitted to the "
-                                         "pseudo-labels of 4 train photos that the net has not learned from")
+    assert result.temperature.line() == (f"probabilities are calibrated: temperature {value:.3f}, fitted to "
+                                         "pseudo-labels, on 4 photos that the net has not learned from")
     refined = multiscale.marginals(result.scores, result.image[:, :, ::-1], crf_scale=3.0)
     for one, raised in ((result, refined.astype(float) ** (1 / value)),
                         (model.changed(crf=False).segment(photo), np.exp(result.scores / float(values["net"])))):
@@ -142,16 +143,30 @@ def test_exports_carry_the_temperature(run, tmp_path):
     assert said["calibrated"] and said["temperature"] == record_of(run)["parts"]["net"]["temperature"]
 
 
+def test_true_masks_of_some_val_photos_serve_as_well_and_are_not_measured_on_again(run, capsys):
+    before = (run / "calibration/f.json").read_text()
+    (run / "some.txt").write_text("0\n2\n3\n")
+    try:
+        calibrate.main([str(run), "--list", str(run / "some.txt"), "--labels", str(run / "masks")])
+        record = record_of(run)
+        assert record["parts"]["net"]["temperature"] == pytest.approx(TRUE, rel=0.05)
+        assert [(one["name"], one["photos"]) for one in record["parts"]["crf"]["measured"]] == [
+            ("photos of the list", 3), ("val photos", 2)]
+        assert f"fitted to label maps of {run / 'masks'}, on 3 photos that the net has not" in capsys.readouterr().out
+    finally:
+        (run / "calibration/f.json").write_text(before)
+
+
 def test_photos_that_the_net_has_learned_from_do_not_calibrate_it(run, capsys):
     before = (run / "calibration/f.json").read_text()
     learn_from(run, "4", "0", "1")
     try:
         calibrate.main([str(run)])
         assert "probabilities are not calibrated: temperature " in (said := capsys.readouterr().out)
-        assert "4 train photos that the net has learned from, 2 of them, so that it is less often right" in said
+        assert "4 photos that the net has learned from, 2 of them, so that it is less often right" in said
         (run / "models/f_net.prototxt").unlink()
         calibrate.main([str(run)])
-        assert "4 train photos that the net may have learned from, so that" in capsys.readouterr().out
+        assert "4 photos that the net may have learned from, so that" in capsys.readouterr().out
     finally:
         learn_from(run, "4")
         (run / "calibration/f.json").write_text(before)

@@ -94,7 +94,7 @@ def make_calibration(folder):
     write_record(folder / "calibration/f.json", {
         "parts": {name: {"temperature": 2.0, "at_bound": False, "settings": {}, "measured": rows}
                   for name in ("net", "crf")}, "class_names": CLASSES,
-        "fitted_on": {"photos": 2, "labels": "labels", "learned_from": 0}})
+        "fitted_on": {"photos": 2, "labels": "pseudo-labels", "learned_from": 0}})
 
 
 def measure(folder, name, maps, ids):

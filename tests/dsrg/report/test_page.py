@@ -112,7 +112,7 @@ def test_the_page_of_a_whole_run(run):
                   "6 of 6 photos", "z worst 48.8 sheep <b>& as background, 15 % of the pixels",
                   "train-s done, resumed 1.6 min", "iteration 200", "solver-s.prototxt base_lr",
                   "4 train and 6 val photos",
-                  "Fitted to the pseudo-labels of 2 train photos that the net has not learned from",
+                  "Fitted to pseudo-labels, on 2 photos that the net has not learned from",
                   "2 photos apart against pseudo-labels, net and CRF, 3000 pixels; 25.0 % have no class there",
                   *(f"{100 * one[when]['ece']:.1f} {one[when]['nll']:.3f}" for one in record["parts"]["crf"]["measured"]
                     for when in ("before", "after"))):
