@@ -4,9 +4,11 @@ import contextlib
 import functools
 import io
 import json
+import pickle
 import shutil
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from caffe.proto import caffe_pb2
@@ -17,7 +19,7 @@ from dsrg.datasets.from_coco import make_data_root
 from dsrg.io.errors import UserError
 from dsrg.pipeline.digests import DigestCache, Manifests
 from dsrg.pipeline.locks import Lock
-from dsrg.report import curves
+from dsrg.report import curves, reliability
 from dsrg.report.comparison import groups, rows
 from dsrg.report.page import page
 from dsrg.report.reliability import read_reliability
@@ -180,8 +182,48 @@ PAGE_PARTS = (
 )
 
 
+CHARTS = ((curves, "training_curves"), (curves, "several_curves"), (curves, "class_bars"), (curves, "confusion_chart"),
+          (reliability, "reliability_chart"))
+
+
+@functools.cache
+def _charts():
+    """The functions of charts, each of which draws the same chart once: of what is not damaged it is drawn before."""
+    def once(draw):
+        drawn = {}
+
+        @functools.wraps(draw)
+        def look_up(*values, **options):
+            key = pickle.dumps((values, options))
+            if key not in drawn:
+                drawn[key] = draw(*values, **options)
+            return drawn[key]
+
+        return look_up
+
+    charts = [(module, name, once(getattr(module, name))) for module, name in CHARTS]
+    with tempfile.TemporaryDirectory() as folder, _patched(charts):
+        other = Path(folder, "other")
+        other.write_bytes(b"")
+        page(_run_with(other, "other"), caffe_pb2, photos=0)
+    return charts
+
+
+@contextlib.contextmanager
+def _patched(charts):
+    with contextlib.ExitStack() as patches:
+        for chart in charts:
+            patches.enter_context(mock.patch.object(*chart))
+        yield
+
+
+def _page_parts():
+    _charts()       # here, for the processes that read: they are children of this one
+    return [name.encode() + b"\n" + _run()[name] for name in PAGE_PARTS]
+
+
 @reader(
-    lambda: [name.encode() + b"\n" + _run()[name] for name in PAGE_PARTS],
+    _page_parts,
     UserError,
     ".txt",
     [
@@ -196,7 +238,8 @@ def report_page(path):
     if name not in PAGE_PARTS:
         raise UserError("no part of a page")
     path.write_bytes(data)
-    page(_run_with(path, name), caffe_pb2, photos=0)
+    with _patched(_charts()):
+        page(_run_with(path, name), caffe_pb2, photos=0)
 
 
 @reader(lambda: [_run()["logs/train-s.jsonl"][:2000]], (), ".jsonl", [json_lines, json_lines])
