@@ -77,6 +77,7 @@ def run_main(main, argv=None):
     main : callable
         Takes `argv` (list of str, or None for the command line); returns None or an exit status.
     """
+    _open_what_is_closed()
     words = sys.argv[1:] if argv is None else list(argv)
     shown = TRACEBACK_FLAG in words
     if shown:
@@ -88,6 +89,7 @@ def run_main(main, argv=None):
     interrupts = Interrupts()
     try:
         with interrupts:
+            os.getcwd()         # libraries end the process where there is none
             status = main(argv) or 0
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output left, as in `... | head`
@@ -106,6 +108,17 @@ def run_main(main, argv=None):
     sys.exit(status)
 
 
+def _open_what_is_closed():
+    """Stand in for streams that are closed (`>&-`): what is opened next would be written to as stdout or stderr."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:     # it is the lowest that is free
+                pass
+            setattr(sys, name, open(opened, mode, encoding="utf-8"))  # noqa: SIM115 (open as long as the process)
+
+
 def _interrupted():
     _complain("interrupted; the same command goes on from here")
     return 130
@@ -116,6 +129,8 @@ def _line_of(error, words):
     if is_for_the_user(error):
         return str(error)
     if isinstance(error, OSError):
+        if _is_homeless():
+            return "the current folder is no longer there; change to another one (cd)"
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return what + (f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else "")
     if isinstance(error, (MemoryError, getattr(sys.modules.get("torch"), "OutOfMemoryError", ()))):
@@ -126,6 +141,14 @@ def _line_of(error, words):
     kept = _keep_traceback(error, words)
     where = f"with the file {kept}" if kept else f"with the output of the same command and {TRACEBACK_FLAG}"
     return f"this is a bug in DSRG for Caffe ({what}); please report it {where} (see docs/troubleshooting.md)"
+
+
+def _is_homeless():
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _keep_traceback(error, words):

@@ -20,6 +20,11 @@ LAST_PAGE = 120         # seconds that the end of a run waits for its page
 LIVE, END = "<!-- live -->", "<!-- end of live -->"
 
 
+def _no_link(path, flags):
+    """An opener for `open`: a link in a folder of runs does not lead to a file that is written over."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class LivePage:
     """Makes report.html of a run folder again and again; whatever happens to it, the run goes on.
 
@@ -80,7 +85,7 @@ class LivePage:
             os.nice(15)
 
         self._due, self._began = False, time.monotonic()
-        with contextlib.suppress(OSError), open(self._folder / LOG, "wb") as log:
+        with contextlib.suppress(OSError), open(self._folder / LOG, "wb", opener=_no_link) as log:
             self._child = subprocess.Popen(python("tools.report", ".", "--page-only"), cwd=self._folder,
                                            env=self._environment, stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=subprocess.STDOUT, process_group=0, preexec_fn=in_child)

@@ -1,5 +1,7 @@
 """dsrg.io.errors."""
 
+import os
+import subprocess
 import sys
 import tempfile
 
@@ -7,6 +9,7 @@ import pytest
 
 from dsrg.io import errors
 from dsrg.io.errors import UserError
+from tests.conftest import ROOT
 
 
 def run(main, argv=()):
@@ -107,3 +110,28 @@ def test_error_lines_end_and_control_characters_are_escaped(error, capsys):
 
 def test_run_main_answers_ctrl_c_with_status_130():
     assert run(raiser(KeyboardInterrupt())) == 130
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_files(tmp_path, closed):
+    """What a command writes is not written into the first file that it opens."""
+    code = ("import os, sys\nfrom dsrg.io.errors import note, run_main\n"
+            f"def main(argv):\n    with open({str(tmp_path / 'file')!r}, 'w') as file:\n"
+            "        print('text')\n        note('a note')\n        os.write(1, b'of a library')\n"
+            "        os.write(2, b'of a library')\n        file.write('content')\n"
+            "run_main(main)\n")
+    (tmp_path / "code.py").write_text(code)
+    done = subprocess.run(f"{sys.executable} {tmp_path / 'code.py'} {closed}", shell=True, capture_output=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "file").read_text() == "content"
+
+
+def test_a_current_folder_that_was_removed_is_one_line(tmp_path):
+    """Before a library ends the process over it."""
+    (tmp_path / "gone").mkdir()
+    code = "import os; os.rmdir(os.getcwd()); from dsrg.io.errors import run_main; run_main(print)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "gone", capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: the current folder is no longer there; change to another one (cd)\n"

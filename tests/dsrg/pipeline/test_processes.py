@@ -94,3 +94,11 @@ def test_a_lock_says_who_holds_it_and_dies_with_its_process(tmp_path):
     with Lock(tmp_path / "lock", "it", shared=True), Lock(tmp_path / "lock", "it", shared=True):
         pass
     Lock(tmp_path / "lock", "it").release()
+
+
+def test_a_lock_is_no_link_to_a_file_of_somebody(tmp_path):
+    (tmp_path / "precious").write_text("of somebody")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match="cannot write .*lock: Too many levels of symbolic links"):
+        Lock(tmp_path / "lock", "it")
+    assert (tmp_path / "precious").read_text() == "of somebody"
