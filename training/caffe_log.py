@@ -15,6 +15,7 @@ import numpy as np
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.regular_files import read_file
 
 DISPLAY = 20            # iterations between two reports where the solver has no `display`
 LARGEST_OUTPUT = 64     # values of an output that are listed; a map that nothing consumes is no number to follow
@@ -91,8 +92,8 @@ def _before(path, start):
     """What a log says of iterations before `start`; lines that a kill cut off are left out."""
     kept = []
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_file(path, "log").decode("utf-8", errors="replace")
+    except UserError:
         return ""
     for line in text.splitlines(keepends=True):
         match = re.search(r"Iteration (\d+)", line)

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import id_of
+from dsrg.io.regular_files import read_file
 from dsrg.pipeline.prototxts import listed_files, net_files
 
 PHOTOS = "data/JPEGImages"
@@ -36,7 +37,7 @@ def learned_photos(run, weights):
     try:
         text = net.read_text(encoding="utf-8")
         for source, root in net_files(text, net, lambda name: (run / name).is_file()).lists:
-            photos, _ = listed_files((run / source).read_text(encoding="utf-8"), root)
+            photos, _ = listed_files(read_file(run / source, "list").decode(), root)
             found.update(_id(name) for name in photos)
     except (OSError, UnicodeDecodeError, UserError):
         return None

@@ -1,7 +1,9 @@
 """JSON as it is read from files that anybody may have written: whatever is wrong with it is one error."""
 
 import json
-from pathlib import Path
+
+from dsrg.io.errors import UserError
+from dsrg.io.regular_files import read_file
 
 HALF = "it holds half a character (a surrogate)"
 
@@ -62,11 +64,11 @@ def read_mapping(path):
     Returns
     -------
     dict
-        {} where there is none that can be read.
+        {} where there is none that can be read, or no regular file.
     """
     try:
-        content = parse_json(Path(path).read_bytes())
-    except (OSError, ValueError):
+        content = parse_json(read_file(path, "record"))
+    except (UserError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 

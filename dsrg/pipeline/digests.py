@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.errors import UserError
 from dsrg.io.file_cache import FileCache
+from dsrg.io.regular_files import read_file
 
 MISSING = "-"       # digest of a file that is not there
 
@@ -129,9 +131,9 @@ class Manifests:
         if digest in self._pending:
             return self._pending[digest]
         try:
-            lines = (self._folder / f"{digest}.txt").read_text(encoding="utf-8").splitlines()
+            lines = read_file(self._folder / f"{digest}.txt", "manifest").decode().splitlines()
             return {name: d for d, _, name in (line.partition(" ") for line in lines)}
-        except (OSError, UnicodeDecodeError):
+        except (UserError, UnicodeDecodeError):
             return None
 
     def keep_only(self, digests):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.regular_files import read_file
 from dsrg.pipeline.processes import die_with_parent
 from dsrg.pipeline.stage import python
 
@@ -106,7 +107,7 @@ def without_live(path):
         Of the page; there need be none.
     """
     with contextlib.suppress(OSError, UnicodeDecodeError, UserError):
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, "page").decode()
         before, live, rest = text.partition(LIVE)
         if live and END in rest:
             write_text(path, before + rest.partition(END)[2])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dsrg.io.errors import UserError
+from dsrg.io.regular_files import open_regular
 from dsrg.pipeline.run_record import read_record
 from dsrg.report.run_contents import TRAININGS, parse_log, read_data_set, read_results, read_stages
 from dsrg.report.run_results import read_run
@@ -102,10 +103,10 @@ def _training(folder, stage, iterations):
 def _tail(path):
     """The last lines of a log, RECENT of them at most; the first line read may be cut off."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, "log") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
             return file.read().decode("utf-8", errors="replace").splitlines()[-RECENT:]
-    except OSError:
+    except (OSError, UserError):
         return []
 
 

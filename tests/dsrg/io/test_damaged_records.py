@@ -1,6 +1,7 @@
 """Damaged records, archives, settings and weights: each kind that the fuzzer found is one line, at little cost."""
 
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -17,9 +18,12 @@ from dsrg.io.lists import read_ids
 from dsrg.io.npz_files import read_npz
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.yaml_text import parse_yaml
+from dsrg.pipeline.digests import Manifests
 from dsrg.pipeline.prototxt_edits import ablated
 from dsrg.pipeline.settings import read_experiment
+from dsrg.report import run_state
 from dsrg.report.run_records import read_result
+from training import caffe_log
 
 
 @pytest.mark.parametrize("text", [b"{", b"[" * 100_000, b"\xff", b"[1]", b'{"a": ' * 50_000, b"9" * 5000, b""])
@@ -28,6 +32,19 @@ def test_a_json_record_that_is_damaged_counts_as_none(tmp_path, text):
     assert read_mapping(tmp_path / "a.json") == {}
     with pytest.raises(UserError, match=r"a\.json: not a result file \(.*\); delete it and evaluate again$"):
         read_result(tmp_path / "a.json")
+
+
+def test_a_record_that_is_no_file_counts_as_none_at_once(tmp_path):
+    """A FIFO would be waited for, a device be read for ever; the log and the manifests of a run likewise."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "zero"):
+        assert read_mapping(tmp_path / name) == {}
+        assert Manifests(tmp_path).read(name) is None
+        (tmp_path / f"{name}.txt").symlink_to(name)
+        assert Manifests(tmp_path).read(name) is None
+        assert run_state._tail(tmp_path / name) == []
+        assert caffe_log._before(tmp_path / name, 3) == ""
 
 
 @pytest.mark.parametrize("record", [
