@@ -199,8 +199,8 @@ class LineCount:
         return self._lines
 
 
-def segment(folder, every=10.0):
-    """Segment all photos below `photos`; (samples, exit status)."""
+def segment(folder, seconds=None, every=10.0):
+    """Segment the photos below `photos`, for so many seconds at most; (samples, exit status)."""
     out = folder / "segmented"
     weights = max(folder.glob("models/s_iter_*.caffemodel"), key=lambda path: path.stat().st_mtime)
     command = [sys.executable, "-m", "tools.segment", "--net", "deploy.prototxt", "--weights", weights, "--list",
@@ -210,7 +210,7 @@ def segment(folder, every=10.0):
     def done():
         return sum(name.endswith(".png") for name in os.listdir(out)) if out.is_dir() else 0
 
-    return watch(command, folder, done, every=every)
+    return watch(command, folder, done, seconds, every)
 
 
 def report(results):
@@ -236,6 +236,7 @@ def parse_args(argv):
     parser.add_argument("--folder", type=Path, required=True, help="where to work; made data that is there is used")
     parser.add_argument("--hours", type=float, default=2.0, help="of training (default: %(default)s); 0 for none")
     parser.add_argument("--photos", type=int, default=10000, help="to segment (default: %(default)s); 0 for none")
+    parser.add_argument("--photo-hours", type=float, help="stop segmenting after so many (default: at the last photo)")
     args = parser.parse_args(argv)
     if args.hours < 0 or args.photos < 0:
         parser.error("--hours and --photos must be 0 or more")
@@ -250,11 +251,11 @@ def main(argv=None):
     parts = {"train": lambda: train(folder, 3600 * args.hours)} if args.hours else {}
     if args.photos:
         make_photos(folder, args.photos)
-        parts["segment"] = lambda: segment(folder)
+        parts["segment"] = lambda: segment(folder, args.photo_hours and 3600 * args.photo_hours)
     for name, work in parts.items():
         samples, status = work()
         (folder / f"samples-{name}.json").write_text(json.dumps([asdict(sample) for sample in samples]))
-        if status not in ((0, 130) if name == "train" else (0,)):
+        if status not in (0, 130):
             print(f"error: {name} ended with status {status}; see {folder / 'output.txt'}", file=sys.stderr)
             failed = True
             continue
