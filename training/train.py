@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from dsrg import crf_backend
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
+from dsrg.io import free_memory
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.prototxt_text import parse_prototxt
@@ -206,8 +207,10 @@ def _steps(solver, run, logs, args, caffe_pb2, lost=()):
             seconds = time.monotonic() - started
             for log in logs:
                 log.write(iteration, rate, watch.losses, seconds)
-            if args.snapshot_keep and is_root() and run.solver.snapshot and not solver.iter % run.solver.snapshot:
-                run.keep_newest(args.snapshot_keep, caffe_pb2)
+            if run.solver.snapshot and not solver.iter % run.solver.snapshot:
+                if args.snapshot_keep and is_root():
+                    run.keep_newest(args.snapshot_keep, caffe_pb2)
+                free_memory.give_back()         # the gaps that it leaves are not filled again
         progress.close()
         if is_root() and solver.iter not in dict(run.snapshots()):
             solver.snapshot()

@@ -25,8 +25,10 @@ def parse_json(text):
         A text that is none, nests too deep, or holds what is no text.
     """
     try:
+        if not isinstance(text, str):       # json's own decoding lets halves of characters through
+            text = text.decode(json.detect_encoding(text))
         value = json.loads(text)
-        whole = ("\\u" if isinstance(text, str) else b"\\u") not in text or is_whole(value)
+        whole = "\\u" not in text or is_whole(value)
     except RecursionError:
         raise ValueError("it nests too deep") from None
     if not whole:

@@ -26,7 +26,9 @@ from dsrg.report.run_records import read_result
 from training import caffe_log
 
 
-@pytest.mark.parametrize("text", [b"{", b"[" * 100_000, b"\xff", b"[1]", b'{"a": ' * 50_000, b"9" * 5000, b""])
+@pytest.mark.parametrize("text", [b"{", b"[" * 100_000, b"\xff", b"[1]", b'{"a": ' * 50_000, b"9" * 5000, b"",
+                                  b'{"a": "\xed\xa0\x80"}', b'{"a": "\\ud800"}', '{"a": "\\ud800"}'.encode("utf-16-le"),
+                                  b'{"a": 1, "\xed\xa0\x80": 2}'])
 def test_a_json_record_that_is_damaged_counts_as_none(tmp_path, text):
     (tmp_path / "a.json").write_bytes(text)
     assert read_mapping(tmp_path / "a.json") == {}
