@@ -67,8 +67,8 @@ def calibration(name, model, needs):
     def reads(run):
         training = run.training(model)
         labels = Read(f"label maps of {apart}", run.files_of_ids("labels", run.ids(apart) or [], (".png",)))
-        return [file("deploy.prototxt"), file(run.model(model)), file(settings), file("lists/classes.txt"),
-                file(training.kept_files()[1]),
+        return [file("deploy.prototxt"), file(run.model(model)), file("lists/classes.txt"),
+                Read(f"settings of segmentations/{model}", (settings,)), file(training.kept_files()[1]),
                 *(file(source) for source, _ in net_files(run.text(training.net), training.net, run.exists).lists),
                 file(apart), photos_of(run, apart), labels, photos_of(run, val), masks_of(run, val)]
 

@@ -328,7 +328,7 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
     assert toy.run(adopt=True) == set()
     assert "[14/23] segment-f: not done, nothing to adopt" in toy.said and "[8/23] train-s: adopted" in toy.said
     assert json.loads((toy.run_folder / "stamps/train-s.json").read_text())["seconds"] == 7.5
-    assert toy.run() == {"segment-f", "evaluate-f"}
+    assert toy.run() == {"segment-f", "calibrate", "evaluate-f"}
 
 
 # ---- ablations -------------------------------------------------------------------------------------------------
