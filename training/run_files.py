@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 from dsrg import layer_modules
 from dsrg.io.atomic_files import write_text
-from dsrg.io.errors import UserError, note
+from dsrg.io.errors import UserError, note, warn
 from dsrg.io.json_files import read_mapping
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.prototxt_text import read_prototxt
@@ -111,7 +111,7 @@ class RunFiles:
         """Remove the snapshots that are older than the newest `count` whole ones.
 
         A snapshot that this solver could not go on from does not count: so long as there are fewer that it could,
-        nothing is removed. One that lies there in both formats counts once.
+        nothing is removed. One that lies there in both formats counts once. A file that cannot be removed is told.
 
         Parameters
         ----------
@@ -127,7 +127,10 @@ class RunFiles:
         for path in sorted(folder.glob("*"), key=lambda path: ".solverstate" not in path.name):     # states first
             match = re.fullmatch(stem + r"_iter_(\d+)\.(caffemodel|solverstate)(\.h5)?", path.name)
             if match and int(match[1]) < whole[-1]:
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:        # no reason to end a training
+                    warn(f"{path} is not needed any more and cannot be removed: {error.strerror}")
 
     def _fault(self, path, caffe_pb2):
         return fault(path, caffe_pb2, self.solver.type or "SGD")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -348,6 +349,21 @@ def test_the_newest_snapshots_are_kept_and_the_last(run, keep, kept):
     """Of 3, 6 and the last, 8."""
     assert run("--snapshot-keep", str(keep)) == 0
     assert iterations(run.folder, "caffemodel") == iterations(run.folder, "solverstate") == kept
+
+
+def test_a_snapshot_that_cannot_be_removed_does_not_end_a_training(run, monkeypatch):
+    unlink = Path.unlink
+
+    def refuse(path, missing_ok=False):
+        if path.name == "tiny_iter_3.caffemodel":
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert run("--snapshot-keep", "1") == 0
+    assert iterations(run.folder, "caffemodel") == [3, 8] and iterations(run.folder, "solverstate") == [8]
+    assert ("warning: models/tiny_iter_3.caffemodel is not needed any more and cannot be removed: Operation not "
+            "permitted") in run.printed
 
 
 def test_freed_memory_goes_back_after_every_snapshot(run, monkeypatch):
