@@ -59,6 +59,8 @@ def add_rules(parser):
                         help="a class on most of whose photos another one is that is never without it (body and face) "
                              "gets what is salient and of no other class, above this fraction of the maximum (default: "
                              "its own map, as of any class)")
+    parser.add_argument("--companion", type=fraction, metavar="F",
+                        help="with --remainder: threshold of the other one on such a photo (default: --threshold)")
     parser.add_argument("--overlap", choices=OVERLAP_RULES, default=OVERLAP_RULES[0],
                         help="who gets a cell that several classes claim: the class of the smaller area (default: "
                              "SEC), the one whose relative map is higher there, or nobody")
@@ -78,7 +80,7 @@ def rules_of(args):
     Rules
     """
     return Rules(args.threshold, args.background, args.gate, args.overlap, not args.leave_empty, args.prior,
-                 args.remainder)
+                 args.remainder, args.companion)
 
 
 def _rule(names):

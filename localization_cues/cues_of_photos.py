@@ -34,6 +34,8 @@ class Rules:
     remainder : float or None
         Where labels do not tell a class from its companion, it gets what is salient and of no other class, above this
         fraction of the maximum.
+    companion : float or None
+        Threshold of a companion on such a photo; None: that of any class.
     """
 
     threshold: float
@@ -43,6 +45,7 @@ class Rules:
     largest_cell: bool
     prior: str = "none"
     remainder: float | None = None
+    companion: float | None = None
 
     @property
     def needs(self):
@@ -71,9 +74,13 @@ class Rules:
             maps = weighted(maps, evidence.saliency)
         if self.remainder is not None:
             maps, replaced = with_remainders(maps, labels, evidence.saliency, hidden)
-        thresholds = [self.remainder if label in replaced else self.threshold for label in labels]
+        least = dict.fromkeys(labels, self.threshold)
+        if self.companion is not None:
+            least |= {label: self.companion for hidden_class in replaced for label in hidden[hidden_class]}
+        least |= dict.fromkeys(replaced, self.remainder)
         gate = ~self.gate.below(evidence) if self.gate else None
         background = background_cells(self.background, evidence)
+        thresholds = [least[label] for label in labels]
         return merge(maps, labels, background, thresholds, gate, self.overlap, self.largest_cell)
 
 

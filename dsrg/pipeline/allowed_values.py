@@ -21,7 +21,8 @@ _SEGMENT = ("--sizes", "--scales", "--flip", "--no-flip", "--crf", "--no-crf", "
 ARGUMENTS = {
     "cues": ("--saliency-maps", "--maps-blob", "--features-blob", "--classifier", "--allow-random", "--sizes", "--flip",
              "--mean", "--size", "--threshold", "--background", "--background-net", "--background-weights",
-             "--background-blob", "--gate", "--prior", "--remainder", "--overlap", "--leave-empty"),
+             "--background-blob", "--gate", "--prior", "--remainder", "--companion",
+             "--overlap", "--leave-empty"),
     "label": (*_SEGMENT, "--ignore-below"), "segment-s": _SEGMENT, "segment-f": _SEGMENT}
 
 

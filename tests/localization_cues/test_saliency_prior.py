@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from localization_cues.background_rules import Evidence
+from localization_cues.cues_of_photos import Rules
 from localization_cues.merge import merge
 from localization_cues.saliency_prior import hidden_classes, weighted, with_remainders
 
@@ -63,3 +65,16 @@ def test_without_its_companion_a_class_keeps_its_map():
     maps = np.array([[[8, 4, 0, 0]], [[0, 0, 0, 6]]], float)
     result, replaced = with_remainders(maps, [2, 3], np.ones((1, 4)), {2: {1}})
     assert replaced == set() and result is maps
+
+
+@pytest.mark.parametrize(("companion", "labels", "expected"), [
+    (None, [1, 2, 3], [1, 1, 2, 3]),    # 0.3 of its maximum is above the 0.2 of all
+    (0.4, [1, 2, 3], [1, -1, 2, 3]),    # not above its own 0.4; the remainder of 0.7 there is not above 0.8
+    (0.4, [1, 3], [1, 1, -1, 3]),       # without the class behind it, it is like any other
+])
+def test_a_companion_has_a_threshold_of_its_own_beside_whom_it_hides(companion, labels, expected):
+    maps = {1: [1, 0.3, 0, 0], 2: [1, 1, 0, 0], 3: [0, 0, 0, 0.3]}
+    rules = Rules(0.2, (), None, "smaller-area", False, "none", 0.8, companion)
+    evidence = Evidence(np.zeros((len(labels), 1, 4)), np.array([[1, 1, 1, 0]]))
+    found = rules.cues(np.array([[maps[label]] for label in labels], float), labels, evidence, {2: frozenset({1})})
+    assert found.label_map.tolist() == [expected]
