@@ -213,6 +213,4 @@ def environment(settings):
     # training step on the CPU. Keep them instead.
     found.setdefault("MALLOC_MMAP_MAX_", "0")
     found.setdefault("MALLOC_TRIM_THRESHOLD_", "2147483647")
-    # It also gives every thread a heap of its own, each with gaps that others cannot use.
-    found.setdefault("MALLOC_ARENA_MAX", "1")
     return found

@@ -15,7 +15,7 @@ from dsrg.scoring.multiscale import input_shapes
 from dsrg.scoring.resizing import shrunk, to_input
 
 WINDOW = 8  # images whose square inputs of one size go through the net before it is reshaped for the next
-GIVE_BACK = 25  # photos after which freed memory goes back to the system
+GIVE_BACK = 100  # photos after which freed memory goes back to the system
 FINISHING_BYTES = 40  # a pixel and class while an image is fused, refined and labelled (27 to 40 measured)
 
 
