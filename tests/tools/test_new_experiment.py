@@ -167,7 +167,8 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
     new_experiment.main(["wide", "--from", "msrc15-squeezenet", "--data", "data", "--size", "161"])
     assert "next: DATA_ROOT=data WEIGHTS=.. bash run.sh wide" in capsys.readouterr().out
     settings = (experiments / "wide/settings.yaml").read_text()
-    assert "label: --sizes 161 217 265 --crf-scale 4\n" in settings     # 241, 321, 401 at two thirds; 320 to 80 pixels
+    # 241, 321, 401 at two thirds; 320 to 80 pixels
+    assert "label: --sizes 161 217 265 --flip --crf-scale 4\n" in settings
     assert "needs:\n  WEIGHTS: " in settings and "made from msrc15-squeezenet" in settings
 
 
@@ -185,7 +186,7 @@ def test_numbers_for_data_of_several_sizes(experiments, tmp_path, capsys, photos
         made, old = solver(experiments / "mine", kind), solver(ROOT / "prototxts/msrc15-squeezenet", kind)
         assert made.max_iter == number and made.base_lr == old.base_lr
         assert made.snapshot == round(old.snapshot * number / old.max_iter)
-    assert f"label: {sizes}" in (experiments / "mine/settings.yaml").read_text()
+    assert f"segment-s: {sizes}" in (experiments / "mine/settings.yaml").read_text()
     shown = capsys.readouterr()
     chosen = ", ".join(f"{kind} {number}" for kind, number in iterations.items())
     template = "the template's cam 160, s 500, f 500 are for 330 photos"
@@ -196,7 +197,7 @@ def test_numbers_for_data_of_several_sizes(experiments, tmp_path, capsys, photos
     # an experiment made from that one is held against its data
     new_experiment.main(["same", "--from", "mine", "--data", "data"])
     assert solver(experiments / "same", "s").max_iter == iterations["s"]
-    assert f"label: {sizes}" in (experiments / "same/settings.yaml").read_text()
+    assert f"segment-s: {sizes}" in (experiments / "same/settings.yaml").read_text()
 
 
 def test_numbers_that_are_given_are_taken_and_classes_without_support_are_named(experiments, tmp_path, capsys):
