@@ -20,7 +20,6 @@ own labels: so pseudo-labels are made. A stopped command goes on where it was; O
 maps, and those of other settings are redone.
 """
 
-import argparse
 from pathlib import Path
 
 from dsrg import crf_backend
@@ -32,7 +31,7 @@ from dsrg.scoring.picture_folder import segment_pictures, shares_text
 from dsrg.scoring.recipe import Recipe
 from training.device_flags import add_flags
 from training.recipe_flags import add_recipe_flags, add_stage, recipe_changes
-from training.shared_flags import add_allow_random, add_workers, fraction
+from training.shared_flags import add_allow_random, add_workers, fraction, temperature
 
 
 def parse_args(argv):
@@ -101,30 +100,6 @@ def _check(args, parser):
     if args.web and args.scores:
         parser.error("--web writes no files: leave --scores out")
     recipe_changes(args, parser)
-
-
-def temperature(text):
-    """Type of --temperature.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1e-3 <= value <= 1e3:
-        raise argparse.ArgumentTypeError(f"expected a number from 0.001 to 1000, got '{text}'")
-    return value
 
 
 def main(argv=None):

@@ -58,12 +58,34 @@ def fraction(text):
     ------
     argparse.ArgumentTypeError
     """
+    return _number(text, lambda value: 0 <= value < 1, "a fraction from 0 to below 1")
+
+
+def temperature(text):
+    """Type of a flag: what scores are divided by, 0.001 to 1000.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    return _number(text, lambda value: 1e-3 <= value <= 1e3, "a number from 0.001 to 1000")
+
+
+def _number(text, fits, expected):
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected a fraction from 0 to below 1, got '{text}'")
+        value = float("nan")        # fits nowhere
+    if not fits(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got '{text}'")
     return value
 
 
