@@ -1,11 +1,12 @@
-"""Forward and backward of VGG16-ASPP's convolutions in both layouts of memory, and what the engine's rule picks.
+"""Forward and backward of a net's convolutions in both layouts of memory, and what the engine's rule picks.
 
-    python -m benchmarks.layouts        this processor; and the same as one without AVX-512:
+    python -m benchmarks.layouts        VGG16-ASPP on this processor; and the same as one without AVX-512:
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 python -m benchmarks.layouts
+    python -m benchmarks.layouts --net demo --batch 16      demo's stage s
 
-Plain torch, one photo of 321x321, the least of some runs, by the processor's time of this process, so that other work
-on the machine counts little. The sums weigh each shape by how often the net has it: no engine can be faster than that
-with these kernels.
+Plain torch, photos of 321x321 (demo: 129x129), the least of some runs, by the processor's time of this process, so that
+other work on the machine counts little. The sums weigh each shape by how often the net has it: no engine can be faster
+than that with these kernels.
 """
 
 import argparse
@@ -14,11 +15,16 @@ import time
 import torch
 import torch.nn.functional as F
 
-#: channels, outputs, extent of the map, kernel, dilation, how often
-SHAPES = ((3, 64, 321, 3, 1, 1), (64, 64, 321, 3, 1, 1), (64, 128, 161, 3, 1, 1), (128, 128, 161, 3, 1, 1),
-          (128, 256, 81, 3, 1, 1), (256, 256, 81, 3, 1, 2), (256, 512, 41, 3, 1, 1), (512, 512, 41, 3, 1, 2),
-          (512, 512, 41, 3, 2, 3), (512, 1024, 41, 3, 6, 1), (512, 1024, 41, 3, 12, 1), (512, 1024, 41, 3, 18, 1),
-          (512, 1024, 41, 3, 24, 1), (1024, 1024, 41, 1, 1, 4), (1024, 21, 41, 1, 1, 4))
+#: of a net: channels, outputs, extent of the map, kernel, dilation, how often
+SHAPES = {
+    "vgg16": ((3, 64, 321, 3, 1, 1), (64, 64, 321, 3, 1, 1), (64, 128, 161, 3, 1, 1), (128, 128, 161, 3, 1, 1),
+              (128, 256, 81, 3, 1, 1), (256, 256, 81, 3, 1, 2), (256, 512, 41, 3, 1, 1), (512, 512, 41, 3, 1, 2),
+              (512, 512, 41, 3, 2, 3), (512, 1024, 41, 3, 6, 1), (512, 1024, 41, 3, 12, 1), (512, 1024, 41, 3, 18, 1),
+              (512, 1024, 41, 3, 24, 1), (1024, 1024, 41, 1, 1, 4), (1024, 21, 41, 1, 1, 4)),
+    "demo": ((3, 16, 129, 3, 1, 1), (16, 32, 65, 3, 1, 1), (32, 32, 65, 3, 1, 1), (32, 48, 33, 3, 1, 1),
+             (48, 48, 33, 3, 1, 1), (48, 64, 33, 3, 1, 1), (64, 64, 33, 3, 1, 1), (64, 48, 33, 3, 1, 1),
+             (64, 48, 33, 3, 4, 1), (64, 48, 33, 3, 8, 1), (48, 7, 33, 1, 1, 3)),
+}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -53,6 +59,7 @@ def measure(shape, memory_format, batch, repeats):
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layouts", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--net", choices=SHAPES, default="vgg16", help="whose convolutions (%(default)s)")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the least counts (%(default)s)")
@@ -63,10 +70,10 @@ def main(argv=None):
     print(f"{torch.backends.cpu.get_cpu_capability()} kernels of torch {torch.__version__}, {args.threads} threads, "
           f"batch {args.batch}; ms forward + backward")
     sums = dict.fromkeys([*FORMATS, "rule", "best"], 0.0)
-    for shape in SHAPES:
+    for shape in SHAPES[args.net]:
         found = {name: measure(shape, memory_format, args.batch, args.repeats)
                  for name, memory_format in FORMATS.items()}
-        picked = layouts.of_convolution((shape[3],) * 2, (shape[4],) * 2)
+        picked = layouts.of_convolution(layouts.Window((shape[3],) * 2, (shape[4],) * 2, *shape[:3]))
         rule = next(name for name, memory_format in FORMATS.items() if memory_format is picked)
         totals = {name: sum(times) for name, times in found.items()}
         for name, seconds in {**totals, "rule": totals[rule], "best": min(totals.values())}.items():

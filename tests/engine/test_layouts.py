@@ -18,22 +18,35 @@ def as_before():
     caffe.set_precision("fp32")
 
 
-@pytest.mark.parametrize(("processor", "precision", "kernel", "dilation", "expected"), [
-    ("AVX2", "fp32", (3, 3), (1, 1), FIRST), ("AVX2", "fp32", (3, 3), (2, 2), FIRST),
-    ("AVX2", "fp32", (3, 3), (12, 12), LAST), ("AVX2", "fp32", (1, 1), (1, 1), LAST),
-    ("AVX2", "bf16", (3, 3), (1, 1), LAST), ("DEFAULT", "fp32", (3, 3), (1, 1), FIRST),
-    ("AVX512", "fp32", (3, 3), (1, 1), LAST), ("AVX512", "bf16", (3, 3), (1, 1), LAST)])
-def test_the_rule_on_a_cpu(monkeypatch, processor, precision, kernel, dilation, expected):
+def window(kernel=3, dilation=1, channels=64, outputs=64, row=321, group=1):
+    return layouts.Window((kernel,) * 2, (dilation,) * 2, channels, outputs, row, group)
+
+
+@pytest.mark.parametrize(("processor", "precision", "given", "expected"), [
+    ("AVX2", "fp32", window(), FIRST), ("AVX2", "fp32", window(dilation=2), FIRST),
+    ("AVX2", "fp32", window(dilation=12), LAST), ("AVX2", "fp32", window(kernel=1), LAST),
+    ("AVX2", "bf16", window(), LAST), ("DEFAULT", "fp32", window(), FIRST),
+    ("AVX512", "fp32", window(), LAST), ("AVX512", "bf16", window(), LAST),
+    # what is small, as benchmarks/layouts.py measures it: demo's nets whole, of VGG16 nothing
+    ("AVX2", "fp32", window(channels=3, outputs=16, row=129), LAST),
+    ("AVX2", "fp32", window(channels=3, outputs=64, row=321), FIRST),
+    ("AVX2", "fp32", window(channels=32, outputs=32, row=65), LAST),
+    ("AVX2", "fp32", window(channels=64, outputs=64, row=33), LAST),
+    ("AVX2", "fp32", window(channels=64, outputs=64, row=65), FIRST),
+    ("AVX2", "fp32", window(channels=512, outputs=512, row=41), FIRST),
+    ("AVX2", "fp32", window(kernel=5, channels=20, outputs=50, row=12), FIRST),
+    ("AVX2", "fp32", window(channels=64, outputs=64, row=33, group=64), FIRST)])
+def test_the_rule_on_a_cpu(monkeypatch, processor, precision, given, expected):
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: processor)
     caffe.set_precision(precision)
-    assert layouts.of_convolution(kernel, dilation) is expected
+    assert layouts.of_convolution(given) is expected
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("fp32", FIRST), ("tf32", LAST), ("bf16", LAST)])
 def test_the_rule_on_a_gpu(monkeypatch, precision, expected):
     monkeypatch.setattr(device, "current", lambda: torch.device("cuda", 0))
     caffe.set_precision(precision)
-    assert layouts.of_convolution((3, 3), (1, 1)) is expected
+    assert layouts.of_convolution(window()) is expected
 
 
 def test_an_unknown_layout_is_refused():

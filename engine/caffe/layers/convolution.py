@@ -63,6 +63,7 @@ class _ConvLayer(_WindowLayer):
                 f"group {self.group} must divide the bottom's channels, {self.channels}, and num_output, {self.outputs}"
             )
         self.add_param((*self.weight_channels(), *self.windows.kernel), self.param.weight_filler)
+        self.row = bottom[0].dims[-1]
         self.keep_layout()  # now, so that a solver's history takes the same
         if self.param.bias_term:
             self.add_param((self.outputs,), self.param.bias_filler)
@@ -76,6 +77,7 @@ class _ConvLayer(_WindowLayer):
                 )
             if shape != shapes[0]:
                 raise self.error(f"bottom {i} is {shape}, bottom 0 is {shapes[0]}; all must have one shape")
+        self.row = shapes[0][-1]
         lead = shapes[0][: self.channel_axis]
         return [(*lead, self.outputs, *self.out_extents(shape)) for shape in shapes]
 
@@ -101,7 +103,9 @@ class _ConvLayer(_WindowLayer):
 
     def layout(self):
         """The memory format of 4-d bottoms and weights."""
-        return layouts.of_convolution(self.windows.kernel, self.windows.dilation)
+        w = self.windows
+        return layouts.of_convolution(
+            layouts.Window(w.kernel, w.dilation, self.channels, self.outputs, self.row, self.group))
 
     def keep_layout(self):
         """Store a 4-d weight as the convolutions read it, unless a numpy view fixes its layout."""
