@@ -116,7 +116,7 @@ class Scale(_Broadcast):
             self.add_param(bottom[1].dims if len(bottom) == 2 else self.blobs[0].dims, self.param.bias_filler)
 
     def compute(self, x, factor, offset=None):
-        if offset is not None and factor.ndim == offset.ndim == 1 and self._is_of_channels(x):
+        if offset is not None and self._is_of_channels(x, factor):
             # statistics that change nothing: the same numbers, and gradients by one kernel instead of four
             zeros, ones = torch.zeros_like(offset), torch.ones_like(offset)
             return torch.batch_norm(x, factor, offset, zeros, ones, False, 0.0, 0.0, False)
@@ -125,10 +125,10 @@ class Scale(_Broadcast):
             return x * factor
         return torch.addcmul(offset.reshape(self.view).to(x.dtype), x, factor)
 
-    def _is_of_channels(self, x):
-        """Whether there is one factor for each channel (axis 1) of float32 values on the CPU."""
-        return (x.ndim == 4 and self.view[1:] == (1, 1) and self.view[0] == x.shape[1] and x.numel() > 0
-                and x.dtype == torch.float32 and x.device.type == "cpu")
+    def _is_of_channels(self, x, factor):
+        """Whether there is one factor for each channel (axis 1), of the dtype of the values, on the CPU."""
+        return (x.ndim == 4 and factor.ndim == 1 and self.view == (x.shape[1], 1, 1) and x.numel() > 0
+                and x.dtype == factor.dtype and x.device.type == "cpu")
 
     def backward(self, top, propagate_down, bottom):
         super().backward(top, propagate_down, bottom)

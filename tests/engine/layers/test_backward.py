@@ -280,6 +280,25 @@ def test_bottom_gradients_do_not_follow_the_top_that_they_equal(tmp_path):
 
 # ---- layouts -----------------------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"])
+def test_a_scale_of_channels_is_the_formula_to_the_bit_and_keeps_its_layout(memory_format, rng):
+    layer = Single('type: "Scale" scale_param { bias_term: true filler { type: "gaussian" } bias_filler '
+                   '{ type: "gaussian" } }', (2, 5, 6, 7)).layer
+    x, grad = (torch.from_numpy(rng.standard_normal((2, 5, 6, 7)).astype("float32")).contiguous(
+        memory_format=memory_format) for _ in range(2))
+    factor, offset = (blob.data_memory.array().astype("float32") for blob in layer.blobs)
+    leaves = [x.requires_grad_(), *(torch.from_numpy(values).requires_grad_() for values in (factor, offset))]
+    y = layer.compute(*leaves)
+    view = (1, 5, 1, 1)
+    assert torch.equal(y, torch.addcmul(leaves[2].view(view), x, leaves[1].view(view)))
+    assert y.is_contiguous(memory_format=memory_format)
+    found = vector_jacobian([y], [grad], leaves)
+    values, above = x.detach().double(), grad.double()
+    expected = above * leaves[1].detach().double().view(view), (above * values).sum((0, 2, 3)), above.sum((0, 2, 3))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
+
+
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
 @pytest.mark.parametrize("size", [(1, 5), (5, 1), (3, 3), (4, 6)])
