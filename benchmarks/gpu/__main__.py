@@ -57,7 +57,9 @@ def steps(out, device, quick):
     def module(name, step, *words):
         return ("-m", f"benchmarks.{name}", *words, *where, *small, "--json", str(out / f"{step}.json"))
 
-    found = [Step("goldens", tests("goldens", *GOLDENS, "-k", "caffe or measured or original"), 90),
+    found = [Step("build", ("-m", "benchmarks.gpu.build", "--site", str(out / "site"), "--json",
+                            str(out / "build.json")), 150),
+             Step("goldens", tests("goldens", *GOLDENS, "-k", "caffe or measured or original"), 90),
              Step("marked", tests("marked", "-m", "gpu", *marked_files()), 60)]
     for stage, batch in STAGES.items():
         words = ("--stage", stage, "--batch", "2" if quick else str(batch))

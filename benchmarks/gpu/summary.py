@@ -6,11 +6,16 @@ import xml.etree.ElementTree as ET
 
 import torch
 
+from dsrg.io.errors import UserError
+
 
 def machine(device):
     """What a figure depends on, as a dict of texts."""
     found = {"python": platform.python_version(), "torch": torch.__version__, "cores": str(os.cpu_count())}
     if device != "cpu":
+        if not device.isdecimal() or int(device) >= torch.cuda.device_count():
+            raise UserError(f"--device {device}: torch {torch.__version__} finds {torch.cuda.device_count()} CUDA "
+                            "device(s), numbered from 0; DEVICE=cpu rehearses without one")
         gpu = torch.cuda.get_device_properties(int(device))
         found |= {"device": gpu.name, "memory": f"{gpu.total_memory / 2**30:.0f} GiB", "cuda": str(torch.version.cuda),
                   "cudnn": str(torch.backends.cudnn.version())}

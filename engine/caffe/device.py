@@ -167,7 +167,7 @@ def python_layers():
 def native_bf16():
     """Whether the current device multiplies bf16 natively, so that 'bf16' is faster than 'fp32'."""
     if _state["gpu"]:
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)   # before Ampere it is emulated, and slow
     return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
                 and "avx512_bf16" in _cpu_flags())
 

@@ -3,11 +3,17 @@
 import importlib
 import json
 import re
+import subprocess
 
 import pytest
 
 from benchmarks.gpu import __main__ as gpu
-from benchmarks.gpu.summary import counted
+from benchmarks.gpu import demo
+from benchmarks.gpu.summary import counted, machine
+from dsrg.io.errors import UserError
+from dsrg.pipeline.run_parts import Choice, parts
+from dsrg.pipeline.run_request import ABLATIONS, PATHS, PROTOTXTS, VARIABLES, settings_of
+from dsrg.pipeline.settings import read_experiment
 from tests.conftest import ROOT
 
 MODULES = [step for step in gpu.steps(ROOT / "work", "0", quick=False) if step.words[1].startswith("benchmarks.")]
@@ -16,7 +22,41 @@ MODULES = [step for step in gpu.steps(ROOT / "work", "0", quick=False) if step.w
 @pytest.mark.parametrize("step", MODULES, ids=lambda step: step.name)
 def test_the_words_of_a_step_are_understood(step):
     module = importlib.import_module(step.words[1])
-    assert module.parse_args(step.words[2:]).device == "0"
+    args = module.parse_args(step.words[2:])
+    assert getattr(args, "device", "0") == "0"      # what is built is built for all
+
+
+def test_the_demo_is_found_where_a_run_makes_it_and_its_stages_are_known_while_it_runs(tmp_path, monkeypatch):
+    settings = settings_of("demo", "", {**dict.fromkeys(PATHS, ""), **VARIABLES, "WORK": str(tmp_path)}, False)
+    folder = parts(settings, read_experiment(PROTOTXTS / "demo"), ABLATIONS, Choice())[0].run.folder
+
+    class Run:
+        """Stands for tools.run: ends a stage, and at the second look the run."""
+
+        def __init__(self, command, env):
+            assert command[1:] == ["-m", "tools.run", "demo"] and env["WORK"] == str(tmp_path)
+            (folder / "stamps").mkdir(parents=True)
+            (folder / "stamps/cam.json").write_text('{"seconds": 12.3}')
+            self.looks = 0
+
+        def wait(self, seconds):
+            self.looks += 1
+            if self.looks == 1:
+                raise subprocess.TimeoutExpired("run", seconds)
+            assert json.loads((tmp_path / "demo.json").read_text())["stages, seconds"] == "cam 12"
+            (folder / "results").mkdir()
+            (folder / "results/report.md").write_text("| run | DSRG |\n|---|---|\n| demo | 92.2 |\n")
+            return 0
+
+    monkeypatch.setattr(demo.subprocess, "Popen", Run)
+    demo.main(["--work", str(tmp_path), "--device", "cpu", "--json", str(tmp_path / "demo.json")])
+    found = json.loads((tmp_path / "demo.json").read_text())
+    assert found["table 0"] == "run ; DSRG" and found["table 2"] == "demo ; 92.2"
+
+
+def test_a_device_that_is_not_there_is_one_line():
+    with pytest.raises(UserError, match=r"--device 99: torch .* finds \d+ CUDA device\(s\)"):
+        machine("99")
 
 
 def test_the_tests_of_a_step_are_there():

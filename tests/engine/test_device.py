@@ -97,6 +97,14 @@ def test_gpu_mode_tells_cuda_the_precision_in_force(monkeypatch, name, rounded):
         cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
+def test_a_gpu_that_emulates_bf16_does_not_have_it(monkeypatch):
+    """Volta and Turing: torch says that bf16 is supported, and computes it many times slower than fp32."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: including_emulation)
+    monkeypatch.setitem(device._state, "gpu", True)
+    assert not caffe.native_bf16()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_gpu_computes_the_same(tmp_path, rng):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from caffe.gradients import vector_jacobian
 from caffe.layer import REGISTRY
 
@@ -279,6 +280,29 @@ def test_bottom_gradients_do_not_follow_the_top_that_they_equal(tmp_path):
 
 
 # ---- layouts -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"])
+@pytest.mark.parametrize("window", ["kernel_size: 3 stride: 2 pad: 1", "kernel_size: 2 stride: 2",
+                                    "kernel_size: 3 stride: 1 pad: 1", "kernel_size: 4 stride: 3 pad: 3"])
+def test_maxima_and_their_gradients_are_torchs_on_ties_too_and_keep_their_layout(window, memory_format, rng):
+    layer = Single(f'type: "Pooling" pooling_param {{ pool: MAX {window} }}', (2, 5, 13, 17)).layer
+    x = torch.from_numpy(rng.integers(0, 4, (2, 5, 13, 17)).astype("float32")).contiguous(memory_format=memory_format)
+    x.requires_grad_()
+    y = layer.compute(x)
+    assert y.is_contiguous(memory_format=memory_format)
+    windows = F.unfold(F.pad(x.detach(), (9,) * 4, value=-1), layer.pool.kernel, stride=1)   # (2, 5 k k, places)
+    (kh, kw), (sh, sw), (ph, pw) = layer.pool.kernel, layer.pool.stride, layer.pool.pad
+    places = windows.reshape(2, 5, kh * kw, 13 + 19 - kh, 17 + 19 - kw)[..., 9 - ph::sh, 9 - pw::sw]
+    places = places[..., :y.shape[2], :y.shape[3]]
+    assert torch.equal(y, places.amax(2))
+    grad = torch.from_numpy(rng.integers(1, 9, y.shape).astype("float32")).contiguous(memory_format=memory_format)
+    (found,) = vector_jacobian([y], [grad], [x])
+    expected = np.zeros((2, 5, 13, 17), np.float32)
+    first = places.numpy().argmax(2)        # numpy's is the first of equal ones, row by row
+    for (n, c, i, j), k in np.ndenumerate(first):
+        expected[n, c, i * sh - ph + k // kw, j * sw - pw + k % kw] += grad[n, c, i, j].item()
+    assert np.array_equal(found.numpy(), expected) and found.is_contiguous(memory_format=memory_format)
+
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"])
 def test_a_scale_of_channels_is_the_formula_to_the_bit_and_keeps_its_layout(memory_format, rng):
