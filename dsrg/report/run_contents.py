@@ -20,6 +20,8 @@ from dsrg.report.run_results import ROWS
 TRAININGS = {"cam": "classifier", "static": "static seeds", "train-s": "stage s", "train-f": "stage f",
              "full": "fully supervised"}
 
+LARGEST = 1e39      # of a number in a log: a little above the end of float32, in which training computes
+
 
 def read_log(path):
     """A training's log of losses; see `parse_log`."""
@@ -37,7 +39,7 @@ def parse_log(texts):
     -------
     dict
         "iteration": int64 (n,), "lr" and "seconds": float64 (n,), "losses": {name: float64 (n,)}; nan where a line has
-        no value. Lines that a kill cut off do not count.
+        no value, infinity where it is beyond LARGEST. Lines that a kill cut off do not count.
     """
     lines = []
     for text in texts:
@@ -155,7 +157,8 @@ def spread(items, count):
 
 
 def _number(value):
-    return math.nan if value is None else float(value)
+    number = math.nan if value is None else float(value)
+    return number if abs(number) <= LARGEST else number * math.inf
 
 
 def _iteration(value):

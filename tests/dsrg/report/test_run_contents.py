@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dsrg.io.atomic_files import write_text
+from dsrg.report.curves import training_curves
 from dsrg.report.run_contents import open_cues, photo_numbers, read_data_set, read_log, read_logs, read_stages
 from tests.dsrg.report.made_run import TRAIN, VAL, make_run
 
@@ -24,6 +25,16 @@ def test_a_log_with_a_line_that_a_kill_cut_off(tmp_path):
     assert log["lr"][0] == 0.5 and math.isnan(log["lr"][1])
     np.testing.assert_array_equal(log["losses"]["a"], [2, math.nan])
     np.testing.assert_array_equal(log["losses"]["b"], [1, math.nan])
+
+
+def test_numbers_that_no_training_can_log_are_infinite(tmp_path):
+    """Training computes in float32; means and ticks of numbers near the end of float64 overflow."""
+    write_text(tmp_path / "a.jsonl", '{"iteration": 145, "lr": 1e308, "losses": {"a": -1e308, "b": 3e38}}\n'
+               '{"iteration": 146, "lr": 1e308, "losses": {"a": NaN, "b": 1}}\n')
+    log = read_log(tmp_path / "a.jsonl")
+    assert log["lr"].tolist() == [math.inf, math.inf] and log["losses"]["b"].tolist() == [3e38, 1]
+    np.testing.assert_array_equal(log["losses"]["a"], [-math.inf, math.nan])
+    assert training_curves("s", "Stage s", log).startswith("<svg")
 
 
 def test_logs_are_in_the_order_of_the_pipeline_and_empty_ones_left_out(run):
