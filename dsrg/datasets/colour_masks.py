@@ -103,7 +103,7 @@ def index_mask(path, colours, ignored=(), gray=()):
         A colour or gray value that no class has, with its first row and column: often a smoothed border or a JPEG on
         the way.
     """
-    with open_picture(read_file(path, "mask", MOST_BYTES), path, "mask") as image:
+    with open_picture(read_file(path, "mask", MOST_BYTES), path, "mask", flat=True) as image:
         mode = image.mode
         if mode == "P" or (mode == "L" and not len(gray)):
             return load_label_png(path)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
-from dsrg.io.label_png import load_label_png
+from dsrg.io.label_png import load_label_png, value_counts
 from dsrg.io.orientation import upright
 from dsrg.io.voc import IGNORE_LABEL
 
@@ -55,21 +55,6 @@ def check_mask(path, shape, orientation, count, stored):
         raise UserError(f"mask {path} has class {bad[0]}, expected 0 to {count - 1} or {IGNORE_LABEL}; "
                         "check the classes")
     return np.ascontiguousarray(turned)
-
-
-def value_counts(mask):
-    """Pixels of each value of a uint8 mask, int64 (256,); a band of rows at a time, for bincount widens its input.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray of uint8, shape (H, W)
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (256,)
-    """
-    bands = np.array_split(mask, max(1, mask.size >> 20))
-    return sum(np.bincount(band.ravel(), minlength=256) for band in bands)
 
 
 @dataclass

@@ -64,7 +64,7 @@ def load_label_png(path):
         Missing or unreadable file, no PNG, colours instead of indices, or a depth that is not 8 bits.
     """
     data = read_file(path, "label map", MOST_BYTES)
-    with open_picture(data, path, "label map") as image:
+    with open_picture(data, path, "label map", flat=True) as image:
         if image.format != "PNG":
             raise NotIndices(f"label map {path} is a {image.format} file; expected a PNG of class indices")
         bits = _png_bit_depth(data)
@@ -78,6 +78,21 @@ def load_label_png(path):
             return np.array(image, np.uint8)
         except (OSError, SyntaxError, ValueError, MemoryError) as error:
             raise UserError(f"label map {path} cannot be read ({error}); make or download it again") from None
+
+
+def value_counts(labels):
+    """Pixels of each value of uint8 labels, int64 (256,); a part at a time, for bincount widens its input.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray of uint8, shape (H, W)
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (256,)
+    """
+    parts = np.array_split(labels.ravel(), max(1, labels.size >> 20))
+    return sum(np.bincount(part, minlength=256) for part in parts)
 
 
 def _png_bit_depth(data):

@@ -21,13 +21,28 @@ def exif_orientation(path):
         No regular file, no picture, or too many pixels.
     """
     data = read_file(path, "photo", MOST_BYTES)
-    if data.startswith(b"\x89PNG") and b"eXIf" not in data:
-        return 1    # Pillow would decode all of it to look behind the pixels
     with open_picture(data, path, "photo") as image:
         try:
-            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+            return orientation_in(image, data)
         except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError):  # damaged EXIF says nothing
             return 1
+
+
+def orientation_in(image, data=None):
+    """As exif_orientation, of an image that Pillow has opened and the bytes of its file, where it has one.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    data : bytes, optional
+
+    Returns
+    -------
+    int
+    """
+    if data is not None and image.format == "PNG" and b"eXIf" not in data:
+        return 1    # Pillow would decode all of it to look behind the pixels
+    orientation = image.getexif().get(ORIENTATION_TAG, 1)
     return orientation if orientation in range(1, 9) else 1
 
 

@@ -218,7 +218,7 @@ def load_unchanged(path, what):
 
 
 def _load(path, what, flags):
-    pixels = _decode(read_picture(path, what), flags)
+    pixels = _decode(read_picture(path, what, flat=True), flags)
     if pixels is None:
         raise UserError(f"{what} {path} is not a readable picture; make it again")
     return pixels

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from dsrg.io.errors import UserError
-from dsrg.io.orientation import upright
+from dsrg.io.orientation import orientation_in, upright
 from dsrg.io.photos import decode_bgr, decode_photo
-from dsrg.io.picture_files import MOST_BYTES, ORIENTATION_TAG, most_megapixels, too_large
+from dsrg.io.picture_files import MOST_BYTES, most_megapixels, refuse_scans, refuse_size, too_large
 from dsrg.io.regular_files import read_file
 
 #: formats of Pillow that are not photos, or are read by starting another program
@@ -24,6 +24,7 @@ NOT_PHOTOS = {"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 OPENCV_SUFFIXES = {".exr", ".hdr", ".pfm", ".pic", ".pxm", ".ras", ".sr"}  # read by OpenCV alone
 OF_DATA_SETS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # decoded as data sets' photos are, to the bit
 WHITE = (255, 255, 255)  # what shows through transparent pixels
+BAND = 1 << 20  # pixels brought to RGB at a time
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read_picture(source, name="picture"):
     if isinstance(source, np.ndarray):
         return Picture(_checked_array(source))
     if isinstance(source, Image.Image):
-        return _from_pillow(source, "image")
+        return _from_pillow(source, "image", orientation_in(source))
     if isinstance(source, bytes):
         return _from_file(source, name)
     if not isinstance(source, str | os.PathLike):
@@ -101,16 +102,16 @@ def read_picture(source, name="picture"):
 def _from_file(data, path):
     most = most_megapixels()
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(most * 1e6)) or None      # as picture_files
+    refuse_scans(data, path, "photo")
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
-            if image.width * image.height > most * 1e6:
-                raise UserError(too_large(path, "photo", f"{image.width}x{image.height} = "
-                                          f"{image.width * image.height / 1e6:.0f} megapixels", most))
-            plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and _orientation(image) == 1
+            refuse_size(image, data, path, "photo")
+            orientation = orientation_in(image, data)
+            plain = image.format in OF_DATA_SETS and image.mode in ("L", "RGB") and orientation == 1
             if plain and "transparency" not in image.info:
                 with contextlib.suppress(UserError):        # cut off, or of a kind that Pillow alone reads
                     return Picture(np.ascontiguousarray(decode_photo(data, path)[:, :, ::-1]))
-            return _from_pillow(image, path)
+            return _from_pillow(image, path, orientation)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(too_large(path, "photo", "far too many pixels", most)) from None
     except Image.UnidentifiedImageError:
@@ -144,22 +145,24 @@ def _of_opencv_alone(data, path):
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
-def _orientation(image):
-    value = image.getexif().get(ORIENTATION_TAG, 1)
-    return value if value in range(1, 9) else 1
-
-
-def _from_pillow(image, name):
-    orientation = _orientation(image)
+def _from_pillow(image, name, orientation):
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         rgb = np.repeat(_to_bytes(np.asarray(image), name)[:, :, None], 3, axis=2)
     else:
-        if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            page = Image.new("RGBA", image.size, WHITE)
-            image = Image.alpha_composite(page, image)
-        rgb = np.asarray(image.convert("RGB"))
+        image.load()
+        rgb = np.empty((image.height, image.width, 3), np.uint8)
+        for top in range(0, image.height, rows := max(1, BAND // image.width)):
+            band = image.crop((0, top, image.width, min(top + rows, image.height)))
+            rgb[top:top + rows] = np.asarray(_on_paper(band, image.info).convert("RGB"))
     return Picture(np.ascontiguousarray(upright(rgb, orientation)), orientation)
+
+
+def _on_paper(band, info):
+    """A band of a picture over white where it is transparent; `info` is the picture's."""
+    if band.mode not in ("LA", "PA", "RGBA", "RGBa", "La") and "transparency" not in info:
+        return band
+    band = band.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", band.size, WHITE), band)
 
 
 def _to_bytes(values, name):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dsrg.io import voc
+from dsrg.io.label_png import value_counts
 
 LEAST_SIDE, MOST_SIDE = 480, 1600   # smaller photos are enlarged, larger ones shrunk: a picture to look at
 LINE = 22                           # height of a line of the legend
@@ -17,7 +18,7 @@ STRENGTH = 0.55                     # of the colours over the photo
 
 def share_of_classes(labels, count):
     """Share of each of `count` classes in a label map, float64 (count,); 'ignored' pixels (255) do not count."""
-    counts = np.bincount(labels.ravel(), minlength=256)[:count]
+    counts = value_counts(labels)[:count]
     return counts / max(1, counts.sum())
 
 

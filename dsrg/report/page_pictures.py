@@ -11,7 +11,7 @@ from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
-from dsrg.io.label_png import load_label_png
+from dsrg.io.label_png import load_label_png, value_counts
 from dsrg.io.photos import find_image, load_image_bgr
 from dsrg.report.cue_overlay import overlay
 from dsrg.scoring.metrics import Result, confusion_matrix
@@ -108,8 +108,7 @@ def mask_path(run, image_id):
 
 def _shares(labels, classes):
     """'background 80 %, cow 20 %' of a label map; what is below half a percent is left out."""
-    counts = np.bincount(labels[(labels >= 0) & (labels != voc.IGNORE_LABEL)].ravel().astype(np.int64),
-                         minlength=len(classes))[:len(classes)]
+    counts = value_counts(labels[(labels >= 0) & (labels != voc.IGNORE_LABEL)].astype(np.uint8))[:len(classes)]
     shares = 100 * counts / max(1, counts.sum())
     said = [f"{classes[c]} {shares[c]:.0f} %" for c in np.argsort(-shares, kind="stable") if shares[c] >= 0.5]
     return ", ".join(said) or "no class"

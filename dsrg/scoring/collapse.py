@@ -3,7 +3,7 @@
 import numpy as np
 
 from dsrg.io import voc
-from dsrg.io.label_png import load_label_png
+from dsrg.io.label_png import load_label_png, value_counts
 from dsrg.io.workers import in_threads
 
 LEAST_MAPS = 4  # so few photos may well show one class alone
@@ -26,7 +26,7 @@ def count_classes(paths):
     UserError
         A label map that cannot be read.
     """
-    counts = in_threads(lambda path: np.bincount(load_label_png(path).ravel(), minlength=256), paths)
+    counts = in_threads(lambda path: value_counts(load_label_png(path)), paths)
     return sum(counts, np.zeros(256, np.int64))
 
 

@@ -38,7 +38,9 @@ def confusion_matrix(gt, pred, num_classes):
     if gt.shape != pred.shape:
         sizes = ["x".join(map(str, labels.shape)) for labels in (pred, gt)]
         raise ValueError(f"prediction is {sizes[0]}, ground truth {sizes[1]} (height x width)")
-    pairs = np.bincount((gt.astype(np.uint16) << 8 | pred).ravel(), minlength=1 << 16).reshape(256, 256)
+    parts = [np.array_split(labels.ravel(), max(1, labels.size >> 20)) for labels in (gt, pred)]    # bincount widens
+    pairs = sum(np.bincount(true.astype(np.uint16) << 8 | said, minlength=1 << 16)
+                for true, said in zip(*parts, strict=True)).reshape(256, 256)
     for what, totals in (("ground truth", pairs.sum(axis=1)), ("prediction", pairs.sum(axis=0))):
         outside = np.flatnonzero(totals[num_classes:voc.IGNORE_LABEL])
         if outside.size:

@@ -11,7 +11,7 @@ from PIL import Image
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.counts import counted
 from dsrg.io.errors import note, tell_error, warn
-from dsrg.io.label_png import load_label_png, save_label_png
+from dsrg.io.label_png import load_label_png, save_label_png, value_counts
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import kinds_text
 from dsrg.io.pictures import as_in_file, read_picture
@@ -135,7 +135,7 @@ class PictureFolder(LabelMapFolder):
             record = {"photo": str(self._pictures[image_id]), "label_map": str(self.path(image_id)),
                       "overlay": str(self.overlay_path(image_id)), "height": labels.shape[0],
                       "width": labels.shape[1], "shares": dict(zip(self._class_names, shares, strict=True))}
-            return record, np.bincount(labels.ravel(), minlength=256)
+            return record, value_counts(labels)
 
         measured = list(in_threads(measure, ids))
         records = [record for record, _ in measured]

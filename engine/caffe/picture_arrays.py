@@ -1,5 +1,6 @@
 """Pictures as arrays for pycaffe's preprocessing: read, resized, cropped; (H, W, K) float32 RGB in [0, 1]."""
 
+import io
 import os
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from . import picture_files
 from .errors import PictureError
 from .limits import TooMuch
+
+BAND = 1 << 20  # pixels that are floats of 64 bits at a time
 
 
 def load_image(filename, color=True):
@@ -26,7 +29,8 @@ def load_image(filename, color=True):
     Raises
     ------
     PictureError
-        A file whose header names more pixels than :func:`caffe.allow_megapixels` says, or that is cut short.
+        A file whose header names more pixels than :func:`caffe.allow_megapixels` says, that is cut short, or that
+        holds several pictures.
     OSError
         No such file, or no regular one.
     """
@@ -36,16 +40,21 @@ def load_image(filename, color=True):
 
     if os.path.exists(filename):  # skimage reads addresses, too
         _check(filename)
-    image = skimage.img_as_float(skimage.io.imread(filename))
-    if image.ndim == 3 and image.shape[2] in (2, 4):  # gray or colour, and alpha
-        image = image[:, :, :-1]
-    if image.ndim == 2:
-        image = image[:, :, np.newaxis]
-    if color and image.shape[2] == 1:
-        image = np.tile(image, (1, 1, 3))
-    elif not color and image.shape[2] == 3:
-        image = skimage.color.rgb2gray(image)[:, :, np.newaxis]
-    return image.astype(np.float32)
+    pixels = skimage.io.imread(filename)
+    if pixels.ndim == 4 and len(pixels) == 1:  # a GIF of one picture
+        pixels = pixels[0]
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):  # gray or colour, and alpha
+        pixels = pixels[:, :, :-1]
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, np.newaxis]
+    to_gray = not color and pixels.shape[2] == 3
+    channels = 1 if to_gray else 3 if color and pixels.shape[2] == 1 else pixels.shape[2]
+    image = np.empty((*pixels.shape[:2], channels), np.float32)
+    rows = max(1, BAND // pixels.shape[1])
+    for top in range(0, len(pixels), rows):  # in float64 all of it would take eight times the file's pixels
+        band = skimage.img_as_float(pixels[top : top + rows])
+        image[top : top + rows] = skimage.color.rgb2gray(band)[:, :, np.newaxis] if to_gray else band
+    return image
 
 
 def _check(filename):
@@ -60,6 +69,21 @@ def _check(filename):
         raise PictureError(f"the picture '{filename}' ({len(data)} bytes) is refused: {error}") from error
     if picture_files.cut_short(data):
         raise PictureError(f"the picture '{filename}' ({len(data)} bytes) is cut short; copy or download it again")
+    if _several_pictures(data):
+        raise PictureError(f"the picture '{filename}' ({len(data)} bytes) is several pictures, an animation or pages; "
+                           "save the one that is meant")
+
+
+def _several_pictures(data):
+    """Whether skimage would read a stack of pictures, each of which takes the memory of the first."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("GIF", "TIFF", "PNG")) as image:
+            image.seek(1)
+    except Exception:  # no second picture, or none that Pillow reads
+        return False
+    return True
 
 
 def resize_image(im, new_dims, interp_order=1):

@@ -1,7 +1,9 @@
-"""Encoded pictures before they are decoded: whether the file is whole, and its size against a limit.
+"""Encoded pictures before they are decoded: whether the file is whole, and its size against limits.
 
-A PNG of a few kilobytes can stand for gigapixels. The limit is 100 megapixels unless DSRG_MAX_MEGAPIXELS says otherwise
-when caffe is imported, or the program by :func:`allow_megapixels`.
+A PNG of a few kilobytes can stand for gigapixels, a JPEG of as many for hours of work. The limit is 100 megapixels, and
+less for pictures in colour of few bytes a pixel: photographs hold some 1 to 10 pixels a byte, one colour alone 60 to
+millions. DSRG_MAX_MEGAPIXELS when caffe is imported, or the program by :func:`allow_megapixels`, sets another limit,
+whatever the bytes.
 """
 
 import re
@@ -11,18 +13,21 @@ from .limits import TooMuch
 
 VARIABLE = "DSRG_MAX_MEGAPIXELS"
 MOST_MEGAPIXELS = 100
+FLAT_MEGAPIXELS, FLAT_PIXELS = 25, 25  # of a photo whatever its bytes, and for each of them
+MOST_SCANS = 100  # of a JPEG: progressive ones have about 10, and each is a walk through all pixels
 PNG = b"\x89PNG\r\n\x1a\n"
+MARKER = re.compile(rb"\xff[^\0\x01\xff\xd0-\xd8]")  # of JPEG: those that a segment follows, and the end
 
-_setting = {"megapixels": str(MOST_MEGAPIXELS)}
+_setting = {"megapixels": None}  # None: the limits of this file
 
 
-def allow_megapixels(most=MOST_MEGAPIXELS):
+def allow_megapixels(most=None):
     """From now on decode pictures of up to so many megapixels.
 
     Parameters
     ----------
-    most : float
-        Above 0.
+    most : float, optional
+        Above 0; None: 100, and 25 of pictures in colour with more than 25 pixels a byte.
 
     Raises
     ------
@@ -60,6 +65,8 @@ def most_pixels():
 
 
 def _megapixels(value):
+    if value is None:
+        return MOST_MEGAPIXELS
     try:
         number = float(value)
     except ValueError:
@@ -69,12 +76,14 @@ def _megapixels(value):
     return number
 
 
-def decodable(data):
+def decodable(data, flat=False):
     """Whether the header of an encoded picture says a size that may be decoded.
 
     Parameters
     ----------
     data : bytes
+    flat : bool
+        Whether few bytes a pixel are expected, as of maps.
 
     Returns
     -------
@@ -84,14 +93,35 @@ def decodable(data):
     Raises
     ------
     TooMuch
-        More pixels than `most_pixels`.
+        More pixels than `most_pixels`, or than a file so small stands for; a JPEG of more than MOST_SCANS scans.
     """
     width, height = picture_size(data)
     most = most_pixels()
     if width * height > most:
         raise TooMuch(f"it has {width} x {height} pixels, more than {most / 1e6:g} megapixels; shrink it, or set "
                       f"{VARIABLE} (caffe.allow_megapixels) where such pictures are meant")
+    most = max(FLAT_MEGAPIXELS * 1e6, FLAT_PIXELS * len(data))
+    if not flat and _setting["megapixels"] is None and width * height > most:
+        raise TooMuch(f"it has {width} x {height} pixels, more than {most / 1e6:.0f} megapixels, in {len(data)} bytes: "
+                      "is it a photo? shrink it, or set "
+                      f"{VARIABLE} (caffe.allow_megapixels) to {MOST_MEGAPIXELS} where such pictures are meant")
+    if _many_scans(data):
+        raise TooMuch(f"it is a JPEG of more than {MOST_SCANS} scans, and photos have about 10; save it again as a "
+                      "plain JPEG")
     return width * height > 0
+
+
+def _many_scans(data):
+    """Whether a JPEG has more than MOST_SCANS scans before its end; what follows it, often a video, does not count."""
+    if data[:2] != b"\xff\xd8" or data.count(b"\xff\xda") <= MOST_SCANS:
+        return False
+    at, scans = 2, 0
+    while (found := MARKER.search(data, at)) and found[0] != b"\xff\xd9":
+        scans += found[0] == b"\xff\xda"
+        if scans > MOST_SCANS:
+            return True
+        at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+    return False
 
 
 def picture_size(data):

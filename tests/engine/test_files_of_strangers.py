@@ -279,6 +279,19 @@ def test_scripts_and_commands_take_the_limit_from_the_environment_once(tmp_path)
                                                         "above 0")
 
 
+def test_an_animation_is_refused(tmp_path):
+    """skimage reads all its pictures: 150 of four megapixels, in half a megabyte, took 15 GB."""
+    from PIL import Image
+
+    frames = [Image.new("L", (50, 40), 60 * k) for k in range(4)]
+    for name in ("a.gif", "a.tif", "a.png"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(caffe.PictureError, match="is several pictures, an animation or pages; save the one that"):
+            caffe.io.load_image(tmp_path / name)
+    frames[0].save(tmp_path / "one.gif")
+    assert caffe.io.load_image(tmp_path / "one.gif").shape == (40, 50, 3)
+
+
 def test_load_image_looks_at_the_header_first(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(dict(headers(60_000, 50_000))["PNG"])

@@ -14,6 +14,7 @@ import numpy as np
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import file_of
+from dsrg.io.label_png import value_counts
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.saliency.background_detection import read_saliency
@@ -84,8 +85,8 @@ def precision_recall(gray, mask):
     -------
     (256,) array, (256,) array
     """
-    hits = np.bincount(gray[mask], minlength=256)[::-1].cumsum()[::-1]
-    marked = np.bincount(gray.ravel(), minlength=256)[::-1].cumsum()[::-1]
+    hits = value_counts(gray[mask])[::-1].cumsum()[::-1]
+    marked = value_counts(gray)[::-1].cumsum()[::-1]
     return hits / np.maximum(marked, 1), hits / mask.sum()
 
 
@@ -116,8 +117,8 @@ def roc_area(gray, mask):
     -------
     float, 0 to 1
     """
-    inside = np.bincount(gray[mask], minlength=256)
-    outside = np.bincount(gray[~mask], minlength=256)
+    inside = value_counts(gray[mask])
+    outside = value_counts(gray[~mask])
     darker = np.cumsum(outside) - outside / 2
     return float(inside @ darker / (inside.sum() * outside.sum()))
 

@@ -69,7 +69,7 @@ def read_labels(layer, path, place, size=None):
         A file that is missing, cut short, too large, in colours or not a picture.
     """
     data = _read_file(layer, path, place)
-    labels = _decoded(layer, path, place, _palette_to_gray(data), cv2.IMREAD_UNCHANGED)
+    labels = _decoded(layer, path, place, _palette_to_gray(data), cv2.IMREAD_UNCHANGED, flat=True)
     if labels is None:
         raise _undecodable(layer, path, place, data)
     if labels.ndim == 3:
@@ -79,9 +79,9 @@ def read_labels(layer, path, place, size=None):
     return labels[:, :, None]
 
 
-def _decoded(layer, path, place, data, flags):
+def _decoded(layer, path, place, data, flags, flat=False):
     try:
-        return decode_picture(data, flags)
+        return decode_picture(data, flags, flat)
     except TooMuch as error:
         raise layer.error(f"{place}: the picture '{path}' ({len(data)} bytes) is refused: {error}") from error
 
@@ -116,7 +116,7 @@ def _palette_to_gray(data):
     return b"".join(out)
 
 
-def decode_picture(data, flags):
+def decode_picture(data, flags, flat=False):
     """An encoded picture as cv2 decodes it; None where it cannot, or where the file ends too early.
 
     Parameters
@@ -124,6 +124,8 @@ def decode_picture(data, flags):
     data : bytes
     flags : int
         OpenCV's.
+    flat : bool
+        Whether few bytes a pixel are expected, as of maps.
 
     Returns
     -------
@@ -132,9 +134,9 @@ def decode_picture(data, flags):
     Raises
     ------
     TooMuch
-        A header that says more pixels than are allowed.
+        A header that says more pixels than are allowed, or a JPEG of too many scans.
     """
-    if not data or cut_short(data) or not decodable(data):
+    if not data or cut_short(data) or not decodable(data, flat):
         return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
