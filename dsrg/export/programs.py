@@ -1,5 +1,7 @@
 """Exported nets as files: ONNX and TorchScript."""
 
+import io
+
 import torch
 
 from dsrg.export.torch_net import quiet
@@ -63,5 +65,8 @@ def write_torchscript(path, net, described):
     described : dict of str to str
         Name of an extra file -> its content.
     """
-    with quiet(), atomic_write(path) as temporary:
-        torch.jit.save(net.module, str(temporary), _extra_files=described)
+    buffer = io.BytesIO()
+    with quiet():
+        torch.jit.save(net.module, buffer, _extra_files=described)
+    with atomic_write(path) as temporary:       # its own writer ends the process where the disk is full
+        temporary.write_bytes(buffer.getbuffer())

@@ -7,6 +7,7 @@ the file without its numbers (a NetParameter, base64), so that nothing is lost o
 """
 
 import base64
+import io
 import json
 import pickle
 from pathlib import Path
@@ -153,25 +154,29 @@ def _described(structure, arrays):
 
 
 def _write_safetensors(path, structure, arrays):
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    with atomic_write(path) as temporary:
-        save_file(_flat(arrays), str(temporary), {"format": "pt", KEY: _described(structure, arrays)})
+    data = save(_flat(arrays), {"format": "pt", KEY: _described(structure, arrays)})
+    with atomic_write(path) as temporary:       # its own writer has errors of its own where the disk is full
+        temporary.write_bytes(data)
 
 
 def _write_checkpoint(path, structure, arrays):
     import torch
 
     tensors = {name: torch.from_numpy(array.copy()) for name, array in _flat(arrays).items()}
-    with atomic_write(path) as temporary:
-        torch.save({"state_dict": tensors, KEY: _described(structure, arrays)}, str(temporary))
+    buffer = io.BytesIO()
+    torch.save({"state_dict": tensors, KEY: _described(structure, arrays)}, buffer)
+    with atomic_write(path) as temporary:       # its own writer says nothing of a disk that is full
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _write_caffemodel(path, structure, arrays):
     from caffe.serialization import save_caffemodel
 
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     try:
-        save_caffemodel(str(path), structure, [arrays.get(layer.name, []) for layer in structure.layer])
-    except (RuntimeError, OSError) as error:
-        raise UserError(f"cannot write {path}: {error}") from None
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write {path}: {reason}; free space or choose another folder") from None
+    save_caffemodel(str(path), structure, [arrays.get(layer.name, []) for layer in structure.layer])

@@ -31,11 +31,15 @@ class Writer:
         self._pending = []
 
     def __enter__(self):
-        try:
-            self._env = lmdb.open(self._temporary, map_size=1 << 24)
+        try:  # nobody else has this folder, and on a full disk the mapped file of locks ends the process (SIGBUS)
+            self._env = lmdb.open(self._temporary, map_size=1 << 24, lock=False)
         except (lmdb.Error, OSError) as error:
-            raise DatabaseError(f"cannot write the database '{self.path}': {error}") from error
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise self._error(error) from error
         return self
+
+    def _error(self, error):
+        return DatabaseError(f"cannot write the database '{self.path}': {error}; free space or choose another folder")
 
     def put(self, key, datum):
         """Add a record; keys come in the order in which they are to be read.
@@ -59,7 +63,7 @@ class Writer:
             except lmdb.MapFullError:
                 self._env.set_mapsize(2 * self._env.info()["map_size"])
             except lmdb.Error as error:
-                raise DatabaseError(f"cannot write the database '{self.path}': {error}") from error
+                raise self._error(error) from error
         self._pending = []
 
     def __exit__(self, kind, error, traceback):
@@ -69,6 +73,8 @@ class Writer:
                     self._write()
             if kind is None:
                 os.rename(self._temporary, self.path)
+        except OSError as failed:
+            raise self._error(failed) from failed
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
 

@@ -5,10 +5,13 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
+from caffe import datum_database
 from caffe.__main__ import main
+from caffe.errors import DatabaseError
 from caffe.proto import caffe_pb2
 
 from tests.engine.nets import write
+from tests.test_failing_writes import quota
 
 NET = """
 layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "db" backend: LMDB batch_size: 2 } }
@@ -117,6 +120,18 @@ def test_a_database_that_exists_is_left_alone(pictures):
     with pytest.raises(SystemExit) as stop:
         convert("-backend=leveldb", path="other")
     assert stop.value.code == 2
+
+
+def test_a_database_for_which_there_is_no_room_is_one_line_and_leaves_nothing(pictures, tmp_path):
+    """The file of locks is mapped, and touching it on a full disk ends the process: there is none."""
+    datum = caffe_pb2.Datum(data=bytes(3000), channels=1, height=60, width=50)
+    with pytest.raises(DatabaseError, match="cannot write the database 'db': .*; free space or choose another"), \
+            quota(), datum_database.Writer("db") as database:
+        database.put("a", datum)
+    assert not [path.name for path in tmp_path.iterdir() if "db" in path.name]
+    with datum_database.Writer("db") as database:
+        database.put("a", datum)
+    assert [path.name for path in (tmp_path / "db").iterdir()] == ["data.mdb"]
 
 
 def test_more_records_than_a_new_map_holds(pictures, tmp_path):
