@@ -9,4 +9,6 @@ bash setup.sh --dev
 # "Not applicable here" must not hide a broken environment: a missing package is an error, not a skip.
 .venv/bin/python -c 'import krahenbuhl2013, densecrf, graph_segmentation, sklearn, torch, cv2'
 .venv/bin/python -m ruff check .
+# The whole suite on all cores, a file of tests on one of them; what is asked for by arguments runs as they say.
+[ $# -gt 0 ] || set -- --numprocesses auto --dist loadfile
 exec .venv/bin/python -m pytest "$@"

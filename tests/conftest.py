@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 PATIENCE = 1000  # seconds a command run by a test may take: ends a hang on a busy machine, says nothing about speed
 
+# Workers of one run share the cores, and so do the processes that their tests start.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell that starts the tests in the background, or nohup, has these ignored, and every child would inherit that: the
 # tests of Ctrl-C would wait for a signal that nobody hears.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
