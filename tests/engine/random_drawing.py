@@ -18,8 +18,9 @@ MOST = 300  # values in a blob
 #: how much more often than others a type is drawn: few shapes suit it, or much depends on it
 OFTEN = {"Convolution": 5, "Deconvolution": 4, "Pooling": 5, "BatchNorm": 3, "Scale": 2, "LRN": 4, "Interp": 3,
          "SPP": 3, "Eltwise": 2, "ReLU": 2}
-#: what real Caffe has not, cannot repeat, or is known to compute otherwise (engine/README.md, "What differs")
-NOT_IN_CAFFE = {"Dropout", "Interp", "Parameter"}
+#: what real Caffe has not, cannot repeat, or is known to compute otherwise (engine/README.md, "What differs"); its
+#: BatchReindex ends the process where force_backward, which these nets have, asks it for a gradient of the indices
+NOT_IN_CAFFE = {"BatchReindex", "Dropout", "Interp", "Parameter"}
 
 
 @dataclass

@@ -161,9 +161,12 @@ def _pooling(rng, shape):
     pool = one_of(rng, "MAX", "AVE")
     if rng.integers(4) == 0:
         return [Draft("Pooling", f"pooling_param {{ pool: {pool} global_pooling: true }}")]
-    kernel = rng.integers(1, 4)
-    return [Draft("Pooling", f"pooling_param {{ pool: {pool} kernel_size: {kernel} stride: {rng.integers(1, 4)} "
-                  f"pad: {rng.integers(0, kernel)} round_mode: {one_of(rng, 'CEIL', 'FLOOR')} }}",
+    kernel, stride = rng.integers(1, 4), rng.integers(1, 4)
+    pad, rounding = rng.integers(0, kernel), one_of(rng, "CEIL", "FLOOR")
+    if pad == 0 and any(-((kernel - n) // stride) * stride >= n for n in shape[2:]):
+        rounding = "FLOOR"      # Caffe's last window would be empty: a maximum of nothing, written beside the blob
+    return [Draft("Pooling", f"pooling_param {{ pool: {pool} kernel_size: {kernel} stride: {stride} "
+                  f"pad: {pad} round_mode: {rounding} }}",
                   tops=2 if pool == "MAX" and rng.integers(4) == 0 else 1)]
 
 

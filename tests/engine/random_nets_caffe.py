@@ -55,6 +55,7 @@ def main(folder):
         if what:
             found = True
             print(f"seed {path.stem} (plain): {what} differs from real Caffe", flush=True)
+        path.unlink()       # where a net ends the process, it is the first that is left
     return int(found)
 
 
