@@ -81,6 +81,15 @@ def test_the_gradient_of_a_power_at_0_is_that_of_the_formula(power, gradient, tm
     assert net.blobs["x"].diff.tolist() == [[gradient]]
 
 
+def test_the_gradient_of_a_power_at_0_is_that_of_the_formula_without_a_forward(tmp_path):
+    net = make_net(tmp_path, FORCE + input_layer(1, 2, name="x") +
+                   'layer { name: "n" type: "Power" bottom: "x" top: "y" power_param { power: 3 } }' + SUM)
+    net.blobs["x"].data[...] = [[0, 2]]
+    net.blobs["y"].data[...] = [[0, 8]]
+    net.backward()
+    assert net.blobs["x"].diff.tolist() == [[0, 12]]
+
+
 def test_nan_stays_in_max_pooling(tmp_path):
     net = make_net(tmp_path, FORCE + input_layer(1, 1, 2, 4, name="x") + """
         layer { name: "n" type: "Pooling" bottom: "x" top: "y" pooling_param { kernel_size: 2 stride: 2 } }""" + SUM)

@@ -192,7 +192,9 @@ class Power(_Elementwise):
         if slope == 0 or p.power == 1:
             return grad * slope
         base = p.shift + p.scale * x
-        return grad * slope * (base if p.power == 2 else y / base)
+        if p.power == 2:
+            return grad * slope * base
+        return grad * slope * torch.where(base == 0, base ** (p.power - 1), y / base)   # not 0 / 0
 
 
 @register("Threshold")
