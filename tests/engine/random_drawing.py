@@ -18,9 +18,9 @@ MOST = 300  # values in a blob
 #: how much more often than others a type is drawn: few shapes suit it, or much depends on it
 OFTEN = {"Convolution": 5, "Deconvolution": 4, "Pooling": 5, "BatchNorm": 3, "Scale": 2, "LRN": 4, "Interp": 3,
          "SPP": 3, "Eltwise": 2, "ReLU": 2}
-#: what real Caffe has not, cannot repeat, or is known to compute otherwise (engine/README.md, "What differs"); its
-#: BatchReindex ends the process where force_backward, which these nets have, asks it for a gradient of the indices
-NOT_IN_CAFFE = {"BatchReindex", "Dropout", "Interp", "Parameter"}
+#: what real Caffe has not, cannot repeat, or is known to compute otherwise (engine/README.md, "What differs"); of its
+#: BatchReindex, Embed, Filter and InfogainLoss force_backward, which these nets have, asks gradients that end it
+NOT_IN_CAFFE = {"BatchReindex", "Dropout", "Embed", "Filter", "InfogainLoss", "Interp", "Parameter"}
 
 
 @dataclass
@@ -185,14 +185,15 @@ def draw(seed, plain=False, only=None):
         if builder.free[-1] == bottom and rng.integers(2):
             builder.free.append(builder.input(random_shape(rng)))
     for _ in range(int(rng.integers(0, 3))):
-        add_loss(rng, builder)
+        add_loss(rng, builder, plain)
     text = "force_backward: true\n" + "\n".join(builder.lines) + "\n"
     phase = caffe.TRAIN if builder.phase == "TRAIN" else caffe.TEST
     return Sample(seed, text, builder.inputs, builder.smooth, builder.unread, phase, builder.types, builder.inplace)
 
 
-def add_loss(rng, builder):
-    make = LOSSES[sorted(LOSSES)[rng.integers(len(LOSSES))]]
+def add_loss(rng, builder, plain):
+    names = sorted(name for name in LOSSES if not (plain and name in NOT_IN_CAFFE))
+    make = LOSSES[names[rng.integers(len(names))]]
     bottom = builder.free[-1 - rng.integers(min(2, len(builder.free)))]
     with suppress(LayerError):
         builder.chain(drafts_of(make, rng, builder.shapes[bottom]), bottom)

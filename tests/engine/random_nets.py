@@ -12,11 +12,13 @@ ran forward (:func:`check_runs`).
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import traceback
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import caffe
@@ -247,7 +249,15 @@ def check(sample):
 
 
 def check_caffe(samples, root):
-    """Nets that real Caffe (root/python) computes otherwise, as messages; it runs in a process of its own."""
+    """Run nets in real Caffe (root/python), which has a process of its own.
+
+    Returns
+    -------
+    list of str
+        Messages about nets that it computes otherwise.
+    Counter
+        Why it ended at others: a failed CHECK, by its text.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for sample in samples:
             exact = Run(sample, double=True)
@@ -268,20 +278,19 @@ def check_caffe(samples, root):
 
 def _compare(folder, env):
     """Run the script that takes nets out of the folder until none is left: a failed CHECK ends real Caffe's process."""
-    messages = []
-    while any(folder.glob("*.prototxt")):
+    messages, refused = [], Counter()
+    while True:
         done = subprocess.run([sys.executable, Path(__file__).with_name("random_nets_caffe.py"), folder], env=env,
                               capture_output=True, text=True)
         messages += done.stdout.splitlines()
-        if done.returncode in (0, 1):
-            break
-        found = sorted(folder.glob("*.prototxt"))
-        if not found or done.returncode > 0:
+        left = sorted(folder.glob("*.prototxt"))
+        if not left and done.returncode in (0, 1):
+            return messages, refused
+        if not left or done.returncode >= 0:        # an exception in Python's part: a fault of the comparison
             raise RuntimeError(f"real Caffe ended with status {done.returncode}: {done.stderr[-2000:]}")
-        why = next((line for line in done.stderr.splitlines() if "Check failed" in line), done.stderr[-300:])
-        messages.append(f"seed {found[0].stem} (plain): real Caffe ended with status {done.returncode}: {why}")
-        found[0].unlink()
-    return messages
+        fatal = re.search(r"^F.*?\] (.*)", done.stderr, re.M)
+        refused[fatal[1] if fatal else f"status {done.returncode}: {done.stderr[-300:]}"] += 1
+        left[0].unlink()
 
 
 def main(argv=None):
@@ -303,9 +312,9 @@ def main(argv=None):
     root = os.environ.get("CAFFE_ROOT")
     if root:
         seeds = range(args.seed, args.seed + args.count)
-        messages = check_caffe([draw(s, plain=True, only=args.only) for s in seeds], root)
+        messages, refused = check_caffe([draw(s, plain=True, only=args.only) for s in seeds], root)
         wrong += len(messages)
-        print(*messages, sep="\n")
+        print(*messages, *(f"real Caffe ends at {count}: {why}" for why, count in refused.most_common()), sep="\n")
     print(f"{args.count} nets, {slopes} slopes, {'with' if root else 'without'} real Caffe: {wrong} wrong")
     return 1 if wrong else 0
 

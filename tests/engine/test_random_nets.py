@@ -104,13 +104,42 @@ def test_an_unforeseen_error_is_reported_with_its_net(monkeypatch, capsys):
     assert re.search("seed 0: LayerError: .* forward failed: IndexError", out) and 'type: "Sigmoid"' in out
 
 
+def test_a_caffe_that_ends_at_a_net_goes_on_with_the_next(tmp_path):
+    """As a failed CHECK ends it; here every net with a Sigmoid."""
+    module = tmp_path / "python" / "caffe.py"
+    module.parent.mkdir()
+    module.write_text(f"""import os, sys
+sys.path[0] = {str(ROOT / "engine")!r}
+del sys.modules["caffe"]
+import caffe
+class Net(caffe.Net):
+    def __init__(self, path, phase):
+        if "Sigmoid" in open(path).read():
+            os.write(2, b"F1 sigmoid_layer.cpp:1] Check failed: no\\n")
+            os.abort()
+        super().__init__(path, phase)
+caffe.Net = Net
+sys.modules["caffe"] = caffe
+""")
+    samples = [draw(seed, plain=True, only=[kind]) for seed, kind in enumerate(["Sigmoid", "TanH", "Sigmoid"])]
+    messages, refused = check_caffe(samples, tmp_path)
+    assert messages == [] and refused == {"Check failed: no": 2}
+
+
+def test_an_exception_in_the_comparison_is_not_taken_for_its_end(tmp_path):
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "caffe.py").write_text("def Net(path, phase):\n    raise ValueError(path)\n")
+    with pytest.raises(RuntimeError, match="(?s)status 1.*ValueError"):
+        check_caffe([draw(0, plain=True, only=["TanH"])], tmp_path)
+
+
 def test_comparison_with_another_caffe(tmp_path, monkeypatch):
     """The engine takes the part of real Caffe, whole and then with a formula of its own."""
     (tmp_path / "python").mkdir()
     samples = [draw(seed, plain=True) for seed in range(12)]
     assert all(not sample.inplace for sample in samples)
     (tmp_path / "python" / "caffe").symlink_to(ROOT / "engine" / "caffe")
-    assert check_caffe(samples, tmp_path) == []
+    assert check_caffe(samples, tmp_path) == ([], {})
     monkeypatch.setattr(REGISTRY["Sigmoid"], "compute", lambda self, x: x.tanh())
-    found = check_caffe([draw(seed, plain=True, only=["Sigmoid"]) for seed in range(3)], tmp_path)
+    found, _ = check_caffe([draw(seed, plain=True, only=["Sigmoid"]) for seed in range(3)], tmp_path)
     assert found and all(re.fullmatch(r"seed \d \(plain\): output \w+ differs from real Caffe", line) for line in found)
