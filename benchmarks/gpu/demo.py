@@ -36,7 +36,8 @@ def stage_seconds(folder):
 
 def main(argv=None):
     args = parse_args(argv)
-    environment = {**os.environ, "WORK": str(args.work.resolve()), "DEVICE": args.device, "ENGINE": "embedded"}
+    environment = {**os.environ, "WORK": str(args.work.resolve()), "DEVICE": args.device, "ENGINE": "embedded",
+                   "LIVE_PAGE": "0"}
     if args.quick:
         environment["MAX_ITER"] = "3"
     run, found, status = args.work / "demo", {}, None
