@@ -56,7 +56,7 @@ def _level(text):
         level = Level(float(sigma), float(k), int(min_size))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected SIGMA,K,MIN such as 0.8,100,150, got '{text}'") from None
-    if level.sigma < 0 or level.k <= 0 or level.min_size < 1:
+    if not (0 <= level.sigma <= 1e6 and 0 < level.k <= 1e9 and 1 <= level.min_size < 2**31):
         raise argparse.ArgumentTypeError(f"expected sigma >= 0, k > 0 and min >= 1, got '{text}'")
     return level
 
@@ -66,7 +66,7 @@ def _share(text):
 
 
 def _ratio(text):
-    return _within(text, 0, float("inf"), "a ratio, 0 or more")
+    return _within(text, 0, 1e6, "a ratio from 0 to 1000000")
 
 
 def _within(text, low, high, expected):

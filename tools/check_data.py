@@ -21,6 +21,7 @@ from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.pipeline.settings import experiment_names
+from training.shared_flags import positive
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHES = Path("~/.cache/dsrg")
@@ -36,7 +37,7 @@ def parse_args(argv):
     what.add_argument("--cues", type=Path, metavar="FILE", help="a cue file (default: that of a run)")
     what.add_argument("--numbers", type=Path, metavar="FILE", help='"<photo> <number>" lines that came with the cues '
                       "(default: image_ids.txt of the data root, a run's input_list.txt, else the train list's order)")
-    what.add_argument("--cue-size", type=int, nargs=2, metavar=("H", "W"), help="of the map that cues are for "
+    what.add_argument("--cue-size", type=positive, nargs=2, metavar=("H", "W"), help="of the map that cues are for "
                       "(default: as the .json beside the cue file says)")
     how = parser.add_argument_group("what is done with it")
     how.add_argument("--skip-bad", action="store_true", help="name the photos with faults to be left out")

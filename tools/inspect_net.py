@@ -23,6 +23,7 @@ from dsrg import layer_modules
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, note, run_main
 from training.findcaffe import find_caffe
+from training.shared_flags import whole
 
 
 def parse_args(argv):
@@ -35,7 +36,7 @@ def parse_args(argv):
                         "may be given several times. A data layer's other blobs follow in the batch")
     parser.add_argument("--phase", choices=("train", "test"),
                         help="phase to show (default: train where the net has a loss, else test)")
-    parser.add_argument("--level", type=int, default=0, help="level for include and exclude rules (default: 0)")
+    parser.add_argument("--level", type=whole, default=0, help="level for include and exclude rules (default: 0)")
     parser.add_argument("--stage", action="append", default=[], help="stage for include and exclude rules")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 for warnings, too")
     parser.add_argument("--draw", type=Path, metavar="FILE",

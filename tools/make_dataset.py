@@ -22,6 +22,7 @@ from dsrg.datasets.folder_summary import summary
 from dsrg.datasets.from_folder import FolderOptions, make_data_root
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import note, run_main
+from training.shared_flags import fraction, not_negative
 
 
 def parse_args(argv):
@@ -35,11 +36,11 @@ def parse_args(argv):
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="data root to make; must not exist")
     parser.add_argument("--classes", type=Path, metavar="FILE", help="class names in index order, first line "
                         "background (default: the names in the labels, in the order of their characters)")
-    parser.add_argument("--val", type=float, default=0.2, metavar="SHARE",
+    parser.add_argument("--val", type=fraction, default=0.2, metavar="SHARE",
                         help="share of the photos set apart for evaluation (default: %(default)s); every class keeps "
                         "a photo to learn from")
     parser.add_argument("--val-list", type=Path, metavar="FILE", help="the photos to set apart, one a line, instead")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of --val (default: %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the choice of --val (default: %(default)s)")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="index PNGs <photo>.png (255 = ignored), of all "
                         "photos or some, for evaluation and the fully supervised reference")
     parser.add_argument("--masks-stored", action="store_true", help="the masks are of the pixels as stored: turn them "
@@ -50,8 +51,6 @@ def parse_args(argv):
     parser.add_argument("--unused-classes", action="store_true", help="take --classes that no photo shows")
     parser.add_argument("--copy", action="store_true", help="copy photos and masks instead of linking them")
     args = parser.parse_args(argv)
-    if not 0 <= args.val < 1:
-        parser.error("--val is a share, from 0 to below 1")
     return args
 
 

@@ -22,6 +22,7 @@ from dsrg.initweights.weight_files import read_store
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from training.findcaffe import import_caffe
+from training.shared_flags import number
 
 
 def parse_args(argv):
@@ -36,8 +37,8 @@ def parse_args(argv):
     parser.add_argument("--trained-on", choices=("auto", "rgb", "bgr"), default="auto",
                         help="rgb: values 0..1 normalised as torchvision does; bgr: 0..255 minus the mean (default: "
                         "bgr for Caffe's files, rgb for PyTorch's)")
-    parser.add_argument("--mean", type=float, nargs=3, metavar=("B", "G", "R"), help="mean of the net's input, instead "
-                        "of its data layer's")
+    parser.add_argument("--mean", type=number, nargs=3, metavar=("B", "G", "R"), help="mean of the net's input, "
+                        "instead of its data layer's")
     parser.add_argument("--other-strides", action="store_true", help="copy a ResNet whose strides sit in other layers "
                         "than the net's")
     args = parser.parse_args(argv)

@@ -18,6 +18,7 @@ from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.progress_bar import progress
+from training.shared_flags import not_negative, positive
 
 DEPLOY = Path(__file__).resolve().parents[1] / "prototxts" / "voc12-vgg16" / "deploy.prototxt"
 
@@ -25,14 +26,14 @@ DEPLOY = Path(__file__).resolve().parents[1] / "prototxts" / "voc12-vgg16" / "de
 def parse_args(argv):
     parser = command_parser("tools.make_voc_sample", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to make; it must not exist or be empty")
-    parser.add_argument("--photos", type=int, default=40, metavar="N",
+    parser.add_argument("--photos", type=positive, default=40, metavar="N",
                         help="number of photos: half train, three quarters trainaug, a quarter val "
                         "(default: %(default)s)")
     parser.add_argument("--weights", type=Path, metavar="FILE",
                         help="also write random weights of voc12-vgg16's net there, to start trainings from")
-    parser.add_argument("--size", type=int, nargs=2, default=(375, 500), metavar=("H", "W"),
+    parser.add_argument("--size", type=positive, nargs=2, default=(375, 500), metavar=("H", "W"),
                         help="height and width of the photos; every third is upright (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default: %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of everything drawn (default: %(default)s)")
     args = parser.parse_args(argv)
     if args.photos < 4 or min(args.size) < 32:
         parser.error("--photos must be at least 4 and --size at least 32 32")

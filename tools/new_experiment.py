@@ -21,6 +21,7 @@ from dsrg.experiments.own_data import read_own_data
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.pipeline.settings import experiment_names, read_experiment
+from training.shared_flags import positive
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "prototxts"
 
@@ -31,9 +32,9 @@ def parse_args(argv):
     parser.add_argument("--from", dest="template", required=True, metavar="EXPERIMENT", help="the experiment to copy")
     parser.add_argument("--data", type=Path, metavar="DATA_ROOT", help="choose iterations, rates and the widths of the "
                         "CRF for its photos and classes (docs/own-data.md has the rules)")
-    parser.add_argument("--classes", type=int, metavar="N", help="number of classes with background, instead")
-    parser.add_argument("--size", type=int, metavar="N", help="side of the square input (default: the template's)")
-    parser.add_argument("--batch", type=int, metavar="N", help="images a step of every training (default: the "
+    parser.add_argument("--classes", type=positive, metavar="N", help="number of classes with background, instead")
+    parser.add_argument("--size", type=positive, metavar="N", help="side of the square input (default: the template's)")
+    parser.add_argument("--batch", type=positive, metavar="N", help="images a step of every training (default: the "
                         "template's)")
     parser.add_argument("--iterations", type=iterations, nargs="+", metavar="TRAINING=N", help="of cam, s, f (default: "
                         "chosen for --data, else the template's); steps of the rate and snapshots follow in proportion")
@@ -42,8 +43,6 @@ def parse_args(argv):
         parser.error("give either --data or --classes")
     if args.classes is not None and not 2 <= args.classes <= 255:
         parser.error("--classes counts background: 2 to 255")
-    if any(number is not None and number < 1 for number in (args.size, args.batch)):
-        parser.error("--size and --batch must be positive")
     return args
 
 

@@ -31,7 +31,8 @@ from training.shared_flags import not_negative
 def parse_args(argv=None):
     parser = command_parser("tools.report", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs (same experiment, different seeds)")
-    parser.add_argument("--photos", type=int, default=6, help="photos on the sheet; 0 leaves it out (default 6)")
+    parser.add_argument("--photos", type=not_negative, default=6,
+                        help="photos on the sheet; 0 leaves it out (default 6)")
     parser.add_argument("--sheets", type=not_negative, default=PHOTOS, metavar="N", help="val photos of each group, "
                         "best, median and worst, on the sheet of a stage; 0 draws none (default %(default)s)")
     parser.add_argument("--no-growth", action="store_true",

@@ -31,7 +31,7 @@ from dsrg.scoring.picture_folder import segment_pictures, shares_text
 from dsrg.scoring.recipe import Recipe
 from training.device_flags import add_flags
 from training.recipe_flags import add_recipe_flags, add_stage, recipe_changes
-from training.shared_flags import add_allow_random, add_workers, fraction, temperature
+from training.shared_flags import add_allow_random, add_workers, fraction, not_negative, temperature
 
 
 def parse_args(argv):
@@ -41,7 +41,7 @@ def parse_args(argv):
     run.add_argument("photos", type=Path, nargs="*", help="photos, and folders of photos")
     add_stage(run, "whose weights")
     run.add_argument("--web", action="store_true", help="instead of photos: a page to drop them on, at 127.0.0.1")
-    run.add_argument("--port", type=int, metavar="N", help="of the page (default: one that is free)")
+    run.add_argument("--port", type=not_negative, metavar="N", help="of the page (default: one that is free)")
     files = parser.add_argument_group("net, weights and photos one by one")
     files.add_argument("--net", type=Path, help="deploy prototxt")
     files.add_argument("--weights", type=Path, help="caffemodel")
@@ -99,7 +99,6 @@ def _check(args, parser):
         parser.error("--temperature is for the probabilities: give --scores DIR, too, or --web")
     if args.web and args.scores:
         parser.error("--web writes no files: leave --scores out")
-    recipe_changes(args, parser)
 
 
 def main(argv=None):

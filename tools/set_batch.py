@@ -14,15 +14,14 @@ from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import with_batch
+from training.shared_flags import positive
 
 
 def parse_args(argv=None):
     parser = command_parser("tools.set_batch", __doc__)
-    parser.add_argument("batch", type=int, help="photos an iteration")
+    parser.add_argument("batch", type=positive, help="photos an iteration")
     parser.add_argument("folder", type=Path, help="folder of the run whose prototxts change")
     args = parser.parse_args(argv)
-    if args.batch < 1:
-        parser.error("batch must be 1 or more")
     return args
 
 

@@ -23,6 +23,7 @@ from dsrg.io.terminal import in_colour, redraws
 from dsrg.report.run_state import read_state
 from dsrg.report.state_drawing import drawn
 from dsrg.report.state_text import plain_lines
+from training.shared_flags import positive_number
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -31,12 +32,9 @@ def parse_args(argv=None):
     parser = command_parser("tools.watch", __doc__, json=True)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs, such as work/demo")
     parser.add_argument("--once", action="store_true", help="print the state once (so does --json)")
-    parser.add_argument("--interval", type=float, default=2.0, metavar="SECONDS",
+    parser.add_argument("--interval", type=positive_number, default=2.0, metavar="SECONDS",
                         help="time between two looks (default 2)")
-    args = parser.parse_args(argv)
-    if args.interval <= 0:
-        parser.error("--interval must be above 0")
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv=None):
@@ -48,9 +46,8 @@ def main(argv=None):
     if args.once:
         print("\n".join(line for state in states for line in plain_lines(state)))
         return 0
-    watch = _draw if redraws(sys.stdout) else _print
     try:
-        states = watch(args)
+        states = _draw(args) if redraws(sys.stdout) else _print(args)
     except KeyboardInterrupt:
         return 130
     return 0 if all(state["state"] == "done" for state in states) else 1

@@ -6,7 +6,7 @@ from dsrg.io import voc
 from dsrg.scoring.multiscale import CRF_SCALE, MAX_SIDE
 from dsrg.scoring.recipe import SIZES
 from dsrg.scoring.run_model import STAGES
-from training.shared_flags import add_mean
+from training.shared_flags import add_mean, not_negative, positive, positive_number
 
 
 def add_stage(parser, what):
@@ -29,36 +29,31 @@ def add_recipe_flags(parser):
     parser : argparse.ArgumentParser or a group of one
     """
     scale = parser.add_mutually_exclusive_group()
-    scale.add_argument("--sizes", type=int, nargs="+", metavar="N",
+    scale.add_argument("--sizes", type=positive, nargs="+", metavar="N",
                        help=f"sides of square inputs ({' '.join(map(str, SIZES))})")
-    scale.add_argument("--scales", type=float, nargs="+", metavar="F",
+    scale.add_argument("--scales", type=positive_number, nargs="+", metavar="F",
                        help="instead, factors of the photo's own size, e.g. 0.75 1 1.25")
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored photo (no)")
     parser.add_argument("--crf", action=argparse.BooleanOptionalAction, help="refine with the dense CRF (yes)")
-    parser.add_argument("--crf-scale", type=float, metavar="S",
+    parser.add_argument("--crf-scale", type=positive_number, metavar="S",
                         help="divide the CRF's spatial widths, 80 and 3 pixels, by S: about 500 / the photo's longer "
                              f"side ({CRF_SCALE})")
-    parser.add_argument("--max-side", type=int, metavar="N",
+    parser.add_argument("--max-side", type=not_negative, metavar="N",
                         help=f"score and refine photos with a longer side shrunk to N pixels; 0: never ({MAX_SIDE})")
     add_mean(parser, None, f"mean pixel to subtract ({' '.join(map(str, voc.MEAN_BGR))})")
     parser.add_argument("--output-blob", metavar="NAME", help="blob of the scores (the net's only output)")
 
 
-def recipe_changes(args, parser=None):
-    """Arguments of Recipe.changed; with the parser, numbers that make no sense end the command.
+def recipe_changes(args):
+    """Arguments of Recipe.changed.
 
     Parameters
     ----------
     args : argparse.Namespace
-    parser : argparse.ArgumentParser, optional
 
     Returns
     -------
     dict
     """
-    changes = {name: getattr(args, name) for name in ("sizes", "scales", "flip", "crf", "crf_scale", "max_side", "mean",
-                                                      "output_blob")}
-    numbers = [*(args.sizes or []), *(args.scales or []), 1 if args.crf_scale is None else args.crf_scale]
-    if parser and (min(numbers) <= 0 or (args.max_side or 0) < 0):
-        parser.error("--sizes, --scales and --crf-scale must be positive, --max-side 0 or more")
-    return changes
+    return {name: getattr(args, name) for name in ("sizes", "scales", "flip", "crf", "crf_scale", "max_side", "mean",
+                                                   "output_blob")}

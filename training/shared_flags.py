@@ -6,6 +6,8 @@ from pathlib import Path
 from dsrg.io import voc
 from dsrg.io.workers import available_cpus
 
+MOST = 2**31 - 1        # of whole numbers: Caffe's are of 32 bits
+
 
 def positive(text):
     """Type of a flag: a whole number, 1 or more.
@@ -41,6 +43,60 @@ def not_negative(text):
     argparse.ArgumentTypeError
     """
     return _whole_number(text, 0)
+
+
+def whole(text):
+    """Type of a flag: a whole number of 32 bits.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    return _whole_number(text, -MOST)
+
+
+def positive_number(text):
+    """Type of a flag: a number above 0, a millionth to a million.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    return _number(text, lambda value: 1e-6 <= value <= 1e6, "a number from 0.000001 to 1000000")
+
+
+def number(text):
+    """Type of a flag: a number, a million at most on either side of 0.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+    """
+    return _number(text, lambda value: -1e6 <= value <= 1e6, "a number from -1000000 to 1000000")
 
 
 def fraction(text):
@@ -91,12 +147,13 @@ def _number(text, fits, expected):
 
 def _whole_number(text, least):
     try:
-        number = int(text)
+        value = int(text)
     except ValueError:
-        number = least - 1
-    if number < least:
-        raise argparse.ArgumentTypeError(f"expected a whole number, {least} or more, got '{text}'")
-    return number
+        value = least - 1
+    if not least <= value <= MOST:
+        bounds = f"from {least} to {MOST}" if value > MOST or least < 0 else f"{least} or more"
+        raise argparse.ArgumentTypeError(f"expected a whole number, {bounds}, got '{text[:40]}'")
+    return value
 
 
 def add_workers(parser, what="processes (default: the number of cores)"):
@@ -134,7 +191,7 @@ def add_mean(parser, default=voc.MEAN_BGR, help_text="mean pixel to subtract (de
     default : three floats or None
     help_text : str
     """
-    parser.add_argument("--mean", type=float, nargs=3, default=default, metavar=("B", "G", "R"), help=help_text)
+    parser.add_argument("--mean", type=number, nargs=3, default=default, metavar=("B", "G", "R"), help=help_text)
 
 
 def add_map_size(parser, help_text):

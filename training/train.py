@@ -43,6 +43,7 @@ from training.loss_watch import LossWatch, NotFinite
 from training.multi_gpu import is_root
 from training.ranks import LOST, end_quietly
 from training.run_files import resolve
+from training.shared_flags import not_negative, positive, whole
 from training.tensorboard_log import TensorboardLog
 
 
@@ -51,13 +52,13 @@ def parse_args(argv):
     parser.add_argument("--solver", required=True, help="solver prototxt; its paths are relative to the current folder")
     parser.add_argument("--weights", default="", help="initial weights, copied by layer name; several with commas")
     parser.add_argument("--resume", action="store_true", help="go on from the newest snapshot, if there is one")
-    parser.add_argument("--seed", type=int, help="random seed (default: the solver's random_seed)")
+    parser.add_argument("--seed", type=whole, help="random seed (default: the solver's random_seed)")
     add_flags(parser)
     parser.add_argument("--set", action="append", default=[], metavar="LAYER.key=value", dest="changes",
                         help="change the param_str of a Python layer, e.g. update-seed.grow=false")
     parser.add_argument("--snapshot-prefix", metavar="PREFIX", help="where the weights go (default: the solver's)")
-    parser.add_argument("--max-iter", type=int, help="iterations (default: the solver's max_iter)")
-    parser.add_argument("--snapshot-keep", type=int, metavar="N",
+    parser.add_argument("--max-iter", type=not_negative, help="iterations (default: the solver's max_iter)")
+    parser.add_argument("--snapshot-keep", type=positive, metavar="N",
                         help="keep the newest N snapshots, and the last; earlier ones are removed (default: all)")
     parser.add_argument("--go-on", metavar="COMMAND", help="what a stopped run says to go on with (default: its own "
                         "command; '' for nothing, where a pipeline says it)")
@@ -69,8 +70,6 @@ def parse_args(argv):
                         help="which Caffe (default: the variable ENGINE, or auto)")
     crf_backend.add_flag(parser, "the dense CRF of the layers")
     args = parser.parse_args(argv)
-    if args.snapshot_keep is not None and args.snapshot_keep < 1:
-        parser.error("--snapshot-keep must be 1 or more")
     return args
 
 

@@ -1,11 +1,15 @@
 """Files that are whole or not there: written beside, synced, renamed."""
 
 import contextlib
+import errno
+import hashlib
 import os
 import threading
 from pathlib import Path
 
 from dsrg.io.errors import UserError
+
+LONGEST_STEM = 180      # bytes in the name of a temporary file, which may be no longer than others (255)
 
 
 @contextlib.contextmanager
@@ -36,7 +40,9 @@ def atomic_write(path):
         temporary.write_text("whole")
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    name = os.fsencode(path.stem)
+    stem = path.stem if len(name) <= LONGEST_STEM else hashlib.sha256(name).hexdigest()
+    temporary = path.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -47,8 +53,11 @@ def atomic_write(path):
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {path}: {reason}; free space or choose another folder") from error
+        remedy = "choose a shorter name" if error.errno == errno.ENAMETOOLONG else "free space or choose another folder"
+        raise UserError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+    except UnicodeEncodeError as error:
+        raise UserError(f"cannot write {path}: it would hold a name that is no UTF-8, "
+                        f"{error.object[error.start:error.end]!a}; rename that file") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -36,6 +36,24 @@ def id_of(photo):
     return str(path.with_suffix(""))
 
 
+def is_utf8(text):
+    """Whether a text holds no byte of a file's name that Python could not decode, as results are written in UTF-8.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fault_of(image_id):
     """What is wrong with an id, the end of a sentence about it; None for a good one.
 

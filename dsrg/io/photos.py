@@ -17,6 +17,7 @@ from dsrg.io.picture_files import open_picture, read_picture
 PHOTO_SUFFIXES = (".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm",
                   ".pnm")
 SUFFIXES_TEXT = "jpg, png, webp, tif, bmp and the like"
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)    # an error line tells of each fault
 
 
 class CutOff(UserError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dsrg.io.errors import UserError
+from dsrg.io.image_ids import is_utf8
 from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import files_below, kinds_text
 from dsrg.io.pictures import suffixes
@@ -85,7 +86,9 @@ def no_such(path):
     """
     near = []
     with contextlib.suppress(OSError):
-        near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
+        near = difflib.get_close_matches(path.name, set(os.listdir(path.parent)) - {path.name}, 1)
+    if path.is_symlink():
+        return f"{path}: a link to a photo that is not there"
     return f"{path}: no such photo or folder" + (f"; did you mean {path.parent / near[0]}?" if near else "")
 
 
@@ -94,6 +97,8 @@ def _named(found, out):
     stems = Counter(name.with_suffix("").as_posix() for name, _ in found)
     pictures = {}
     for name, path in found:
+        if not is_utf8(str(path)):
+            raise UserError(f"photo {path}: its name is no UTF-8, and results could not name it; rename it")
         short = name.with_suffix("").as_posix()
         image_id = short if stems[short] == 1 else name.as_posix()
         if pictures.get(image_id, path).resolve() != path.resolve():

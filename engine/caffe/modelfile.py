@@ -5,6 +5,7 @@ Every fault is one ModelFileError that names the file, what is wrong with it and
 
 import contextlib
 import errno
+import hashlib
 import mmap
 import os
 from pathlib import Path
@@ -211,7 +212,9 @@ def is_hdf5(path):
 
 # ---- writing ------------------------------------------------------------------------------------------
 
+LONGEST_NAME = 220  # bytes in that of a temporary file
 WRITE_REMEDIES = {
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "make its folder first",
     errno.ENOTDIR: "make its folder first",
     errno.ENOSPC: "free space, nothing that was there before is lost",
@@ -254,7 +257,9 @@ def atomic_path(path):
         What cannot be written, with the system's reason and a remedy.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsencode(path.name)  # a name may be as long as the longest: its temporary one is not longer
+    shown = path.name if len(name) <= LONGEST_NAME else hashlib.sha256(name).hexdigest()
+    temporary = path.with_name(f".{shown}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -19,6 +19,31 @@ def test_every_flag_is_read(name):
     assert [flag for flag in unread(name, parser) if not choices or flag != "command"] == []
 
 
+@pytest.mark.parametrize("name", [name for name in commands() if not name.startswith(("benchmarks.", "docker."))])
+def test_numbers_that_nothing_could_compute_with_are_refused_where_they_are_read(name):
+    """int takes 30 digits and float takes nan: each ended in the traceback of whatever met it first."""
+    parser = parser_of(command(name))
+    for one in (parser, *subparsers(parser).values()):
+        for action in one._actions:
+            assert action.type not in (int, float), f"{action.dest}: give it a type of training/shared_flags.py"
+            if action.type is None or not _takes_numbers(action.type):
+                continue
+            for text in ("nan", "inf", "-inf", "9" * 30, "-" + "9" * 30, "1e400"):
+                with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+                    print(name, action.dest, action.type(text))
+
+
+def _takes_numbers(kind):
+    """Whether a type of a flag gives a number for a plain one."""
+    for text in ("1", "0.5"):
+        try:
+            if isinstance(kind(text), int | float):
+                return True
+        except (argparse.ArgumentTypeError, ValueError):
+            continue
+    return False
+
+
 def read(text, act=None):
     return Reader("text", act, ast.parse(text)).read
 

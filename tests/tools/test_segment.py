@@ -341,7 +341,7 @@ def test_unknown_device_is_refused(truth, monkeypatch):
 def test_bad_numbers_are_refused_by_the_parser(truth, capsys):
     with pytest.raises(SystemExit) as stop:
         run(sizes=("--sizes", "0"))
-    assert stop.value.code == 2 and "must be positive" in capsys.readouterr().err
+    assert stop.value.code == 2 and "expected a whole number, 1 or more, got '0'" in capsys.readouterr().err
 
 
 def test_a_collapsed_model_is_said_when_its_maps_are_made_and_when_they_are_there(truth, tmp_path, capsys):

@@ -353,3 +353,20 @@ def test_maps_of_another_arithmetic_are_redone(run, monkeypatch, capsys):
         monkeypatch.setattr(caffe, "native_bf16", lambda native=native: native)
         main("work/mine/data/JPEGImages", "--precision", "auto")
         assert told in capsys.readouterr().err
+
+
+def test_photos_with_odd_names_and_links_that_lead_nowhere(run, tmp_path):
+    """The longest name there is, one that is no UTF-8, a link that leads to itself."""
+    photos = tmp_path / "odd"
+    photos.mkdir()
+    photo = (run / "data/JPEGImages/0.jpg").read_bytes()
+    (photos / f"{'n' * 251}.jpg").write_bytes(photo)
+    (photos / "new\nline.jpg").write_bytes(photo)
+    assert main(photos) == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+    with pytest.raises(UserError, match="loop.jpg: a link to a photo that is not there$"):
+        main(photos / "loop.jpg")
+    (photos / os.fsdecode(b"s\xff.jpg")).write_bytes(photo)
+    with pytest.raises(UserError, match=r"s\\udcff\.jpg: its name is no UTF-8, and results could not name it"):
+        main(photos)

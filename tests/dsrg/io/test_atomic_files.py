@@ -1,12 +1,14 @@
 """dsrg.io.atomic_files."""
 
-
+import os
 
 import numpy as np
 import pytest
+from caffe import modelfile
 
 from dsrg.io import atomic_files
 from dsrg.io.errors import UserError
+from dsrg.pipeline.run_folder import TEMPORARY
 
 LABELS = np.array([[0, 1, 2, 255], [3, 4, 20, 254]], np.uint8)
 
@@ -32,3 +34,24 @@ def test_atomic_write_names_the_file_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
         atomic_files.write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_a_name_as_long_as_names_may_be_is_written_and_a_longer_one_says_so(tmp_path):
+    """The temporary file beside it has the process and thread in its name, and must not be the longer one."""
+    longest = tmp_path / f"{'ü' * 125}a.png"
+    assert len(os.fsencode(longest.name)) == 255
+    atomic_files.write_text(longest, "x")
+    modelfile.write_atomic(longest, b"whole")
+    assert longest.read_text() == "whole" and [p.name for p in tmp_path.iterdir()] == [longest.name]
+    with atomic_files.atomic_write(longest) as temporary:
+        assert TEMPORARY.fullmatch(temporary.name), "removed where its writer was killed"
+        temporary.write_text("x")
+    for write in (lambda path: atomic_files.write_text(path, "x"), lambda path: modelfile.write_atomic(path, b"x")):
+        with pytest.raises((UserError, modelfile.ModelFileError), match="File name too long; choose a shorter name$"):
+            write(longest.with_name("a" + longest.name))
+
+
+def test_a_text_with_a_name_that_is_no_utf8_says_which(tmp_path):
+    with pytest.raises(UserError, match=r"a\.csv: it would hold a name that is no UTF-8, '\\udcff'; rename that file"):
+        atomic_files.write_text(tmp_path / "a.csv", os.fsdecode(b"photos/s\xff.jpg"))
+    assert not list(tmp_path.iterdir())

@@ -135,3 +135,13 @@ def test_a_folder_says_what_it_leaves_out(tmp_path, capsys):
     (tmp_path / "sub/loop").symlink_to("..")
     assert photos_of(tmp_path) == {"b": tmp_path / "b.webp", "sub/a": tmp_path / "sub/a.Jpg"}
     assert "4 other files left out (2 .txt, 1 .gif, 1 hidden)" in capsys.readouterr().err
+
+
+def test_what_opencv_does_not_decode_is_told_once(tmp_path, capfd):
+    """OpenCV would write a warning of its own for each photo, with the lines of its source."""
+    Image.fromarray(np.zeros((6, 8), np.float32)).save(tmp_path / "f.tif", tiffinfo={}, compression="tiff_lzw")
+    Image.new("LAB", (8, 6)).save(tmp_path / "lab.tif")
+    assert photos.load_image_bgr(tmp_path / "lab.tif").shape == (6, 8, 3)
+    with pytest.raises(UserError, match=r"f\.tif is not a readable picture"):
+        photos.load_image_bgr(tmp_path / "f.tif")
+    assert capfd.readouterr() == ("", "")
