@@ -14,13 +14,14 @@ import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import krahenbuhl2013
 import numpy as np
 from densecrf import _core
 from scipy.ndimage import gaussian_filter
+
+from benchmarks.resident_memory import growth
 
 try:
     import pydensecrf.densecrf as peer
@@ -113,16 +114,7 @@ def measure_memory(case_name, which):
     """Child of `peak_memory`: print the growth of its resident memory at the peak (Linux)."""
     case = CASES[case_name]
     images, unaries = make_input(case)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of making the input
-    before = resident("VmRSS")
-    (ours if which == "ours" else theirs)(case, images, unaries)
-    print(resident("VmHWM") - before)
-
-
-def resident(field):
-    """A field of /proc/self/status in MB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) / 1024
+    print(growth(ours if which == "ours" else theirs, case, images, unaries))
 
 
 def parse_args():

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.resident_memory import growth
+
 CLASSES, BASE_LR, MOMENTUM, DECAY = 21, 1e-3, 0.9, 5e-4
 # channels, convolutions, stride of the pooling, dilation
 STAGES = ((64, 2, 2, 1), (128, 2, 2, 1), (256, 3, 2, 1), (512, 3, 1, 1), (512, 3, 1, 2))
@@ -173,6 +175,20 @@ def memory(step, device):
     return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
+def memory_on_the_cpu(args, argv):
+    """MiB at the peak of two steps of each side, beyond what there was before, a process each, as a line (Linux)."""
+    command = [sys.executable, "-m", "benchmarks.train_step", *argv, "--memory-of"]
+    ours, theirs = (float(subprocess.run([*command, side], check=True, capture_output=True, text=True).stdout)
+                    for side in ("engine", "hand"))
+    return f"two steps take {ours:.0f} against {theirs:.0f} MiB; ratio {ours / theirs:.3f}"
+
+
+def print_memory(args, images, target):
+    """Child of memory_on_the_cpu: print what two steps of one side add to the resident memory at the peak."""
+    solver, peer = make_pair(args, images, target, True)
+    print(growth(lambda: [solver.step(1) if args.memory_of == "engine" else peer.step() for _ in range(2)]))
+
+
 def measure(args, solver, peer):
     """Interleaved steps of both: medians, their ratio and, on a GPU, the memory of a step, as a line."""
     times = {"engine": [], "by hand": []}
@@ -206,6 +222,7 @@ def parse_args(argv):
     parser.add_argument("--layout", choices=("channels_last", "contiguous_format"), default="channels_last",
                         help="of the network by hand (%(default)s)")
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    parser.add_argument("--memory-of", choices=("engine", "hand"), help=argparse.SUPPRESS)
     parser.add_argument("--cpu-time", action="store_true", help="compare processor time instead of elapsed time: the "
                         "work done, on a machine that is busy otherwise; with one thread")
     return parser.parse_args(argv)
@@ -227,11 +244,16 @@ def compare(argv):
     images = torch.from_numpy(rng.standard_normal((args.batch, 3, args.size, args.size), dtype=np.float32))
     target = torch.from_numpy(rng.integers(0, CLASSES, (args.batch, labels, labels)))
     images, target = (tensor.to(caffe.device.current()) for tensor in (images, target))
+    if args.memory_of:
+        print_memory(args, images, target)
+        return {}
     found = {"losses": "three steps without dropout differ by "
                        f"{difference(*make_pair(args, images, target, False)):.1e}"}
     for dropout in (False, True):
         pair = make_pair(args, images, target, dropout)
         found["with dropout" if dropout else "without dropout"] = measure(args, *pair)
+    if args.device == "cpu" and os.path.exists("/proc/self/clear_refs"):
+        found["memory, with dropout"] = memory_on_the_cpu(args, argv)
     root = os.environ.get("CAFFE_ROOT")
     if root and args.device == "cpu" and args.precision == "fp32":
         seconds = seconds_of_real_caffe(args, root, images, target)
@@ -241,7 +263,7 @@ def compare(argv):
 
 
 def main(argv=None):
-    for title, text in compare(argv).items():
+    for title, text in compare(sys.argv[1:] if argv is None else argv).items():
         print(f"{title}: {text}")
 
 
