@@ -10,10 +10,12 @@
 namespace dense_crf {
 
 // Blocks for Buffer. Large ones ask for huge pages: vertex values are read in scattered order, which wants few
-// entries of the address cache. Blocks given back are kept, 64 MB in all, for the next call: a fresh page costs
-// the system call that clears it. Any thread may call, also after a fork.
-void* take_block(std::size_t bytes);
+// entries of the address cache. Blocks given back are kept for the next calls, 64 MB in all and those that are still
+// asked for: a fresh page costs the system call that clears it. Any thread may call, also after a fork.
+// `bytes` becomes the size of the block, which is to be given back with it.
+void* take_block(std::size_t& bytes);
 void give_block(void* block, std::size_t bytes) noexcept;
+std::size_t kept_bytes();  // of blocks that wait for their next use
 
 template <class T>
 class Buffer {
@@ -30,9 +32,10 @@ class Buffer {
     void resize(std::size_t size) {
         if (size > capacity_) {
             release();
-            const std::size_t bytes = size * sizeof(T);
-            data_ = {static_cast<T*>(take_block(bytes)), GiveBack{bytes}};
-            capacity_ = size;
+            std::size_t bytes = size * sizeof(T);
+            T* const block = static_cast<T*>(take_block(bytes));
+            data_ = {block, GiveBack{bytes}};
+            capacity_ = bytes / sizeof(T);
         }
         size_ = size;
     }
