@@ -1,6 +1,8 @@
 """No command writes into a folder that it reads photos or masks from: each command, each such option, each disguise."""
 
 import importlib
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
 from tests.parsers import command, commands, parser_of, subparsers
+from tools import evaluate
 from training.shared_flags import positive
 
 #: command: (option that names where to write, a file name below it or "", options of folders that are read, the rest)
@@ -176,3 +179,18 @@ def test_photos_that_would_share_a_map_are_refused(tmp_path, module):
     with pytest.raises(UserError, match=r"photos 'sub/a\.PNG' and 'sub/a\.jpg' have the same id 'sub/a'"):
         importlib.import_module(module).main(argv)
     assert not (tmp_path / "maps").exists()
+
+
+def test_a_result_is_not_written_over_the_list_it_is_of(tmp_path, monkeypatch):
+    """The table goes beside the JSON as .txt, as the lists are called; a folder has no name for either."""
+    monkeypatch.chdir(tmp_path)
+    Path("masks").mkdir()
+    save_label_png("masks/a.png", np.zeros((3, 4), np.uint8))
+    Path("ids.txt").write_text("a\n")
+    Path("classes.txt").write_text("background\ncow\n")
+    for out, message in (("ids.json", "would write ids.txt over what is read"), ("ids.txt", "over what is read"),
+                         ("classes.x", "would write classes.txt over"), (".", "is a folder; give a file, such as")):
+        with pytest.raises(UserError, match=message):
+            evaluate.main(["--pred", "masks", "--gt", "masks", "--list", "ids.txt", "--classes", "classes.txt",
+                           "--out", out])
+    assert Path("ids.txt").read_text() == "a\n" and sorted(os.listdir()) == ["classes.txt", "ids.txt", "masks"]

@@ -189,6 +189,9 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         solver.snapshot_prefix = snapshot_prefix
     if not solver.snapshot_prefix:
         raise UserError(f"{solver_path}: no snapshot_prefix; give it one, it says where the weights go")
+    if "\0" in solver.snapshot_prefix:
+        raise UserError(f"{solver_path}: snapshot_prefix '{solver.snapshot_prefix}' holds a NUL character, as the name "
+                        "of no file does; give a plain one")
     _put_in_folder(solver, solver_path)
     if snapshot_prefix is None:
         layer_modules.check_output(solver.snapshot_prefix, f"{solver_path}: snapshot_prefix")

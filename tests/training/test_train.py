@@ -263,6 +263,7 @@ def test_wrong_words_are_answered_in_one_line(words, message, run):
 @pytest.mark.parametrize(("solver", "message"), [
     (SOLVER.replace('net: "net.prototxt"', ""), r"solver\.prototxt: neither net nor train_net"),
     (SOLVER.replace('snapshot_prefix: "models/tiny"', ""), r"solver\.prototxt: no snapshot_prefix"),
+    (SOLVER.replace("models/tiny", "models/t\\000iny"), r"snapshot_prefix 'models/t.*iny' holds a NUL character"),
     (SOLVER.replace("net.prototxt", "none.prototxt"), r"net none\.prototxt does not exist"),
     (SOLVER + "speed: 3\n", r"^solver\.prototxt:12:1: SolverParameter has no field 'speed'$"),
 ])
