@@ -248,6 +248,21 @@ def check(sample):
 # ---- real Caffe --------------------------------------------------------------------------------------------
 
 
+def known_to_differ(sample):
+    """Whether a net holds what real Caffe is known to compute otherwise (engine/README.md, "What differs")."""
+    shares = set()      # blobs whose diff is another blob's memory there
+    for layer in parse_net(sample.text).layer:
+        if layer.type == "Flatten" and layer.bottom[0] in shares:
+            return True
+        power = layer.power_param
+        if layer.type == "Power" and power.shift == 0 and power.power not in (0, 1, 2):
+            return True
+        if (layer.type in ("Reshape", "LSTM", "RNN") or layer.type == "Concat" and len(layer.bottom) == 1
+                or layer.type == "Slice" and len(layer.top) == 1):
+            shares.update(layer.top)
+    return False
+
+
 def check_caffe(samples, root):
     """Run nets in real Caffe (root/python), which has a process of its own.
 
@@ -260,6 +275,8 @@ def check_caffe(samples, root):
     """
     with tempfile.TemporaryDirectory() as folder:
         for sample in samples:
+            if known_to_differ(sample):
+                continue
             exact = Run(sample, double=True)
             exact.reset(exact.values())
             exact.net._forward()

@@ -41,10 +41,11 @@ def test_the_gradient_of_a_parameter_adds_up_and_is_not_its_tops(tmp_path):
     assert net.params["p"][0].diff.tolist() == [2, 2, 2] and net.blobs["y"].diff.tolist() == [1, 1, 1]
 
 
-def test_reshape_and_flatten_hand_the_gradient_on(tmp_path):
+@pytest.mark.parametrize("shares", ['"Reshape" reshape_param { shape { dim: 3 dim: 1 } }', '"Concat"', '"Slice"'])
+def test_reshape_and_flatten_hand_the_gradient_on(shares, tmp_path):
+    """Caffe's Flatten has its bottom's diff point elsewhere, so what shared the diff below never hears of it."""
     net = ran(tmp_path, 'layer { name: "a" type: "Power" bottom: "x" top: "a" power_param { power: 2 } }'
-                        'layer { name: "r" type: "Reshape" bottom: "a" top: "r" '
-                        '        reshape_param { shape { dim: 3 dim: 1 } } }'
+                        f'layer {{ name: "r" bottom: "a" top: "r" type: {shares} }}'
                         'layer { name: "f" type: "Flatten" bottom: "r" top: "y" }')
     assert net.blobs["x"].diff.tolist() == (2 * X).tolist()
 
