@@ -136,7 +136,7 @@ def seconds_of_real_caffe(args, root, images, target):
         np.savez(f"{folder}/arrays.npz", data=images.cpu().numpy(), target=target.cpu().float()[:, None].numpy())
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))
         command = [os.environ.get("PYTHON") or sys.executable, str(Path(__file__).with_name("caffe_steps.py")),
-                   str(solver), str(args.steps), f"{folder}/arrays.npz"]
+                   str(solver), str(args.steps), f"{folder}/arrays.npz", *(["--cpu-time"] if args.cpu_time else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder,
                               env={**os.environ, **threads, "PYTHONPATH": f"{root}/python", "GLOG_minloglevel": "2"})
     return statistics.median(json.loads(done.stdout.splitlines()[-1]))
