@@ -142,7 +142,7 @@ def test_what_the_engine_imports_is_what_its_package_requires(wheel):
         metadata = archive.read(next(n for n in archive.namelist() if n.endswith("METADATA"))).decode()
     required = {line.split(": ")[1].split(">")[0].split(";")[0].strip() for line in metadata.splitlines()
                 if line.startswith("Requires-Dist")}
-    packages = {"cv2": "opencv-python-headless", "google": "protobuf", "skimage": "scikit-image",
+    packages = {"PIL": "pillow", "cv2": "opencv-python-headless", "google": "protobuf", "skimage": "scikit-image",
                 "grpc_tools": "grpcio-tools"}
     found = set()
     for path in PACKAGE.rglob("*.py"):

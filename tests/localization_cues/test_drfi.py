@@ -227,7 +227,7 @@ def test_evaluate_refuses_a_photo_without_object(data, tmp_path):
     (["train", "--levels", "0.8,0,9"], "expected sigma >= 0, k > 0 and min >= 1"),
     (["train", "--trees", "0"], "expected a whole number, 1 or more, got '0'"),
     (["train", "--seed", "-1"], "expected a whole number, 0 or more, got '-1'"),
-    (["train", "--balance", "-2"], "expected a ratio, 0 or more, got '-2'"),
+    (["train", "--balance", "-2"], "expected a ratio from 0 to 1000000, got '-2'"),
     (["train", "--purity", "0.2"], "a share from 0.5 to 1"),
     (["train", "--purity", "nan"], "a share from 0.5 to 1, got 'nan'"),
     (["train", "--out", "m.pickle"], "--out ends in .npz"),

@@ -280,7 +280,7 @@ def test_files_that_were_mixed_up_are_named(run):
     (["--out", "o", "--net", "n"], "give a run and photos, or --weights, --list, --images too"),
     (["--out", "o", "--net", "n", "--weights", "w", "--list", "l", "--images", "i", "--stage", "s"],
      "--stage and --json go with a run"),
-    (["work/mine", "a.jpg", "--out", "o", "--max-side", "-1"], "--max-side 0 or more"),
+    (["work/mine", "a.jpg", "--out", "o", "--max-side", "-1"], "--max-side: expected a whole number, 0 or more"),
     (["work/mine", "a.jpg"], "the following arguments are required: --out"),
     (["work/mine/data/JPEGImages/0.jpg", "--out", "o"],
      "0.jpg is a file; the folder of a run stands before the photos: python -m tools.segment work/demo"),
