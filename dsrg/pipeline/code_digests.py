@@ -14,6 +14,8 @@ BUILT_FROM = {"krahenbuhl2013": "CRF", "densecrf": "CRF", "graph_segmentation": 
 #: modules that choose what computes, and compute nothing: what they may choose counts where it is used
 CHOOSERS = ("dsrg/crf_backend.py",)
 SOURCES = ("*.py", "*.cpp", "*.h", "CMakeLists.txt")
+#: folders of them that nothing is built from
+NO_SOURCE = {"build", "cpp_tests"}
 
 
 def sources_of(modules, root=ROOT):
@@ -70,7 +72,8 @@ def _located(module, searched, built_from):
     parts = module.split(".")
     if parts[0] in built_from:
         folder = built_from[parts[0]]
-        return sorted(p for pattern in SOURCES for p in folder.rglob(pattern) if "build" not in p.parts), None
+        return sorted(p for pattern in SOURCES for p in folder.rglob(pattern)
+                      if not NO_SOURCE.intersection(p.relative_to(folder).parts)), None
     for folder in searched:
         if not ((folder / parts[0]).is_dir() or (folder / f"{parts[0]}.py").is_file()):
             continue
