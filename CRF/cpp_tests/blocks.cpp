@@ -1,5 +1,9 @@
 // The blocks of memory that calls leave to the next ones.
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -26,7 +30,7 @@ TEST(a_block_serves_again_for_what_is_a_little_smaller) {
 }
 
 TEST(sizes_that_come_up_now_and_then_do_not_fill_the_memory_one_by_one) {
-    // A training whose photos ask for another size at times, as 200 KB, 204 KB, .. beside one that always comes.
+    // A training whose photos ask for another size at times, as 200 KB, 240 KB, .. beside one that always comes.
     std::size_t most = 0;
     for (int step = 0; step < 60000; ++step) {
         std::size_t bytes = step % 500 == 0 ? (200 + 40 * static_cast<std::size_t>(step / 500)) << 10 : 64 << 10;
@@ -35,7 +39,7 @@ TEST(sizes_that_come_up_now_and_then_do_not_fill_the_memory_one_by_one) {
         give_block(block, bytes);
         if (step > 30000) most = std::max(most, kept_bytes());
     }
-    // 4096 gifts of others, and as many again until all were looked at, let about ten of them live: 5 MB each at the end
+    // 4096 gifts of others let nine or ten of them live, and each is 5 MB at the end
     check::that(most < std::size_t{50} << 20, "kept " + std::to_string(most) + " bytes");
     for (int step = 0; step < 10000; ++step) {
         std::size_t bytes = 64 << 10;
