@@ -2,6 +2,7 @@
 
 from . import debug_info, device, tensor_calls
 from .blob import BoolVec
+from .fused_scale import fused_scales
 from .graph import Graph
 from .layer import NativeLayer
 
@@ -12,6 +13,13 @@ class RunningGraph(Graph):
     def _build(self, *args):
         self._callbacks = {"before_forward": [], "after_forward": [], "before_backward": [], "after_backward": []}
         super()._build(*args)
+        self._fused = fused_scales(self._nodes)
+
+    def _together(self, index, last):
+        """What computes layer `index` and the next one, up to `last`, at once; None where each is for itself."""
+        watched = self.debug_info or any(self._callbacks.values())
+        fused = None if watched or index >= last else self._fused.get(index)
+        return fused if fused and self._nodes[index].bottoms[0].count else None
 
     def _forward(self, start=0, end=None):
         """Run layers start..end (indices, inclusive); the weighted loss of those layers as float."""
@@ -40,12 +48,19 @@ class RunningGraph(Graph):
             raise IndexError(f"layers {start}..{end}: this net has layers 0..{len(self._nodes) - 1}")
         self._follow_seed()
         loss = 0.0
-        for index in range(start, end + 1):
+        index = start
+        while index <= end:
+            fused = self._together(index, end)
+            if fused is not None:
+                self._forward_fused(index, fused)
+                index += 2
+                continue
             for callback in self._callbacks["before_forward"]:
                 callback(index)
             loss = loss + self._forward_layer(self._nodes[index])
             for callback in self._callbacks["after_forward"]:
                 callback(index)
+            index += 1
         return loss
 
     def _forward_layer(self, node):
@@ -65,25 +80,48 @@ class RunningGraph(Graph):
                 loss = loss + weight * blob.data_memory.read(device.current()).sum()
         return loss
 
+    def _forward_fused(self, index, fused):
+        """A BatchNorm and the Scale after it."""
+        norm, scale = nodes = self._nodes[index : index + 2]
+        try:
+            for node in nodes:
+                self._reshape(node)
+            fused.forward(norm.bottoms, scale.tops)
+        except Exception as error:
+            self._locate(error, norm.param, "forward")
+            raise
+        for node in nodes:
+            node.layer.tick += 1
+
     def _backward(self, start=None, end=0):
         """Backward through layers start..end (indices; start is the later one)."""
         start = len(self._nodes) - 1 if start is None else start
         if not (0 <= end and start < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers {len(self._nodes) - 1}..0")
-        for index in range(start, end - 1, -1):
+        index = start
+        while index >= end:
+            fused = self._together(index - 1, start) if index > end else None
+            if fused is not None and fused.stands(self._nodes[index].tops[0]):
+                self._backward_layer(self._nodes[index - 1], fused)
+                index -= 2
+                continue
             node = self._nodes[index]
             for callback in self._callbacks["before_backward"]:
                 callback(index)
             if node.needs_backward:
-                try:
-                    tensor_calls.backward(node.layer, node.tops, BoolVec(node.bottom_needs), node.bottoms)
-                except Exception as error:
-                    self._locate(error, node.param, "backward")
-                    raise
+                self._backward_layer(node, node.layer)
                 if self.debug_info:
                     debug_info.backward(node)
             for callback in self._callbacks["after_backward"]:
                 callback(index)
+            index -= 1
+
+    def _backward_layer(self, node, layer):
+        try:
+            tensor_calls.backward(layer, node.tops, BoolVec(node.bottom_needs), node.bottoms)
+        except Exception as error:
+            self._locate(error, node.param, "backward")
+            raise
 
     def run_backward(self):
         """Backward through the whole net, as a solver does it."""

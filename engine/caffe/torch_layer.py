@@ -36,6 +36,7 @@ class TorchLayer(NativeLayer):
     _bottom_shapes = None  # for which _top_shapes were inferred
     _graph = None  # (leaves, outputs) of the last forward
     _edits = ()  # of the memories that the graph was made from
+    fused = None  # the layer that computed this one's last forward pass together with another's (fused_scale.py)
 
     def infer(self, *shapes):
         raise NotImplementedError(f"{type(self).__name__} defines no infer")
@@ -62,6 +63,8 @@ class TorchLayer(NativeLayer):
                 blob.reshape(*shape)
 
     def forward(self, bottom, top):
+        if self.fused is not None:
+            self.fused.part()
         where = device.current()
         memories = [b.data_memory for b in (*bottom, *self.blobs)]
         needs = self._needs_graph()
@@ -100,6 +103,8 @@ class TorchLayer(NativeLayer):
 
     # -- the backward pass -------------------------------------------------------------------------------------
     def backward(self, top, propagate_down, bottom):
+        if self.fused is not None:
+            self.fused.part()
         for k, wanted in enumerate(propagate_down):
             if wanted and not self.allow_force_backward(k):
                 raise self.error(f"bottom {k} '{self._layer_param.bottom[k]}' cannot have a gradient, but layers that "
@@ -163,13 +168,27 @@ class TorchLayer(NativeLayer):
         kept = self.keeps or () if self._graph is not None else ()
         values = [self._graph[0][k] if k in kept else b.data_memory.snapshot(where)
                   for k, b in enumerate((*bottom, *self.blobs))]
+        self.graph_of(values)
+        self._edits = [m.edits for m in self._read_in_backward(bottom, top)]
+
+    def graph_of(self, values):
+        """Make the graph for the backward pass of these bottoms and parameters; the outputs.
+
+        Parameters
+        ----------
+        values : sequence of Tensor
+
+        Returns
+        -------
+        tuple of Tensor
+        """
         leaves = [_leaf(value, wanted) for value, wanted in zip(values, self._wanted(), strict=True)]
         self.replaying = True
         try:
             self._graph = (leaves, self._outputs(leaves, True))
         finally:
             self.replaying = False
-        self._edits = [m.edits for m in self._read_in_backward(bottom, top)]
+        return self._graph[1]
 
     def _backward_from_blobs(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -47,17 +47,18 @@ class BatchNorm(TorchLayer):
             raise self.error(f"the bottom is {shape}; expected {self.blobs[0].count} channels on axis 1")
         return shape
 
-    def compute(self, x, mean, variance, factor):
+    def compute(self, x, mean, variance, count, factor=None, offset=None):
+        # with the factor and offset (C,) of a Scale, its values; see fused_scale.py
         y = x if x.ndim > 1 else x[:, None]
         cudnn = torch.backends.cudnn.enabled
         if self.use_global:
-            scale = torch.where(factor == 0, 0.0, 1 / factor).detach()
-            y = torch.batch_norm(y, None, None, mean.detach() * scale, variance.detach() * scale,
+            scale = torch.where(count == 0, 0.0, 1 / count).detach()
+            y = torch.batch_norm(y, factor, offset, mean.detach() * scale, variance.detach() * scale,
                                  False, 0.0, self.param.eps, cudnn)
         else:
             # with momentum 1 the running statistics become this batch's mean and unbiased variance
             batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(variance)
-            y = torch.batch_norm(y, None, None, batch_mean, batch_var, True, 1.0, self.param.eps, cudnn)
+            y = torch.batch_norm(y, factor, offset, batch_mean, batch_var, True, 1.0, self.param.eps, cudnn)
             if self.param.update_global_stats and not self.replaying:
                 self._update(batch_mean, batch_var if x.numel() > mean.numel() else torch.zeros_like(batch_var))
         return y if x.ndim > 1 else y[:, 0]
