@@ -14,6 +14,7 @@ from dsrg.datasets.photo_names import PhotoNames, why_unknown
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.lists import read_lines
+from dsrg.io.photos import is_photo
 
 #: names of columns, in any case: image, file_name, ImagePath; label, class_name, tag2, none at all
 PHOTO_COLUMN = re.compile(r"(image|img|photo|picture|file)?s?[ _-]?(name|path|file|id|image|img|photo|picture)?s?",
@@ -76,7 +77,8 @@ def read_label_table(path, folder, names, faults, classes=()):
     columns = _columns(table.header, rows, path) if table.header else None
     for number, name, found, fields in rows:
         if len(found) != 1:
-            _add_unknown(faults, f"{path}:{number}", name, found)
+            may_be_header = not table.header and number == rows[0][0] and not is_photo(name)
+            _add_unknown(faults, f"{path}:{number}", name, found, may_be_header)
             table.unclear.update(found)
             continue
         words = table.words.setdefault(found[0], [])
@@ -103,13 +105,14 @@ def _ticked(columns, fields, where, faults):
                        "yes, no, true, false, x, nothing)")
 
 
-def _add_unknown(faults, where, name, found):
+def _add_unknown(faults, where, name, found, may_be_header):
     if found:
         faults.add("lines whose photo is not clear",
                    f"{where}: '{name}' are several photos below the photo folder ({', '.join(found[:3])}); name the "
                    "file with its suffix, as it is written there")
     else:
-        faults.add("lines that name no photo", lambda: f"{where}: '{name}' {why_unknown(name)}")
+        header = " (if this is a header, call its first column image)" if may_be_header else ""
+        faults.add("lines that name no photo", lambda: f"{where}: '{name}' {why_unknown(name)}{header}")
 
 
 def _fields(line):

@@ -1,4 +1,4 @@
-"""Photos as people name them in a file of labels: with or without suffix, by full path, in other letter case."""
+"""Photos as people name them in a file of labels: with or without suffix, by full path or file name, in other case."""
 
 import re
 import unicodedata
@@ -34,13 +34,16 @@ class PhotoNames:
     def __init__(self, folder, names):
         self._folder = Path(folder)
         self._exact = dict.fromkeys(names)
-        self._folded = {}
+        self._folded, self._files = {}, {}
         for name in names:
+            self._files.setdefault(folded(PurePosixPath(name).name), []).append(name)
             for key in {folded(name), folded(str(PurePosixPath(name).with_suffix("")))}:
                 self._folded.setdefault(key, []).append(name)
 
     def find(self, text):
         """The photos that `text` may stand for: one where it is clear, none, or several.
+
+        A file name without a folder is also that of a photo in a folder, where no photo lies at that path itself.
 
         Parameters
         ----------
@@ -60,7 +63,8 @@ class PhotoNames:
             same_case = [name for name in found if way in (name, str(PurePosixPath(name).with_suffix("")))]
             if found:
                 return same_case or found
-        return []
+        found = self._files.get(folded(text), [])
+        return [name for name in found if PurePosixPath(name).name == text] or found
 
     def _from_folder(self, text):
         """The text as a path from the photo folder, where it is one from elsewhere that leads there."""
@@ -91,4 +95,6 @@ def why_unknown(text):
     suffix = PurePosixPath(text).suffix
     if re.fullmatch(r"\.[A-Za-z]{2,4}", suffix) and not is_photo(text):
         return f"is not a photo below the photo folder; {suffix} files are not read, convert them to .jpg or .png"
+    if not is_photo(text):
+        return "is not a photo below the photo folder; name photos in folders by path, or by file name with the suffix"
     return "is not a photo below the photo folder; name a .jpg or .png file there"

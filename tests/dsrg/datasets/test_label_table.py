@@ -68,6 +68,26 @@ def test_a_relative_path_through_the_photo_folder(tmp_path, monkeypatch):
     assert names.find("photos/sub/a.jpg") == names.find("./photos/sub/a") == ["sub/a.jpg"]
 
 
+def test_a_file_name_alone_is_that_of_the_photo_in_a_folder(tmp_path):
+    """As tables hold it that were written by programs which show one folder at a time."""
+    assert table(tmp_path, "D.PNG,cow\na.jpg,dog\n") == {"sub/d.png": ["cow"], "a.jpg": ["dog"]}
+    assert table(tmp_path, "e f.jpg cow\n", photos=["e f.jpg", "x/e.jpg", "x/f.jpg"]) == {"e f.jpg": ["cow"]}
+    with pytest.raises(UserError, match=r"'a\.jpg' are several photos below the photo folder \(x/a\.jpg, y/a\.jpg\)"):
+        table(tmp_path, "a.jpg,cow\n", photos=["x/a.jpg", "y/a.jpg"])
+    with pytest.raises(UserError, match="name photos in folders by path, or by file name with the suffix"):
+        table(tmp_path, "a.jpg,cow\nd,cow\n")
+
+
+def test_a_first_line_that_may_be_a_header_of_other_words_says_so(tmp_path):
+    text = "Datei;Schlagworte\na.jpg;cow\nx;cow\ny.jpg;cow\n"
+    with pytest.raises(UserError, match="3 faults") as caught:
+        table(tmp_path, text)
+    lines = [line for line in caught.value.details if "csv:" in line]
+    assert lines[0].endswith("'Datei' is not a photo below the photo folder; name photos in folders by path, or by "
+                             "file name with the suffix (if this is a header, call its first column image)")
+    assert not any("header" in line for line in lines[1:])
+
+
 def test_names_of_classes_with_commas_stay_whole(tmp_path):
     assert table(tmp_path, 'a.jpg,"cow, brown"\n', ["cow, brown"]) == {"a.jpg": ["cow, brown"]}
     assert table(tmp_path, 'a.jpg,"cow, brown"\n') == {"a.jpg": ["cow", "brown"]}
