@@ -1,6 +1,7 @@
 """Fixtures for every test: where the material beside the project lies, and seeded generators."""
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ from dsrg.io import terminal
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
+#: the project's own experiments, as the README's table has them; a user's may lie beside them
+EXPERIMENTS = [ROOT / "prototxts" / name for name in sorted(re.findall(
+    r"^\| `([\w-]+)` \|", (ROOT / "README.md").read_text(encoding="utf-8").split("## Experiments")[1].split("\n## ")[0],
+    re.MULTILINE))]
 PATIENCE = 1000  # seconds a command run by a test may take: ends a hang on a busy machine, says nothing about speed
 
 # Workers of one run share the cores, and so do the processes that their tests start.

@@ -9,13 +9,14 @@ from google.protobuf import text_format
 
 from docker.substitutes import layer_types, learns_statistics, substitute
 from dsrg.io.param_str import parse_param_str
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 
 spec = importlib.util.spec_from_file_location("facade_schema", ROOT / "tests/facade/python/caffe/schema.py")
 schema = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(schema)
 
-NETS = sorted(path for path in ROOT.glob("prototxts/*/*.prototxt") if not path.name.startswith("solver"))
+NETS = sorted(path for folder in EXPERIMENTS for path in folder.glob("*.prototxt")
+              if not path.name.startswith("solver"))
 
 NET = """
 # layer { name: "commented" type: "Interp" }

@@ -9,10 +9,10 @@ from caffe.prototxt import parse_net, read_net
 from caffe.shape_net import ShapeNet
 from PIL import Image
 
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 from tests.engine.nets import TWO_HEADS, build, input_layer
 
-NETS = sorted(path.relative_to(ROOT / "prototxts").as_posix() for path in ROOT.glob("prototxts/*/*deploy.prototxt"))
+NETS = sorted(f"{folder.name}/{path.name}" for folder in EXPERIMENTS for path in folder.glob("*deploy.prototxt"))
 
 
 def shapes(text, phase=caffe.TEST, **kwargs):

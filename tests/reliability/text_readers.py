@@ -22,7 +22,7 @@ from dsrg.io.prototxt_text import read_prototxt
 from dsrg.pipeline import prototxt_edits, prototxts
 from dsrg.pipeline.settings import read_experiment
 from dsrg.report.comparison import settings
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 from tests.reliability.damaged_values import NAMES, yaml_value
 from tests.reliability.engine_readers import NET, SOLVER, V1_NET
 from tests.reliability.readers import reader
@@ -231,7 +231,7 @@ def listed_files(path):
 
 
 @reader(
-    lambda: [path.read_bytes() for path in sorted((ROOT / "prototxts").glob("*/settings.yaml"))],
+    lambda: [(folder / "settings.yaml").read_bytes() for folder in EXPERIMENTS],
     UserError,
     ".yaml",
     [yaml_value],
@@ -256,7 +256,7 @@ def ablation(path):
 
 
 @reader(
-    lambda: [path.read_bytes() for path in sorted((ROOT / "prototxts").glob("*/settings.yaml"))],
+    lambda: [(folder / "settings.yaml").read_bytes() for folder in EXPERIMENTS],
     UserError,
     ".yaml",
     [yaml_value, _names_in_lines],

@@ -14,13 +14,13 @@ from dsrg.netinspect.cost import readable, rows
 from dsrg.netinspect.graph_layout import Layout
 from dsrg.netinspect.net_differences import differences
 from dsrg.netinspect.prototxt_source import Source, without_field
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 from tools.inspect_net import main
 
 VGG16 = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"]
 INPUT = 'layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 dim: 9 dim: 7 } } }\n'
-NETS = sorted(path.relative_to(ROOT / "prototxts").as_posix()
-              for path in ROOT.glob("prototxts/*/*.prototxt") if not path.name.startswith("solver"))
+NETS = sorted(f"{folder.name}/{path.name}" for folder in EXPERIMENTS for path in folder.glob("*.prototxt")
+              if not path.name.startswith("solver"))
 
 
 def write(folder, text, name="net.prototxt"):

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 from tools import make_nets, new_experiment
 
 
@@ -18,8 +18,8 @@ def experiments(tmp_path, monkeypatch):
     """A folder of experiments that holds links to the project's; chdir beside it."""
     folder = tmp_path / "prototxts"
     folder.mkdir()
-    for path in (ROOT / "prototxts").glob("*/settings.yaml"):
-        (folder / path.parent.name).symlink_to(path.parent)
+    for path in EXPERIMENTS:
+        (folder / path.name).symlink_to(path)
     monkeypatch.setattr(new_experiment, "EXPERIMENTS", folder)
     monkeypatch.setenv("ENGINE", "embedded")
     monkeypatch.chdir(tmp_path)

@@ -14,11 +14,11 @@ from dsrg.export.programs import OPSET, write_onnx, write_torchscript
 from dsrg.export.torch_net import torch_net
 from dsrg.io.errors import UserError
 from dsrg.scoring.recipe import Recipe
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS, ROOT
 from tests.dsrg.export.deploy_nets import engine_outputs, make_deploy, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:DeprecationWarning")
-NETS = sorted((ROOT / "prototxts").glob("*/*deploy.prototxt"))
+NETS = sorted(path for folder in EXPERIMENTS for path in folder.glob("*deploy.prototxt"))
 THIN = 32               # divides the channels, of which two are left at least
 TOLERANCE = 1e-4        # of the largest score
 INPUT = 'name: "n" input: "data" input_shape { dim: 1 dim: 3 dim: 17 dim: 23 }\n'

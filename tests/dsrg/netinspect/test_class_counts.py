@@ -8,12 +8,13 @@ from google.protobuf import text_format
 from dsrg.find_caffe import the_caffe
 from dsrg.io.errors import UserError
 from dsrg.netinspect.class_counts import refuse_other_classes
-from tests.conftest import ROOT
+from tests.conftest import EXPERIMENTS
 
 #: every net that an experiment trains, with the number of classes its README names
 CLASSES = {"demo": 7, "msrc15-squeezenet": 16, "voc12-vgg16": 21, "voc12-resnet101": 21, "voc12-sec": 21,
            "coco-vgg16": 81}
-NETS = sorted(path for path in ROOT.glob("prototxts/*/*train*.prototxt") if not path.name.startswith("solver"))
+NETS = sorted(path for folder in EXPERIMENTS for path in folder.glob("*train*.prototxt")
+              if not path.name.startswith("solver"))
 
 
 @pytest.fixture
