@@ -21,8 +21,8 @@ from dsrg.pipeline import prototxts
 from dsrg.report.montage import draw_montage
 from dsrg.report.page import page
 from dsrg.report.run_contents import open_cues, read_data_set
-from dsrg.report.run_results import left_out_lines, read_run
-from dsrg.report.run_table import nothing_measured, report_lines, write_table
+from dsrg.report.run_results import read_run
+from dsrg.report.run_table import nothing_measured, remarks, report_lines, write_table
 from dsrg.report.seed_growth import read_stored, seed_growth
 from dsrg.report.sheets import PHOTOS, write_sheets
 from training.shared_flags import not_negative
@@ -53,17 +53,18 @@ def main(argv=None):
     runs = [read_run(folder) for folder in args.runs]
     first = args.runs[0]
     measured = any(run["miou"] for run in runs)
-    lines = report_lines(runs) if measured else [nothing_measured(first), *left_out_lines(first)]
+    lines = report_lines(runs) if measured else [nothing_measured(first), *remarks(runs)]
     print("\n".join(lines))
     if measured:
         write_table(runs, lines, first / "results")
     sheets = write_sheets(first, args.sheets) if args.sheets else []
     write_page(first, growth=not args.no_growth, device=args.device)
-    print(f"Page: {first / 'report.html'}")
+    shown = first.resolve() if first == Path() else first       # run.sh stands in the run's folder, its user does not
+    print(f"Page: {shown / 'report.html'}")
     if args.photos > 0 and draw_montage(first, first / "results/report.png", args.photos):
-        print(f"Pictures: {first / 'results/report.png'}")
+        print(f"Pictures: {shown / 'results/report.png'}")
     if sheets:
-        print(f"Sheets: {' '.join(map(str, sheets))}")
+        print(f"Sheets: {' '.join(str(shown / path.relative_to(first)) for path in sheets)}")
 
 
 def write_page(run, growth=True, device="cpu"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dsrg.datacheck.kinds import KINDS
 from dsrg.datasets.left_out import read_left_out
+from dsrg.io.class_names import read_classes
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import is_number, read_mapping
@@ -30,7 +31,8 @@ def read_run(folder):
     -------
     dict
         "miou": {row name: mean IoU in 0..1}, "stages": {stage: {"seconds", "peak_mib"}}, "commits": set of str,
-        "warnings": list of str, "classifier": {"mean_average_precision", "images"} or None.
+        "warnings": list of str, "classifier": {"mean_average_precision", "mean_chance" (None where not
+        known), "images"} or None.
 
     Raises
     ------
@@ -41,17 +43,19 @@ def read_run(folder):
     if not (folder / "results").is_dir():
         raise UserError(f"{folder}: has no results/; give the folder of a run, such as work/demo")
     miou, commits, warnings = {}, set(), []
+    shown = folder.resolve().name if folder == Path() else folder
     for name, says, _ in ROWS:
         path = folder / "results" / f"{name}.json"
         if not path.exists():
+            warnings += _collapse_unmeasured(folder, name, f"{shown}: {says}")
             continue
         record = read_result(path)
         miou[name] = float(record["miou"])
         commits.add(record["commit"])
-        warnings += _collapse(record, f"{folder}: {says}")
+        warnings += _collapse(record, f"{shown}: {says}")
     stages = {p.stem: {"seconds": 0.0, "peak_mib": 0, **read_stamp(p)}
               for p in sorted((folder / "stamps").glob("*.json"))}
-    warnings += [f"warning: {folder}: {line}" for line in left_out_lines(folder)]
+    warnings += [f"warning: {shown}: {line}" for line in left_out_lines(folder)]
     return {"miou": miou, "stages": stages, "commits": commits, "warnings": warnings,
             "classifier": _classifier(folder / "results/cam-quality.json")}
 
@@ -80,6 +84,21 @@ def _collapse(record, what):
     return [warning] if warning else []
 
 
+def _collapse_unmeasured(folder, name, what):
+    """The same of a stage without result, as in data sets without masks, by what is kept beside its label maps."""
+    record = read_mapping(folder / ("labels" if name == "labels" else f"segmentations/{name}") / "settings.json")
+    pixels, images = record.get("pixels"), record.get("images")
+    if not isinstance(pixels, dict) or not is_number(images):
+        return []
+    counts = [pixels.get(str(index), 0) for index in range(256)]
+    try:
+        names = read_classes(folder / "lists/classes.txt")
+    except UserError:
+        names = None
+    warning = collapse_warning(counts, images, what, names)
+    return [warning] if warning else []
+
+
 def _classifier(path):
     """What localization_cues.classifier_quality wrote, or None; a file of another kind is left alone.
 
@@ -87,7 +106,10 @@ def _classifier(path):
     """
     record = read_mapping(path)
     found = {name: record.get(name) for name in ("mean_average_precision", "images")}
-    return found if all(map(is_number, found.values())) else None
+    if not all(map(is_number, found.values())):
+        return None
+    chance = record.get("mean_chance")
+    return {**found, "mean_chance": chance if is_number(chance) else None}
 
 
 def mean_and_spread(values):

@@ -60,8 +60,10 @@ def remarks(runs):
     lines = []
     if known:
         mean = mean_and_spread([one["mean_average_precision"] for one in known])
-        lines.append(f"Classifier of the cues: mean average precision {mean} % on {known[0]['images']} train photos "
-                     "that were set apart.")
+        chances = [one["mean_chance"] for one in known if one["mean_chance"] is not None]
+        chance = f" (chance {mean_and_spread(chances)} %)" if len(chances) == len(known) else ""
+        lines.append(f"Classifier of the cues: mean average precision {mean} %{chance} on {known[0]['images']} train "
+                     "photos that were set apart.")
     return lines + [warning for run in runs for warning in run["warnings"]]
 
 

@@ -89,6 +89,21 @@ class LabelMapFolder:
         redone = set(self._redone(there, self._earlier(), overwrite))
         return [image_id for image_id in ids if image_id in redone or not self.is_done(image_id)]
 
+    def note_pixels(self, counts, images):
+        """Keep in settings.json what the finished maps say, for the report of a run without true masks.
+
+        Parameters
+        ----------
+        counts : int array (256,)
+            Pixels of each index.
+        images : int
+            Label maps.
+        """
+        record = read_mapping(self.folder / SETTINGS)
+        said = {"images": images, "pixels": {str(index): int(count) for index, count in enumerate(counts) if count}}
+        if record and record != record | said:
+            write_text(self.folder / SETTINGS, json.dumps(record | said, indent=1) + "\n")
+
     def _earlier(self):
         """The settings of the maps that are there, or None."""
         settings = read_mapping(self.folder / SETTINGS).get("settings")

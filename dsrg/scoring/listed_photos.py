@@ -75,5 +75,7 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
         return
     if scores_folder:
         note(f"{scores_folder}: {temperature.line()}")
-    if warning := collapse_warning(count_classes(map(folder.path, ids)), len(ids), out):
+    counts = count_classes(map(folder.path, ids))
+    folder.note_pixels(counts, len(ids))
+    if warning := collapse_warning(counts, len(ids), out):
         warn(warning)

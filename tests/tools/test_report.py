@@ -74,10 +74,29 @@ def test_a_collapsed_model_is_named_in_the_report(tmp_path, capsys):
     assert "has collapsed" not in capsys.readouterr().out
 
 
-def test_what_the_classifier_knows_is_reported(tmp_path, capsys):
-    write_text(tmp_path / "results/cam-quality.json", json.dumps({"mean_average_precision": 0.7834, "images": 40}))
+def test_a_collapsed_model_is_named_where_no_mask_measures_it(run, capsys, monkeypatch):
+    """By the pixels that tools.segment keeps beside its label maps; of a run whose folder is where one stands."""
+    write_text(run / "lists/classes.txt", "background\ncow\n")
+    record = {"settings": {}, "images": 9, "pixels": {"0": 5400, "255": 3}}
+    write_text(run / "segmentations/f/settings.json", json.dumps(record))
+    write_text(run / "labels/settings.json", json.dumps({**record, "pixels": {"0": 5399, "1": 1}}))
+    monkeypatch.chdir(run)
+    report.main([".", "--photos", "0"])
+    out = capsys.readouterr().out
+    says = "retrained, stage f: every pixel of all 9 label maps is 'background', the model has collapsed"
+    assert f"warning: {run.name}: {says}" in out and out.count("has collapsed") == 1
+    assert f"Page: {run / 'report.html'}" in out
+    assert f"<li>{says}" in (run / "report.html").read_text().replace("&#39;", "'")
+
+
+@pytest.mark.parametrize(("known", "chance"), [({}, ""), ({"mean_chance": 0.25}, " (chance 25.0 %)")])
+def test_what_the_classifier_knows_is_reported(tmp_path, capsys, known, chance):
+    record = {"mean_average_precision": 0.7834, "images": 40, **known}
+    write_text(tmp_path / "results/cam-quality.json", json.dumps(record))
     report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
-    assert "mean average precision 78.3 % on 40 train photos that were set apart" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"mean average precision 78.3 %{chance} on 40 train photos that were set apart" in out
+    assert f"of 78.3 %{chance} on 40 train photos" in (tmp_path / "report.html").read_text()
 
 
 def test_after_the_first_stage_there_is_a_page(run):

@@ -352,6 +352,9 @@ def test_a_collapsed_model_is_said_when_its_maps_are_made_and_when_they_are_ther
     truth.net.wanted[:, 1:] += 1e4                             # nearest to background, whatever the colour
     run("--overwrite")
     assert "out: every pixel of all 4 label maps is class 0, the model has collapsed" in capsys.readouterr().err
+    kept = json.loads((tmp_path / "out/settings.json").read_text())
+    pixels = sum(load_label_png(tmp_path / f"out/{name}.png").size for name in "abcd")
+    assert (kept["images"], kept["pixels"]) == (4, {"0": pixels})
     run()
     shown = capsys.readouterr()
     assert "all 4 label maps are there" in shown.err and "collapsed" in shown.err
