@@ -43,6 +43,7 @@ def parser(module):
 def test_a_command_has_examples_that_its_parser_takes_and_the_common_flags(module, tmp_path, capsys):
     found = parser(module)
     shown = found.format_help()
+    assert not re.search(r"default:? [(\[{]", shown), "a default is shown as it is typed"
     assert "--quiet" in shown and "--traceback" in shown
     for each in subparsers(found).values():
         assert "--quiet" in each.format_help()
@@ -54,6 +55,14 @@ def test_a_command_has_examples_that_its_parser_takes_and_the_common_flags(modul
             check_words(found, words[3:])
         except SystemExit:
             pytest.fail(f"{words}: {capsys.readouterr().err}")
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_asks_no_caffe(module, monkeypatch):
+    """Which says on stderr what it is, and takes seconds."""
+    monkeypatch.delitem(sys.modules, "training.findcaffe", raising=False)
+    parser(module)
+    assert "training.findcaffe" not in sys.modules
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -32,7 +32,7 @@ def parse_args(argv):
     parser.add_argument("--weights", type=Path, metavar="FILE",
                         help="also write random weights of voc12-vgg16's net there, to start trainings from")
     parser.add_argument("--size", type=positive, nargs=2, default=(375, 500), metavar=("H", "W"),
-                        help="height and width of the photos; every third is upright (default: %(default)s)")
+                        help="height and width of the photos; every third is upright (default: 375 500)")
     parser.add_argument("--seed", type=not_negative, default=0, help="of everything drawn (default: %(default)s)")
     args = parser.parse_args(argv)
     if args.photos < 4 or min(args.size) < 32:

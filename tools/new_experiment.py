@@ -11,6 +11,7 @@ and run python -m tools.make_nets prototxts/flowers. Run it by its name: DATA_RO
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
 from dsrg.datasets.class_photos import class_warnings
@@ -97,7 +98,8 @@ def main(argv=None):
     print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
     print("\n".join(said))
     weights = "".join(f" {variable}=.." for variable in template.needs)
-    print(f"next: DATA_ROOT={args.data or '..'}{weights} bash run.sh {args.name}")
+    root = ".." if args.data is None else shlex.quote(str(args.data))
+    print(f"next: DATA_ROOT={root}{weights} bash run.sh {args.name}")
 
 
 if __name__ == "__main__":

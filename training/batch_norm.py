@@ -111,12 +111,13 @@ def refuse_what_it_cannot_train(caffe, net_text, device="cpu"):
 
 def main(argv=None):
     """Exit status 0 where this Caffe normalises by the batch on the device, 3 where not."""
+    parser = command_parser("training.batch_norm", __doc__)
+    parser.add_argument("--device", default="cpu", help="cpu, or the number of a GPU (default: %(default)s)")
+    args = parser.parse_args(argv)
     from dsrg.caffe_device import use_machine
     from training.findcaffe import caffe
 
-    parser = command_parser("training.batch_norm", __doc__)
-    parser.add_argument("--device", default="cpu", help="cpu, or the number of a GPU (default: %(default)s)")
-    use_machine(caffe, parser.parse_args(argv).device, "auto")
+    use_machine(caffe, args.device, "auto")
     return 0 if normalises_batches(caffe) else 3
 
 

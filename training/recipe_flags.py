@@ -2,11 +2,10 @@
 
 import argparse
 
-from dsrg.io import voc
 from dsrg.scoring.multiscale import CRF_SCALE, MAX_SIDE
 from dsrg.scoring.recipe import SIZES
 from dsrg.scoring.run_model import STAGES
-from training.shared_flags import add_mean, not_negative, positive, positive_number
+from training.shared_flags import MEAN_TEXT, add_mean, not_negative, positive, positive_number
 
 
 def add_stage(parser, what):
@@ -40,7 +39,7 @@ def add_recipe_flags(parser):
                              f"side ({CRF_SCALE})")
     parser.add_argument("--max-side", type=not_negative, metavar="N",
                         help=f"score and refine photos with a longer side shrunk to N pixels; 0: never ({MAX_SIDE})")
-    add_mean(parser, None, f"mean pixel to subtract ({' '.join(map(str, voc.MEAN_BGR))})")
+    add_mean(parser, None, f"mean pixel to subtract ({MEAN_TEXT})")
     parser.add_argument("--output-blob", metavar="NAME", help="blob of the scores (the net's only output)")
 
 

@@ -182,7 +182,10 @@ def add_classifier(parser):
     parser.add_argument("--labels", type=Path, required=True, help='image labels, "<id> <class> ..." a line')
 
 
-def add_mean(parser, default=voc.MEAN_BGR, help_text="mean pixel to subtract (default: %(default)s)"):
+MEAN_TEXT = " ".join(f"{value:g}" for value in voc.MEAN_BGR)    # as it is typed
+
+
+def add_mean(parser, default=voc.MEAN_BGR, help_text=f"mean pixel to subtract (default: {MEAN_TEXT})"):
     """Add --mean B G R.
 
     Parameters

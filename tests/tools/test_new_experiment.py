@@ -151,6 +151,12 @@ def make_root(folder, photos, labels, side):
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in ["background", *names]))
 
 
+def test_the_next_command_can_be_typed_as_it_stands(experiments, tmp_path, capsys):
+    make_root(tmp_path / "my data", 60, lambda k: [k % 2 + 1], 80)
+    new_experiment.main(["flowers", "--from", "demo", "--data", "my data"])
+    assert "next: DATA_ROOT='my data' bash run.sh flowers" in capsys.readouterr().out
+
+
 def test_settings_follow_the_data(experiments, tmp_path, capsys):
     """Photos of 80 pixels, demo's have 160: the CRF's widths are halved; input sizes keep their ratios on 8 n + 1."""
     make_root(tmp_path / "data", 60, lambda k: [k % 2 + 1], 80)
