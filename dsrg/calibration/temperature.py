@@ -7,7 +7,6 @@ stays; the probabilities become as large as the net is often right.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 BOUNDS = (0.05, 100.0)      # of a temperature that is looked for
 BINS = 15                   # of a reliability diagram, as in the paper
@@ -78,6 +77,8 @@ def fit_temperature(scores, labels):
         Within BOUNDS; at the lower one where every label has the largest score, at the upper one where scores say
         nothing of the labels.
     """
+    from scipy.optimize import minimize_scalar  # here: whoever only applies a temperature starts sooner without it
+
     found = minimize_scalar(lambda log_t: mean_nll(scores, labels, np.exp(log_t)), bounds=tuple(np.log(BOUNDS)),
                             method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))

@@ -16,6 +16,7 @@ PAGE = "report.html"
 LOG = "logs/page.log"
 LEAST_PAUSE = 60        # seconds between two pages of one stage
 SHARE = 50              # and at least so many times the seconds that the last page took
+SHARE_OF_ENDS = 10      # the same of two pages between which stages ended
 LAST_PAGE = 120         # seconds that the end of a run waits for its page
 #: what is between these in a page exists while the run goes on only
 LIVE, END = "<!-- live -->", "<!-- end of live -->"
@@ -38,10 +39,10 @@ class LivePage:
 
     def __init__(self, folder, environment):
         self._folder, self._environment = Path(folder), environment
-        self._child, self._due, self._began, self._next = None, False, 0.0, 0.0
+        self._child, self._due, self._began, self._next, self._soon = None, False, 0.0, 0.0, 0.0
 
     def stage_done(self):
-        """A stage ended: make the page, or note that it is due where one is being made."""
+        """A stage ended: make the page, or note that it is due where one is being made or has been a moment ago."""
         self._due = True
         self.while_running()
 
@@ -52,7 +53,8 @@ class LivePage:
                 return
             self._child, took = None, time.monotonic() - self._began
             self._next = time.monotonic() + max(LEAST_PAUSE, SHARE * took)
-        if self._due or time.monotonic() >= self._next:
+            self._soon = time.monotonic() + SHARE_OF_ENDS * took
+        if time.monotonic() >= (self._soon if self._due else self._next):
             self._start()
 
     def close(self, render=True):

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import time
@@ -56,6 +57,23 @@ def dying_with(parent):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
     return in_child
+
+
+@contextlib.contextmanager
+def _end_of(pid):
+    """What waits for the end of a child, but no longer than so many seconds; it may come back before either.
+
+    A signal that comes just before the wait is acted on after it: no wait takes more than a second.
+    """
+    try:
+        ended = os.pidfd_open(pid)
+    except (AttributeError, OSError):           # not Linux, or one older than 5.3
+        yield lambda seconds: time.sleep(min(max(seconds, 0.0), 0.05))
+        return
+    try:
+        yield lambda seconds: select.select([ended], [], [], min(max(seconds, 0.0), 1.0))
+    finally:
+        os.close(ended)
 
 
 class Children:
@@ -127,17 +145,16 @@ class Children:
                                            process_group=0, preexec_fn=dying_with(os.getpid()))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-        pause = 0.005
         try:
-            while True:
-                pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
-                if pid:
-                    break
-                if time.monotonic() - last >= interval:
-                    last = time.monotonic()
-                    every(last - started)
-                time.sleep(pause)
-                pause = min(0.1, pause * 1.5)
+            with _end_of(self._child.pid) as wait:
+                while True:
+                    pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
+                    if pid:
+                        break
+                    if time.monotonic() - last >= interval:
+                        last = time.monotonic()
+                        every(last - started)
+                    wait(last + interval - time.monotonic())
             self._child.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
             self._child.kill()

@@ -4,7 +4,6 @@ import functools
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -77,4 +76,6 @@ def overlay_with_legend(image_rgb, labels, class_names):
 @functools.cache
 def font(size=14):
     """DejaVu Sans, which comes with matplotlib: names of classes are in any European language, not in ASCII alone."""
+    import matplotlib  # here: a label map needs no font
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)

@@ -7,7 +7,6 @@ from one iteration of the training to the next.
 """
 
 import numpy as np
-from scipy import ndimage
 
 from dsrg.supervision.image_threads import joined
 
@@ -107,6 +106,8 @@ def _confident_label_map(present, seeded, probabilities, background_threshold, f
 
 def _components_with_a_seed(masks, seeds):
     """Pixels of those 8-connected components, plane by plane, that hold at least one seed; (P, H, W)."""
+    from scipy import ndimage  # here: a page of a run imports this module, and grows nothing most of the time
+
     components, count = ndimage.label(masks, structure=_EIGHT_NEIGHBOURS)
     holds_seed = np.zeros(count + 1, dtype=bool)
     holds_seed[components[seeds]] = True

@@ -59,6 +59,11 @@ def test_stages_that_end_while_a_page_is_made_make_one_more(made, tmp_path):
     made.let_go()
     assert made.starts() == 1
     made.while_running()
+    made.stage_done()
+    assert made.starts() == 1 and made._child is None, "short stages share the next page"
+    assert 0 < made._soon - time.monotonic() < made._next - time.monotonic()
+    made._soon = 0
+    made.while_running()
     made._child.wait(PATIENCE)
     assert made.starts() == 2
     made.while_running()
