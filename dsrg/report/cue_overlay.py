@@ -6,12 +6,13 @@ import numpy as np
 from dsrg.cuefile.label_map import map_from_cues
 from dsrg.io import voc
 from dsrg.io.aligned_grids import nearest_aligned
+from dsrg.io.counts import counted
 from dsrg.io.image_ids import file_of, id_of, photo_file
 from dsrg.io.photos import load_image_bgr, write_picture
 from dsrg.io.progress_bar import progress
+from dsrg.report.picture_legend import with_legend
 
 LEAST_SIDE = 480   # smaller photos are enlarged, so that cells and names can be told apart
-LINE = 22          # height of a line of the legend
 UNKNOWN_LIFT = 100
 
 
@@ -59,15 +60,13 @@ def cue_picture(image_bgr, label_map, labels, names):
     palette_bgr = voc.palette()[:, ::-1]
     drawn = np.hstack([image_bgr, overlay(image_bgr, label_map, palette_bgr)])
     shown = [0, *sorted({int(c) for c in labels} | {int(c) for c in np.unique(label_map) if c > 0})]
-    legend = np.full((LINE * len(shown), drawn.shape[1], 3), 255, np.uint8)
-    for line, number in enumerate(shown):
-        top = line * LINE
-        legend[top + 3:top + LINE - 3, 6:30] = palette_bgr[number]
+    lines = []
+    for number in shown:
         name = names[number] if names and number < len(names) else "background" if number == 0 else str(number)
-        cells = int((label_map == number).sum())
-        text = f"{name}: {cells} cells" if number in (0, *labels) else f"{name}: {cells} cells, no label of this photo"
-        cv2.putText(legend, text, (38, top + LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.vstack([drawn, legend])
+        cells = counted(int((label_map == number).sum()), "cell")
+        strange = "" if number in (0, *labels) else ", no label of this photo"
+        lines.append((voc.palette()[number], f"{name}: {cells}{strange}"))
+    return cv2.cvtColor(with_legend(cv2.cvtColor(drawn, cv2.COLOR_BGR2RGB), lines), cv2.COLOR_RGB2BGR)
 
 
 def draw_overlays(cues, size, photos, classes, folder, out):

@@ -1,17 +1,13 @@
 """A label map drawn over its photo, with the names of its classes and their shares below."""
 
-import functools
-from pathlib import Path
-
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from dsrg.io import voc
 from dsrg.io.label_png import value_counts
+from dsrg.report.picture_legend import with_legend
 
 LEAST_SIDE, MOST_SIDE = 480, 1600   # smaller photos are enlarged, larger ones shrunk: a picture to look at
-LINE = 22                           # height of a line of the legend
 STRENGTH = 0.55                     # of the colours over the photo
 
 
@@ -60,22 +56,5 @@ def overlay_with_legend(image_rgb, labels, class_names):
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
         labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     shown = [index for index in np.argsort(-shares, kind="stable") if shares[index]]
-    width = max(size[0], LEAST_SIDE // 2)   # names fit below narrow photos, too
-    sheet = np.full((size[1] + LINE * len(shown) + 4, width, 3), 255, np.uint8)
-    sheet[:size[1], :size[0]] = overlay(image_rgb, labels)
-    image = Image.fromarray(sheet)
-    draw = ImageDraw.Draw(image)
-    for line, index in enumerate(shown):
-        top = size[1] + 2 + line * LINE
-        colour = tuple(voc.palette()[index].tolist())
-        draw.rectangle((6, top + 3, 30, top + LINE - 3), fill=colour, outline="black")
-        draw.text((38, top + LINE // 2), f"{class_names[index]}  {shares[index]:.1%}", "black", font(), anchor="lm")
-    return np.asarray(image)
-
-
-@functools.cache
-def font(size=14):
-    """DejaVu Sans, which comes with matplotlib: names of classes are in any European language, not in ASCII alone."""
-    import matplotlib  # here: a label map needs no font
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")), size)
+    return with_legend(overlay(image_rgb, labels), [
+        (voc.palette()[index], f"{class_names[index]}  {shares[index]:.1%}") for index in shown])

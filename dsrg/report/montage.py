@@ -42,6 +42,8 @@ def draw_montage(run, out, photos):
         panels.append((VAL_COLUMNS, [_val_row(run, i) for i in _spread(run / "lists/val_id.txt", photos)]))
     if not panels:
         return False
+    panels = [([name for name in names if any(row.get(name) is not None for row in pictures)], pictures)
+              for names, pictures in panels]
     columns = max(len(names) for names, _ in panels)
     rows = sum(len(r) for _, r in panels)
     figure, axes = plt.subplots(rows, columns, figsize=(2.4 * columns, 1.9 * rows), squeeze=False, layout="constrained")

@@ -18,8 +18,8 @@ from dsrg.io.photos import find_image, load_image_bgr
 from dsrg.io.regular_files import read_file
 from dsrg.io.workers import in_threads
 from dsrg.report.gallery import MEASURED, VAL_MAPS
-from dsrg.report.mask_overlay import font
 from dsrg.report.page_pictures import mask_path
+from dsrg.report.picture_legend import font
 from dsrg.report.run_contents import read_data_set, spread
 from dsrg.scoring.metrics import Result, confusion_matrix
 

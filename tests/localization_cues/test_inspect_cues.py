@@ -100,6 +100,7 @@ def test_picture_holds_photo_cues_and_a_line_a_class():
     np.testing.assert_array_equal(picture[600 + 11, 10], [0, 0, 0])        # background
     np.testing.assert_array_equal(picture[622 + 11, 10], [0, 128, 0])      # green
     assert cue_picture(image[:40, :50], label_map, [2], None).shape[:2] == (384 + 44, 960)   # enlarged
+    assert (cue_picture(image, label_map, [2], [*"xyä"]) != cue_picture(image, label_map, [2], [*"xyé"])).any()
 
 
 def test_overlays_are_written(folder):

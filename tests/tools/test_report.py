@@ -28,7 +28,8 @@ def run(tmp_path):
 def test_without_masks_there_are_pictures(run, capsys):
     report.main([str(run)])
     assert "Nothing measured:" in capsys.readouterr().out
-    assert cv2.imread(str(run / "results/report.png")) is not None
+    width = cv2.imread(str(run / "results/report.png")).shape[1]
+    assert width == 2 * 2.4 * 90, "photo and stage s, no column of masks and stages that are not there"
 
 
 def test_before_the_evaluation_there_are_pictures_and_a_page(run, capsys):
