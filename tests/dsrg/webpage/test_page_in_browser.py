@@ -91,6 +91,9 @@ def test_pointer_opacity_keyboard_and_download(browser_page, address, folder):  
     for _ in range(25):
         page.keyboard.press("ArrowRight")       # beside it: background, whose pixels are transparent
     assert page.locator("#pointer tbody tr").nth(2).locator("td").first.text_content() == "background"
+    page.locator("#pointer tbody td:last-child").first.evaluate(
+        "one => { one.textContent = 'background 58 %, police car 27 %, motorcycle 9 % (not calibrated)'; }")
+    assert page.locator("#pointer").evaluate("one => one.offsetWidth <= one.parentElement.clientWidth"), "cut off"
     page.locator("#opacity").fill("20")
     assert page.locator(".stack .map").first.evaluate("one => getComputedStyle(one).opacity") == "0.2"
     assert page.locator("#opacity-value").text_content() == "20 %"
