@@ -52,6 +52,6 @@ def loss_names(net):
     -------
     list of str
     """
-    weights = net.blob_loss_weights
-    return [name for name in net.blobs if name in net.outputs and net.blobs[name].count == 1
+    weights, blobs, outputs = net.blob_loss_weights, net.blobs, set(net.outputs)    # each is made anew when asked for
+    return [name for name in blobs if name in outputs and blobs[name].count == 1
             and (weights[name] or name.startswith("loss"))]

@@ -137,7 +137,7 @@ def _train(caffe, caffe_pb2, run, args, precision):
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
             _tell(line)
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
-    with contextlib.ExitStack() as opened:
+    with free_memory.settled(), contextlib.ExitStack() as opened:
         logs = [opened.enter_context(contextlib.closing(log)) for log in _logs(solver, run, args, caffe_pb2)]
         return _steps(solver, run, logs, args, caffe_pb2, getattr(caffe, "ProcessLost", ()))
 

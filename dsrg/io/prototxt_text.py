@@ -5,11 +5,13 @@ Needs protobuf alone. The embedded engine, a package of its own, has a reader of
 
 import difflib
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
+from dsrg.io.free_memory import collector_held_back
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.regular_files import read_file
 
@@ -114,12 +116,20 @@ def parse_prototxt(text, message, where, lenient=False):
         `where:line:column: ...`; for an unknown field or value with the names that come near it.
     """
     try:
-        return text_format.Parse(text, message, allow_unknown_field=lenient)
+        message.ParseFromString(_serialized(text, type(message), lenient))
+        return message
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
         raise UserError(f"{where}:{line}:{column}: {_explained(str(error), message.DESCRIPTOR.file)}") from None
     except RecursionError:
         raise UserError(f"{where}: its brackets nest too deep") from None
+
+
+@lru_cache(maxsize=8)
+def _serialized(text, kind, lenient):
+    """A message's bytes: protobuf reads text slowly (a second for 10,000 layers), and a command asks several times."""
+    with collector_held_back():
+        return text_format.Parse(text, kind(), allow_unknown_field=lenient).SerializePartialToString()
 
 
 def params_of(layer, where):

@@ -7,11 +7,12 @@ layers and bottoms take part in the backward pass (loss, lr_mult, propagate_down
 import os
 import warnings
 from collections import OrderedDict
+from functools import cached_property
 
 import numpy as np
 import torch
 
-from . import binary_families, device, forks
+from . import binary_families, collector, device, forks
 from .backward_pass import find_backward
 from .blob import Blob
 from .errors import CaffeError
@@ -29,10 +30,11 @@ AUTOMATIC = "(automatic)"  # Caffe's name for the tops that a prototxt leaves ou
 class Graph(GraphViews):
     """Layers and blobs of a net, ready to run; :class:`caffe.Net` adds running and weights."""
 
+    @collector.held_back()
     def _build(self, net_param, phase, level, stages, source):
         forks.note_net()
         self._source = source
-        self._lines = _read_lines(source)
+        self._text = _read_text(source)
         try:
             param = insert_splits(filter_net(net_param, phase, level, tuple(stages)))
         except PrototxtError as error:  # raised without knowing the file
@@ -81,6 +83,11 @@ class Graph(GraphViews):
                 f"{self._where(param.name)}layer '{param.name}' (BatchNorm): its statistics are learned, as in BVLC "
                 "Caffe; DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
                 "update_global_stats: true or false", stacklevel=4)
+
+    @cached_property
+    def _lines(self):
+        """Lines at which the layers begin, by name and number; {} where the net was not read from text."""
+        return layer_lines(self._text)
 
     def _where(self, layer_name):
         """'file:line: ' of a layer, as much of it as is known."""
@@ -239,11 +246,11 @@ class Graph(GraphViews):
             setattr(owner.spec, name, mine_value)
 
 
-def _read_lines(source):
-    """Lines of the layers of a prototxt; none where the net comes from elsewhere."""
+def _read_text(source):
+    """The text of a prototxt, for the places that messages name; '' where the net comes from elsewhere."""
     if not os.path.isfile(source):
-        return {}
+        return ""
     try:
-        return layer_lines(read_text(source))
+        return read_text(source)
     except PrototxtError:  # a binary net
-        return {}
+        return ""

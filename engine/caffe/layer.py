@@ -210,12 +210,16 @@ class NativeLayer(Layer):
             # random fillers draw in float64; data and gradient follow in float32
             require_memory(16 * math.prod(shape), f"a parameter of shape {tuple(shape)}")
             values = np.zeros(shape, np.float32)
-            fill(values, filler, np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)]))
+            fill(values, filler, self._filler_rng() if filler.type != "constant" else None)
         except ValueError as error:
             raise self.error(f"parameter {len(self.blobs)}: {error}") from None
         blob = Blob(*shape)
         blob.data_memory.write(torch.from_numpy(values))
         self.blobs.append(blob)
+
+    def _filler_rng(self):
+        """What the next parameter's values are drawn from; making it takes longer than most constants to fill in."""
+        return np.random.default_rng([*self.seed.generate_state(4).tolist(), len(self.blobs)])
 
     def axis(self, axis, ndim, what="axis"):
         """`axis` counted from the front (Caffe's CanonicalAxisIndex).

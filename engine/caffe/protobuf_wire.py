@@ -24,6 +24,9 @@ DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 5, 6, 7, 8, 9
 NAMES = {"LayerParameter": 1, "V1LayerParameter": 4, "V0LayerParameter": 1}  # field that holds the name
 
 
+_SMALL = [bytes([value]) for value in range(0x80)]
+
+
 class WireError(ValueError):
     """Bytes that are not a message: where, and what is wrong."""
 
@@ -58,6 +61,8 @@ def varint(value):
     -------
     bytes
     """
+    if value <= 0x7F:
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -11,7 +11,7 @@ from pathlib import Path
 from google.protobuf import text_encoding, text_format
 from google.protobuf.message import DecodeError
 
-from . import binary_families, upgrade
+from . import binary_families, collector, upgrade
 from .errors import OpenError, PrototxtError
 from .glog import info
 from .limits import TooMuch, check_layers
@@ -242,7 +242,8 @@ def _decode(data, name):
 
 def _parse(text, message, name):
     try:
-        text_format.Parse(text, message)
+        with collector.held_back():
+            text_format.Parse(text, message)
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
         raise PrototxtError(f"{name}:{line}:{column}: {explain(str(error))}") from None

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import torch
 
-from . import device, glog, net_weights, parallel, serialization
+from . import collector, device, glog, net_weights, parallel, serialization
 from .errors import OpenError, SolverError
 
 
@@ -48,6 +48,7 @@ def check_names(solver):
         serialization.check_hdf5_names(f"{path}.h5", net.params)
 
 
+@collector.held_back()
 def write(solver):
     """Write <prefix>_iter_<n>.caffemodel, then .solverstate (.h5 for snapshot_format HDF5).
 

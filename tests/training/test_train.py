@@ -1,5 +1,6 @@
 """The training command: end to end, resumed as unbroken, overrides, logs, and what it says when something is wrong."""
 
+import gc
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from dsrg.pipeline.locks import Lock
 from tests.conftest import ROOT
 from tests.training.runs import NET, SOLVER, make_run
 from training import train
+from training.loss_watch import LossWatch
 
 
 @pytest.fixture
@@ -373,6 +375,13 @@ def test_freed_memory_goes_back_after_every_snapshot(run, monkeypatch):
     monkeypatch.setattr(train.free_memory, "give_back", lambda: given_back.append(None))
     assert run() == 0
     assert len(given_back) == len(iterations(run.folder, "caffemodel")) - 1 == 2      # 3, 6; and the last, 8
+
+
+def test_what_a_training_is_made_of_is_not_looked_through_by_the_collector(run, monkeypatch):
+    frozen, step = [], LossWatch.step
+    monkeypatch.setattr(LossWatch, "step", lambda self: frozen.append(gc.get_freeze_count()) or step(self))
+    assert run() == 0
+    assert min(frozen) > 10_000 and gc.get_freeze_count() == 0
 
 
 def cut_off(path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dsrg.io import prototxt_text
 from dsrg.io.errors import UserError
 from dsrg.io.prototxt_text import parse_prototxt, read_folder, read_prototxt
 from dsrg.pipeline.prototxts import messages
@@ -53,3 +54,14 @@ def test_files(tmp_path):
     assert read_folder(tmp_path) == {"net.prototxt": 'name: "x"'}
     message, text = read_prototxt(path, net(), "net")
     assert (message.name, text) == ("x", 'name: "x"')
+
+
+def test_a_text_is_read_once_and_each_message_is_its_own(monkeypatch):
+    """protobuf takes a second for the text of 10,000 layers, and a training asks for its net three times."""
+    calls, parse = [], prototxt_text.text_format.Parse
+    monkeypatch.setattr(prototxt_text.text_format, "Parse", lambda *a, **k: calls.append(a) or parse(*a, **k))
+    text = 'name: "read once" layer { name: "a" type: "ReLU" }'
+    first = parse_prototxt(text, net(), "net.prototxt")
+    first.layer[0].name = "changed"
+    second = parse_prototxt(text, net(), "net.prototxt")
+    assert second.layer[0].name == "a" and len(calls) == 1
