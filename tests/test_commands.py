@@ -111,6 +111,21 @@ def test_status_of_a_command_that_ends(main, status):
     assert stop.value.code == status
 
 
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_and_results_that_cannot_be_written_are_an_error(module, buffered, capsys, monkeypatch):
+    """argparse passes over it, and Python, which tries again while it ends, says so in two lines of its own."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        stdout = io.TextIOWrapper(io.BufferedWriter(full) if buffered else full, write_through=not buffered)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(SystemExit) as stop:
+            run_main(importlib.import_module(module).main, ["--help"])
+        stdout.flush()      # nothing is left that could fail once more
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == ("error: output cannot be written: No space left on device; free space or write "
+                                       "to another folder\n")
+
+
 def test_ctrl_c_and_unknown_arguments():
     def interrupted(argv):
         raise KeyboardInterrupt

@@ -32,6 +32,20 @@ class CommandParser(argparse.ArgumentParser):
                               "progress")
             self.add_argument(TRACEBACK_FLAG, action=_Seen, help="print the traceback of an error, too")
 
+    def print_help(self, file=None):
+        """As argparse's; output that cannot be written ends the command, where argparse says nothing.
+
+        Parameters
+        ----------
+        file : optional
+            Where to; stdout by default.
+
+        Raises
+        ------
+        OSError
+        """
+        print(self.format_help(), end="", file=file, flush=True)
+
     def error(self, message):
         """As argparse's; control characters in what was given are written out.
 

@@ -17,9 +17,10 @@ from dsrg.io.terminal import is_quiet, styled
 #: characters of an error line; the rest is cut, so that a damaged file cannot fill the terminal
 LONGEST_LINE = 2000
 TRACEBACK_FLAG = "--traceback"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: what helps against an OSError that nothing nearer to it has explained
 _REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free space or write to another folder"),
+    **dict.fromkeys(_FULL, "free space or write to another folder"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions or use another folder"),
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "check the path; it may have been moved or removed"),
     errno.EISDIR: "give a file",
@@ -90,10 +91,9 @@ def run_main(main, argv=None):
     try:
         with interrupts:
             os.getcwd()         # libraries end the process where there is none
-            status = main(argv) or 0
+            status = _status_of(main, argv)
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output left, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:
         status = _interrupted()
@@ -105,7 +105,26 @@ def run_main(main, argv=None):
         for detail in getattr(error, "details", ()) if isinstance(error, UserError) else ():
             print("  " + _one_line(detail), file=sys.stderr)
         status = _complain(_line_of(error, words))
+    _let_go_of_stdout()
     sys.exit(status)
+
+
+def _status_of(main, argv):
+    """What a command ends with; argparse leaves it by SystemExit, after its help too."""
+    try:
+        return main(argv) or 0
+    except SystemExit as left:
+        if left.code:
+            raise
+        return 0
+
+
+def _let_go_of_stdout():
+    """Drop output that nobody takes: Python would try again while it ends, and say so in words of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_what_is_closed():
@@ -132,6 +151,8 @@ def _line_of(error, words):
         if _is_homeless():
             return "the current folder is no longer there; change to another one (cd)"
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        if not error.filename and error.errno in _FULL:
+            what = f"output cannot be written: {error.strerror}"
         return what + (f"; {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else "")
     if isinstance(error, (MemoryError, getattr(sys.modules.get("torch"), "OutOfMemoryError", ()))):
         return f"out of memory ({error}); use smaller photos, fewer at a time, or a machine with more"

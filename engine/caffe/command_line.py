@@ -1,6 +1,7 @@
 """The parsers of ``python -m caffe``: Caffe's commands and flags, each with an example in its help."""
 
 import argparse
+import sys
 
 import caffe
 
@@ -22,6 +23,15 @@ EXAMPLES = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message, file=None):
+        """As argparse's, but output that cannot be written is an error, as it is of a command that runs."""
+        if file is not sys.stdout or file is None:
+            super()._print_message(message, file)
+            return
+        print(message, end="", flush=True)
+
+
 def parse(words):
     """Parse a command line in gflags' forms.
 
@@ -34,7 +44,7 @@ def parse(words):
     argparse.Namespace
         With `run`, the function that does it, which takes the namespace.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m caffe", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Caffe's command line (train, test, time, device_query) and its other tools.\n\nFlags are written "
                     "as Caffe's users write them (gflags): -solver x, --solver=x, before or\nafter the command.",

@@ -1,5 +1,6 @@
 """python -m caffe: Caffe's words, Caffe's lines, errors of one line."""
 
+import io
 import os
 import re
 import signal
@@ -216,6 +217,28 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["-version"])
     assert stop.value.code == 0 and capsys.readouterr().out == f"caffe version {caffe.__version__}\n"
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["device_query"]])
+def test_output_that_cannot_be_written_is_an_error(words, buffered, monkeypatch):
+    """argparse passes over it, and Python, which tries again while it ends, says so in two lines of its own."""
+    with open("/dev/full", "wb", buffering=0) as full:
+        stdout = io.TextIOWrapper(io.BufferedWriter(full) if buffered else full, write_through=not buffered)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with pytest.raises(SystemExit, match="^error: output cannot be written: No space left on device; free space or "
+                                             "write elsewhere$"):
+            main(words)
+        stdout.flush()      # nothing is left that could fail once more
+
+
+def test_a_reader_of_the_output_that_left_is_no_bug():
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "wb") as left:
+        done = subprocess.run([sys.executable, "-m", "caffe", "device_query"], stdout=left, stderr=subprocess.PIPE,
+                              env={**os.environ, "PYTHONPATH": str(ROOT / "engine")}, check=False)
+    assert (done.stderr, done.returncode) == (b"", 1)
 
 
 def test_device_query(capsys):
