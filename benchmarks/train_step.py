@@ -148,6 +148,7 @@ def make_pair(args, images, target, dropout):
 
     with tempfile.TemporaryDirectory() as folder:
         solver = caffe.get_solver(str(write_solver(Path(folder), args, target.shape[-1], dropout)))
+    solver.net.keep_blobs = False           # as training.train and `caffe train` do
     for name, values in zip(solver.net.inputs, (images, target.float()[:, None]), strict=True):
         solver.net.blobs[name].data_memory.write(values)
     return solver, ByHand(solver.net, images, target, dropout, args.precision == "bf16", getattr(torch, args.layout))

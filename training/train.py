@@ -131,6 +131,8 @@ def _train(caffe, caffe_pb2, run, args, precision):
         note(f"note: {run.differs()} differs from what the snapshot was made with")
     run.write(precision)                                # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
+    if hasattr(solver.net, "keep_blobs"):
+        solver.net.keep_blobs = False                   # nothing here looks at gradients between layers
     if state is not None:
         _restore(solver, run, state)
     elif args.weights:

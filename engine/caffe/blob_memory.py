@@ -263,3 +263,17 @@ def in_shape(memory, shape):
     Memory or Reshaped
     """
     return memory if memory.shape == shape else Reshaped(memory, shape)
+
+
+def owner(memory):
+    """The Memory that holds the values.
+
+    Parameters
+    ----------
+    memory : Memory, Reshaped or NoMemory
+
+    Returns
+    -------
+    Memory or NoMemory
+    """
+    return owner(memory.base) if isinstance(memory, Reshaped) else memory

@@ -37,6 +37,14 @@ class FusedScale(TorchLayer):
         super().forward(bottom, top)
         self.norm.fused = self.scale.fused = self if self._graph else None
 
+    def _recorded(self, values):
+        self._values = values
+        return super()._recorded(values)
+
+    def forget(self):
+        super().forget()
+        self._values = self.norm.fused = self.scale.fused = None
+
     def _read_in_backward(self, bottom, top):
         return self.scale._read_in_backward(bottom, top)
 
@@ -56,10 +64,8 @@ class FusedScale(TorchLayer):
 
     def part(self):
         """Leave each of the two as if it had run by itself."""
-        self.norm.fused = self.scale.fused = None
-        leaves, _ = self._graph
-        self._graph = None
-        values, count = [leaf.detach() for leaf in leaves], 1 + len(self.norm.blobs)
+        values, count = self._values, 1 + len(self.norm.blobs)
+        self.forget()
         normalised = self.norm.graph_of(values[:count])[0].detach()
         self.scale.graph_of([normalised, *values[count:]])
         self.norm._edits, self.scale._edits = [], self._edits

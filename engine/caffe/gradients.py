@@ -1,10 +1,167 @@
-"""Gradients of several tensors from given gradients of what was computed from them."""
+"""A layer's own autograd graph, which holds no more than its backward pass needs.
+
+Autograd saves of a computation what its gradient formulas read (of a ReLU the result, of a convolution the input). Who
+keeps the tensors that went in and came out, to ask ``torch.autograd.grad`` with them, keeps those as well: a
+convolution with a ReLU in place behind it would hold its own result beside the ReLU's for a whole training step.
+"""
+
+from dataclasses import dataclass
 
 import torch
 
 
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A tensor without its values.
+
+    Attributes
+    ----------
+    shape : torch.Size
+    strides : tuple of int
+    dtype : torch.dtype
+    device : torch.device
+    """
+
+    shape: torch.Size
+    strides: tuple
+    dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, tensor):
+        """What a tensor is like; where it shows one value at several places, without its strides.
+
+        Parameters
+        ----------
+        tensor : Tensor
+
+        Returns
+        -------
+        Like
+        """
+        strides = tensor.stride()
+        if any(step == 0 and extent > 1 for step, extent in zip(strides, tensor.shape, strict=True)):
+            strides = torch.empty_like(tensor).stride()
+        return cls(tensor.shape, strides, tensor.dtype, tensor.device)
+
+    def fitted(self, tensor):
+        """A tensor's values, like this.
+
+        Some of torch's backward functions take the layout from one tensor and read another by it. Where an extent is 1
+        a tensor may be contiguous and channels_last at once, and batch_norm's then reads a gradient in the wrong order.
+
+        Parameters
+        ----------
+        tensor : Tensor
+            Of the same count, on the same device.
+
+        Returns
+        -------
+        Tensor
+            `tensor` itself where it is like this.
+        """
+        if tensor.shape != self.shape:
+            tensor = tensor.reshape(self.shape)
+        if tensor.dtype == self.dtype and tensor.stride() == self.strides:
+            return tensor
+        return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=self.device).copy_(tensor)
+
+
+class Tape:
+    """Records what is computed from some tensors and gives the gradients with respect to them, any number of times.
+
+    Parameters
+    ----------
+    passing : sequence of (Tensor, bool)
+        What is computed from, and whether its gradient is wanted. The tape keeps none of these tensors.
+    staying : sequence of (Tensor, bool)
+        The same of tensors that others keep anyway (parameters).
+
+    Attributes
+    ----------
+    inputs : list of Tensor
+        To compute with, passing and then staying, once: they are gone after :meth:`close`.
+    outputs : list of Like or None
+        After :meth:`close`, what the gradient of each output is to be like; None for one that depends on no input.
+    """
+
+    def __init__(self, passing, staying):
+        self._found = {}    # places of passing inputs -> gradients
+        self._start = torch.empty(0, requires_grad=True)
+        with torch.enable_grad():
+            self.inputs = [_Source.apply(self._start, self._found, k, value) if wanted else value.data
+                           for k, (value, wanted) in enumerate(passing)]
+        self._passing = len(passing)
+        # .data, not .detach(): the alias gets its own version counter, so that a weight that changes between forward
+        # and backward (by the solver of a net that shares it) is used as it then is, as in Caffe, not refused
+        self._staying = [value.data.requires_grad_(wanted) for value, wanted in staying]
+        self.inputs += self._staying
+        self._grads = []
+        self._number = None
+
+    def close(self, outputs):
+        """End the recording.
+
+        Parameters
+        ----------
+        outputs : sequence of Tensor
+            What was computed from `inputs`, on one device.
+        """
+        self.inputs = None
+        tracked = [output for output in outputs if output.requires_grad]
+        self.outputs = [Like.of(output) if output.requires_grad else None for output in outputs]
+        if tracked:
+            with torch.enable_grad():
+                self._number = _Weighted.apply(self._grads, *tracked)
+
+    def gradients(self, grads):
+        """Gradients of sum(outputs * grads), as ``torch.autograd.grad`` gives them, to the bit: no product is formed.
+
+        Given gradients, ``torch.autograd.grad`` checks their shapes by its symbolic shapes, for which the first call in
+        a process imports sympy, 486 modules and seconds of a busy machine; a number's gradient needs none.
+
+        Parameters
+        ----------
+        grads : sequence of Tensor
+            One for each output that is not None, like it.
+
+        Returns
+        -------
+        list of Tensor or None
+            One for each input; None where it is not wanted or no output depends on it.
+        """
+        wanted = [value for value in self._staying if value.requires_grad]
+        found = [None] * len(wanted)
+        self._grads[:] = grads
+        try:
+            if self._number is not None:
+                _, *found = torch.autograd.grad(self._number, [self._start, *wanted], retain_graph=True,
+                                                allow_unused=True)
+            found = iter(found)
+            return ([self._found.get(k) for k in range(self._passing)]
+                    + [next(found) if value.requires_grad else None for value in self._staying])
+        finally:
+            self._grads.clear()
+            self._found.clear()
+
+
+class _Source(torch.autograd.Function):
+    """A tensor under another name, whose gradient is put aside instead of being handed on."""
+
+    @staticmethod
+    def forward(ctx, start, found, place, value):
+        ctx.found, ctx.place = found, place
+        ctx.set_materialize_grads(False)
+        return value.data
+
+    @staticmethod
+    def backward(ctx, grad):
+        ctx.found[ctx.place] = grad
+        return None, None, None, None
+
+
 class _Weighted(torch.autograd.Function):
-    """A number whose gradient with respect to each of some tensors is a given one."""
+    """A number whose gradients with respect to some tensors are those in a list, as it is when they are asked for."""
 
     @staticmethod
     def forward(ctx, grads, *outputs):
@@ -14,27 +171,3 @@ class _Weighted(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         return None, *ctx.grads
-
-
-def vector_jacobian(outputs, grads, inputs):
-    """Gradients of sum(outputs * grads) with respect to `inputs`; the graph stays for further calls.
-
-    The same as ``torch.autograd.grad(outputs, inputs, grads, retain_graph=True, allow_unused=True)``, to the bit: no
-    product is formed. Given gradients, torch checks their shapes by its symbolic shapes, for which the first call in a
-    process imports sympy, 486 modules and seconds of a busy machine; a number's gradient needs none.
-
-    Parameters
-    ----------
-    outputs, grads : sequences of Tensor
-        One gradient an output, of its shape, dtype and device.
-    inputs : sequence of Tensor
-        Leaves that ask for gradients.
-
-    Returns
-    -------
-    tuple of Tensor or None
-        None for an input on which no output depends.
-    """
-    with torch.enable_grad():
-        number = _Weighted.apply(tuple(grads), *outputs)
-    return torch.autograd.grad(number, inputs, retain_graph=True, allow_unused=True)

@@ -165,6 +165,9 @@ class NativeLayer(Layer):
         if not self.reads_data:
             self.seed, self.seeded_at = seed, self.tick
 
+    def forget(self):
+        """Let go of what is kept from forward for backward: none follows before the next forward."""
+
     # -- helpers -----------------------------------------------------------------------------------------------
     def error(self, message):
         """A LayerError that begins with this layer's name and type.

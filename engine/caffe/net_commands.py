@@ -46,6 +46,7 @@ def train(args):
     _use_local_rank(args)
     _mode(args)
     solver = caffe.get_solver(args.solver, args.level, _stages(args))
+    solver.net.keep_blobs = False           # no program is there to read them
     for effect, number in ((args.sigint_effect, signal.SIGINT), (args.sighup_effect, signal.SIGHUP)):
         if effect != "none":
             signal.signal(number, lambda *_, effect=effect: setattr(solver, "request", effect))

@@ -2,13 +2,25 @@
 
 from . import debug_info, device, tensor_calls
 from .blob import BoolVec
+from .blob_memory import owner
 from .fused_scale import fused_scales
 from .graph import Graph
 from .layer import NativeLayer
 
 
 class RunningGraph(Graph):
-    """A graph whose layers compute; layers are given by their places."""
+    """A graph whose layers compute; layers are given by their places.
+
+    Attributes
+    ----------
+    keep_blobs : bool
+        Whether data and gradients of blobs between layers stay after a backward pass, as Caffe's do, so that
+        ``blob.data`` and ``blob.diff`` can be read. False, for those who read none: each is freed once no layer needs
+        it, and a training step takes half the memory. What stays either way: parameters and their gradients, the net's
+        inputs and outputs, tops of layers without a backward pass, and what somebody holds a view of.
+    """
+
+    keep_blobs = True
 
     def _build(self, *args):
         self._callbacks = {"before_forward": [], "after_forward": [], "before_backward": [], "after_backward": []}
@@ -99,10 +111,13 @@ class RunningGraph(Graph):
         if not (0 <= end and start < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers {len(self._nodes) - 1}..0")
         index = start
+        ends = [self._named_blobs[name] for name in (*self._input_names, *self._output_names)]
         while index >= end:
             fused = self._together(index - 1, start) if index > end else None
             if fused is not None and fused.stands(self._nodes[index].tops[0]):
                 self._backward_layer(self._nodes[index - 1], fused)
+                if not self.keep_blobs:
+                    _free(self._nodes[index - 1], ends)
                 index -= 2
                 continue
             node = self._nodes[index]
@@ -114,6 +129,8 @@ class RunningGraph(Graph):
                     debug_info.backward(node)
             for callback in self._callbacks["after_backward"]:
                 callback(index)
+            if node.needs_backward and not self.keep_blobs:
+                _free(node, ends)
             index -= 1
 
     def _backward_layer(self, node, layer):
@@ -179,3 +196,15 @@ class RunningGraph(Graph):
         callback : callable
         """
         self._callbacks["after_backward"].append(callback)
+
+
+def _free(node, ends):
+    """Free what no layer reads any more once this one's backward pass is done; the net's ends stay."""
+    if isinstance(node.layer, NativeLayer):
+        node.layer.forget()
+    stays = {id(owner(memory)) for blob in (*node.bottoms, *node.layer.blobs, *ends)
+             for memory in (blob.data_memory, blob.diff_memory)}
+    for blob, weight in zip(node.tops, node.loss_weights, strict=True):
+        for memory in map(owner, (blob.data_memory, blob.diff_memory)):
+            if not (weight or memory.exposed or id(memory) in stays):
+                memory.clear()

@@ -3,7 +3,7 @@
 import torch
 
 from . import device
-from .gradients import vector_jacobian
+from .gradients import Tape
 from .layer import NativeLayer
 
 
@@ -34,7 +34,8 @@ class TorchLayer(NativeLayer):
     #: whether inputs are widened to float32 first (losses, softmax, normalisation)
     fp32 = False
     _bottom_shapes = None  # for which _top_shapes were inferred
-    _graph = None  # (leaves, outputs) of the last forward
+    _graph = None  # the Tape of the last forward
+    _kept = {}  # of that forward, the values of the bottoms in `keeps` by their places
     _edits = ()  # of the memories that the graph was made from
     fused = None  # the layer that computed this one's last forward pass together with another's (fused_scale.py)
 
@@ -54,7 +55,7 @@ class TorchLayer(NativeLayer):
     def reshape(self, bottom, top):
         shapes = [b.dims for b in bottom]
         if shapes != self._bottom_shapes:
-            self._graph = None
+            self._graph, self._kept = None, {}
             found = self.infer(*shapes)
             self._top_shapes = [found] if isinstance(found, tuple) else found
             self._bottom_shapes = shapes
@@ -68,11 +69,8 @@ class TorchLayer(NativeLayer):
         where = device.current()
         memories = [b.data_memory for b in (*bottom, *self.blobs)]
         needs = self._needs_graph()
-        leaves = [_leaf(m.snapshot(where) if needs else m.read(where), wanted)
-                  for m, wanted in zip(memories, self._wanted(), strict=True)]
-        outputs = self._outputs(leaves, needs)
-        if needs:
-            self._graph = (leaves, outputs)
+        values = [m.snapshot(where) if needs else m.read(where) for m in memories]
+        outputs = self._recorded(values) if needs else self._outputs(values, False)
         for blob, value in zip(top, outputs, strict=True):
             if blob.dims != tuple(value.shape):  # shapes that depend on the data (Filter)
                 blob.reshape(*value.shape)
@@ -80,14 +78,22 @@ class TorchLayer(NativeLayer):
         if needs:
             self._edits = [m.edits for m in self._read_in_backward(bottom, top)]
 
-    def _wanted(self):
-        return *self.propagate_down, *self.param_propagate_down
-
     def _needs_graph(self):
         return any(self.propagate_down) or any(self.param_propagate_down)
 
-    def _outputs(self, leaves, needs):
-        inputs = [t.float() for t in leaves] if self.fp32 else leaves
+    def _recorded(self, values):
+        """The tops of these bottoms and parameters, and in `_graph` how they were computed."""
+        count = len(self.propagate_down)
+        tape = Tape(list(zip(values[:count], self.propagate_down, strict=True)),
+                    list(zip(values[count:], self.param_propagate_down, strict=True)))
+        outputs = self._outputs(tape.inputs, True)
+        tape.close(outputs)
+        self._graph = tape
+        self._kept = {k: values[k] for k in self.keeps or ()}
+        return outputs
+
+    def _outputs(self, values, needs):
+        inputs = [t.float() for t in values] if self.fp32 else values
         if needs == torch.is_grad_enabled():
             outputs = self._compute(inputs)
         else:
@@ -116,16 +122,15 @@ class TorchLayer(NativeLayer):
                 self._backward_from_blobs(top, propagate_down, bottom)
                 return
             self._replay(bottom, top)
-        leaves, outputs = self._graph
-        wanted = [t for t in leaves if t.requires_grad]
-        made = [(o, _gradient(b, o)) for o, b in zip(outputs, top, strict=True) if o.requires_grad]
-        if made:
-            outs, grads = zip(*made, strict=True)
-            found = iter(vector_jacobian(outs, grads, wanted))
-        else:
-            found = iter([None] * len(wanted))
-        grads = [next(found) if t.requires_grad else None for t in leaves]
-        self._hand_on(grads, made, top, propagate_down, bottom)
+        tape = self._graph
+        made = [like.fitted(blob.diff_memory.read(like.device))     # a layer in place may have changed its shape since
+                for like, blob in zip(tape.outputs, top, strict=True) if like is not None]
+        self._hand_on(tape.gradients(made), made, top, propagate_down, bottom)
+
+    def forget(self):
+        self._graph, self._kept = None, {}
+        if self.fused is not None:
+            self.fused.forget()
 
     def _hand_on(self, grads, made, top, propagate_down, bottom):
         """Write the gradients of the bottoms and add those of the parameters.
@@ -133,7 +138,7 @@ class TorchLayer(NativeLayer):
         A gradient may be the very memory of a top's (an identity, a view of it), which changes when a bottom in place
         is written, when its view is written to, or while the sum of a parameter is kept: such a one is copied.
         """
-        passed_on = {_storage(grad) for _, grad in made}
+        passed_on = {_storage(grad) for grad in made}
         exposed = any(blob.diff_memory.exposed for blob in top)
         own = [g.clone() if g is not None and _storage(g) in passed_on and (exposed or k >= len(bottom)) else g
                for k, g in enumerate(grads)]
@@ -165,8 +170,8 @@ class TorchLayer(NativeLayer):
     def _replay(self, bottom, top):
         """Make the graph of the blobs as they stand, with what the forward pass kept; the tops stay as they are."""
         where = device.current()
-        kept = self.keeps or () if self._graph is not None else ()
-        values = [self._graph[0][k] if k in kept else b.data_memory.snapshot(where)
+        kept = self._kept if self._graph is not None else {}
+        values = [kept[k] if k in kept else b.data_memory.snapshot(where)
                   for k, b in enumerate((*bottom, *self.blobs))]
         self.graph_of(values)
         self._edits = [m.edits for m in self._read_in_backward(bottom, top)]
@@ -182,13 +187,11 @@ class TorchLayer(NativeLayer):
         -------
         tuple of Tensor
         """
-        leaves = [_leaf(value, wanted) for value, wanted in zip(values, self._wanted(), strict=True)]
         self.replaying = True
         try:
-            self._graph = (leaves, self._outputs(leaves, True))
+            return self._recorded(values)
         finally:
             self.replaying = False
-        return self._graph[1]
 
     def _backward_from_blobs(self, top, propagate_down, bottom):
         if propagate_down[0]:
@@ -197,25 +200,5 @@ class TorchLayer(NativeLayer):
             bottom[0].diff_memory.write(self.gradient(grad, x, y))
 
 
-def _leaf(value, wanted):
-    # .data, not .detach(): the alias gets its own version counter, so that a weight that changes between forward and
-    # backward (by the solver of a net that shares it) is used as it then is, as in Caffe, not refused by autograd
-    return value.data.requires_grad_(wanted)
-
-
 def _storage(tensor):
     return tensor.untyped_storage().data_ptr()
-
-
-def _gradient(blob, output):
-    """The gradient of an output as its blob holds it, in the output's dtype and strides.
-
-    Some of torch's backward functions take the layout from one tensor and read another by it. Where an extent is 1 a
-    tensor may be contiguous and channels_last at once, and batch_norm's then reads a gradient in the wrong order.
-    """
-    grad = blob.diff_memory.read(output.device)
-    if grad.shape != output.shape:  # a layer in place has given the blob another shape since
-        grad = grad.reshape(output.shape)
-    if grad.dtype == output.dtype and grad.stride() == output.stride():
-        return grad
-    return torch.empty_like(output, requires_grad=False).copy_(grad)

@@ -6,8 +6,8 @@ prints the nets that differ (status 1 if there are any); with CAFFE_ROOT each ne
 
 A net is drawn from its seed. It runs in float64, where central differences along random directions
 say what its gradients are (:func:`check_slopes`), and in float32 as programs run it: inputs in both memory layouts,
-blobs looked at by nobody, before, between forward and backward, or at random, and the backward pass of a net that never
-ran forward (:func:`check_runs`).
+blobs looked at by nobody, before, between forward and backward, or at random, blobs freed once they are used, and the
+backward pass of a net that never ran forward (:func:`check_runs`).
 """
 
 import argparse
@@ -214,6 +214,23 @@ def check_runs(sample, outputs, grads):
                 compare(what, run.backward(), grads)
             if number == 0:
                 compare(f"{what}, second backward", run.backward(), grads)
+    check_freed(sample, outputs, grads)
+
+
+def check_freed(sample, outputs, grads):
+    """Compare a net that keeps no blobs after backward, seen by nobody and at random, with its float64 run."""
+    for look in (0, 0.3):
+        rng = np.random.default_rng(sample.seed + 4)
+        run = Run(sample)
+        run.net.keep_blobs = False
+        for repeat in range(2):
+            run.reset(run.values())
+            run.look(look, rng)
+            run.net._forward()
+            what = f"float32, blobs freed, {look} of them seen, run {repeat}"
+            compare(what, run.outputs(), outputs)
+            compare(what, run.backward(), grads)
+            compare(what, run.outputs(), outputs)
 
 
 def check_cold(sample, warm, grads):

@@ -5,7 +5,7 @@ import re
 import caffe
 import numpy as np
 import pytest
-from caffe import torch_layer
+from caffe.gradients import Like
 from caffe.layer import REGISTRY
 
 from tests.conftest import ROOT
@@ -84,7 +84,7 @@ def test_a_wrong_gradient_is_found(monkeypatch):
 
 def test_gradients_in_a_layout_that_torch_misreads_are_found(monkeypatch, rng):
     """As they come from the blob: what the convolution behind a BatchNorm hands it is channels_last."""
-    monkeypatch.setattr(torch_layer, "_gradient", lambda blob, output: blob.diff_memory.read(output.device))
+    monkeypatch.setattr(Like, "fitted", lambda self, tensor: tensor)
     monkeypatch.setattr(REGISTRY["BatchNorm"], "compute", _reshaped(REGISTRY["BatchNorm"].compute))
     with pytest.raises(Disagreement, match="float32, blobs seen|differences say"):
         test_pictures_behind_and_before_a_convolution("BatchNorm", (1, 3, 5, 7), rng)

@@ -213,3 +213,22 @@ def test_a_solver_like_the_original(tiny):
                   "snapshot: 2000 solver_type: SGD debug_info: false solver_mode: CPU", net=CLASSIFIER)
     solver.step(1)
     assert type(solver) is caffe.SGDSolver
+
+
+def test_blobs_that_nobody_reads_are_freed_and_change_nothing(tiny):
+    """keep_blobs: as `caffe train` and training.train run; of three steps, the losses and weights to the bit."""
+    def run(keep):
+        solver = tiny()
+        solver.net.keep_blobs = keep
+        losses = []
+        for _ in range(3):
+            solver.step(1)
+            losses.append(float(solver.net.blobs["loss"].data))
+        weights = [blob.data.copy() for blobs in solver.net.params.values() for blob in blobs]
+        held = {name for name, blob in solver.net.blobs.items()
+                for memory in (blob.data_memory, blob.diff_memory) if memory._value is not None}
+        return losses, weights, held
+
+    kept, freed = run(True), run(False)
+    assert freed[0] == kept[0] and all(np.array_equal(*pair) for pair in zip(freed[1], kept[1], strict=True))
+    assert {"conv1", "pool1", "ip"} <= kept[2] and not {"conv1", "pool1", "ip"} & freed[2]

@@ -3,19 +3,21 @@
 import os
 import subprocess
 import sys
+import weakref
 
+import caffe
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from caffe.gradients import vector_jacobian
+from caffe.gradients import Tape
 from caffe.layer import REGISTRY
 
 from tests.conftest import PATIENCE, ROOT
 from tests.engine.layers.differences import check_layer
 from tests.engine.layers.nets import Single, make_net
 from tests.engine.layers.test_gradients import CASES, values
-from tests.engine.nets import CLASSIFIER, input_layer, write
+from tests.engine.nets import CLASSIFIER, TINY, input_layer, write
 
 LOSS = 'layer { name: "l" type: "Reduction" bottom: "y" top: "l" loss_weight: 1 }'
 
@@ -225,18 +227,44 @@ def test_backward_imports_no_symbolic_shapes(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_gradients_are_those_of_torch_to_the_bit(dtype):
-    """Several outputs, one input that none depends on, weak gradients that a product would round away."""
-    x, w, unused = (torch.randn(3, 4, 5, 5).to(dtype).requires_grad_() for _ in range(3))
-    convolved = torch.nn.functional.conv2d(x, w, padding=1)
-    outputs = (convolved.relu(), x.exp(), convolved.sum())
+    """Several outputs, one of constants, an input that none depends on, gradients that a product would round away."""
+    values = [torch.randn(3, 4, 5, 5).to(dtype) for _ in range(3)]
+
+    def compute(x, unused, w):
+        convolved = torch.nn.functional.conv2d(x, w, padding=1)
+        return convolved.relu(), x.exp(), convolved.sum(), torch.ones(2)
+
+    leaves = [value.clone().requires_grad_() for value in values]
+    outputs = compute(*leaves)[:3]
     grads = [torch.randn(o.shape).to(dtype) * scale for o, scale in zip(outputs, (1e-30, 1e3, 1), strict=True)]
-    expected = torch.autograd.grad(outputs, (x, w, unused), grads, retain_graph=True, allow_unused=True)
+    expected = torch.autograd.grad(outputs, leaves, grads, allow_unused=True)
+    tape = Tape([(value, True) for value in values[:2]], [(values[2], True)])
+    tape.close(compute(*tape.inputs))
+    assert tape.outputs[3] is None and [o.shape for o in tape.outputs[:3]] == [o.shape for o in outputs]
     with torch.no_grad():
-        ours = vector_jacobian(outputs, grads, (x, w, unused))
-    assert torch.equal(ours[0], expected[0]) and torch.equal(ours[1], expected[1]) and ours[2] is expected[2] is None
-    assert [g.dtype for g in ours[:2]] == [dtype] * 2
-    same = vector_jacobian((x * 1,), (grads[1],), (x,))
-    assert torch.equal(same[0], grads[1])
+        for _ in range(2):
+            ours = tape.gradients(grads)
+            assert torch.equal(ours[0], expected[0]) and torch.equal(ours[2], expected[2])
+            assert ours[1] is expected[1] is None and [g.dtype for g in ours[::2]] == [dtype] * 2
+    same = Tape([(values[0], True)], [])
+    same.close([same.inputs[0] * 1])
+    assert torch.equal(same.gradients([grads[1]])[0], grads[1])
+
+
+def test_what_autograd_does_not_save_goes(tmp_path, monkeypatch):
+    """A convolution's result behind which a ReLU works in place: the ReLU saves its own result."""
+    made = []
+    compute = REGISTRY["Convolution"].compute
+
+    def spied(self, *tensors):
+        result = compute(self, *tensors)
+        made.extend(map(weakref.ref, result))
+        return result
+
+    monkeypatch.setattr(REGISTRY["Convolution"], "compute", spied)
+    net = caffe.Net(write(tmp_path, TINY.replace("START", "0")), caffe.TRAIN)
+    net.forward()
+    assert len(made) == 1 and made[0]() is None
 
 
 # ---- in place ----------------------------------------------------------------------------------------------
@@ -296,7 +324,7 @@ def test_maxima_and_their_gradients_are_torchs_on_ties_too_and_keep_their_layout
     places = places[..., :y.shape[2], :y.shape[3]]
     assert torch.equal(y, places.amax(2))
     grad = torch.from_numpy(rng.integers(1, 9, y.shape).astype("float32")).contiguous(memory_format=memory_format)
-    (found,) = vector_jacobian([y], [grad], [x])
+    (found,) = torch.autograd.grad([y], [x], [grad])
     expected = np.zeros((2, 5, 13, 17), np.float32)
     first = places.numpy().argmax(2)        # numpy's is the first of equal ones, row by row
     for (n, c, i, j), k in np.ndenumerate(first):
@@ -316,7 +344,7 @@ def test_a_scale_of_channels_is_the_formula_to_the_bit_and_keeps_its_layout(memo
     view = (1, 5, 1, 1)
     assert torch.equal(y, torch.addcmul(leaves[2].view(view), x, leaves[1].view(view)))
     assert y.is_contiguous(memory_format=memory_format)
-    found = vector_jacobian([y], [grad], leaves)
+    found = torch.autograd.grad([y], leaves, [grad])
     values, above = x.detach().double(), grad.double()
     expected = above * leaves[1].detach().double().view(view), (above * values).sum((0, 2, 3)), above.sum((0, 2, 3))
     for one, other in zip(found, expected, strict=True):
