@@ -25,12 +25,26 @@ def end_silently_while_importing(package):
     package : str
         `__name__` of a package with commands, which imports it first.
     """
-    words = sys.argv        # -m stands in place of the file's name until Python has found that
-    if words[:1] != ["-m"] or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return
-    name = sys.orig_argv[-len(words)].removeprefix("-m")
-    if name == package or name.startswith(package + "."):
+    if is_command_of(package) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def is_command_of(package):
+    """Whether this process is `python -m package..`, asked while the package is imported.
+
+    Parameters
+    ----------
+    package : str
+
+    Returns
+    -------
+    bool
+    """
+    words = sys.argv        # -m stands in place of the file's name until Python has found that
+    if words[:1] != ["-m"]:
+        return False
+    name = sys.orig_argv[-len(words)].removeprefix("-m")
+    return name == package or name.startswith(package + ".")
 
 
 class Interrupts:

@@ -34,14 +34,23 @@ class Processes(ProcessPoolExecutor):
     """
 
     def __init__(self, workers, setup=None, setup_arguments=()):
+        _start_tracker()
         super().__init__(workers, multiprocessing.get_context("spawn"), initializer=_start,
                          initargs=(setup, setup_arguments))
 
     def submit(self, *job, **keywords):
         """As the pool's: a process is started here when all others are at work."""
-        resource_tracker.ensure_running()       # of its own start it would have SIGINT let through
+        _start_tracker()        # of its own start it would have SIGINT let through
         with _environment(dict.fromkeys(THREADS, "1")), without_interrupts():
             return super().submit(*job, **keywords)
+
+
+def _start_tracker():
+    """Start the process that removes the pool's semaphores when this one was killed; it does so without a word."""
+    earlier = os.environ.get("PYTHONWARNINGS")
+    silent = ",".join(filter(None, (earlier, "ignore::UserWarning:multiprocessing.resource_tracker")))
+    with _environment({"PYTHONWARNINGS": silent}):
+        resource_tracker.ensure_running()
 
 
 def _start(setup, arguments):

@@ -5,6 +5,7 @@ importing this module, the first of the package, lets SIGINT end the process, if
 ``import caffe`` nothing changes.
 """
 
+import os
 import signal
 import sys
 
@@ -21,5 +22,9 @@ def _is_command():
     return words[:1] == ["-m"] and sys.orig_argv[-len(words)].removeprefix("-m").partition(".")[0] == __package__
 
 
-if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if _is_command():
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # lists and prototxts name files in UTF-8, which a locale of another encoding could not open
+    if sys.getfilesystemencoding() != "utf-8" and "utf8" not in sys._xoptions:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])

@@ -69,9 +69,10 @@ def number_and_rest(seconds):
 
 
 def test_no_worker_outlives_a_process_that_is_killed(tmp_path):
+    """Nor does multiprocessing's process that removes what the pool held say anything about it."""
     (tmp_path / "owner.py").write_text(OWNER)
-    owner = subprocess.Popen([sys.executable, tmp_path / "owner.py"], stdout=subprocess.PIPE, text=True,
-                             env={**os.environ, "PYTHONPATH": str(ROOT)})
+    owner = subprocess.Popen([sys.executable, tmp_path / "owner.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     workers = {int(word) for word in owner.stdout.readline().split()}
     assert len(workers) == 2
     owner.kill()
@@ -81,3 +82,5 @@ def test_no_worker_outlives_a_process_that_is_killed(tmp_path):
     while any(os.path.exists(f"/proc/{number}") for number in workers):
         assert time.monotonic() < end, "a worker outlived its pool"
         time.sleep(0.05)
+    with owner.stderr:
+        assert owner.stderr.read() == ""        # to the end of the last process that holds it
