@@ -20,6 +20,7 @@ import shlex
 import signal
 import sys
 import time
+import warnings
 
 import numpy as np
 from tqdm import tqdm
@@ -96,6 +97,8 @@ def main(argv=None):
     with contextlib.ExitStack() as held:
         if is_root():
             held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
+        held.enter_context(warnings.catch_warnings())       # what the engine says of BatchNorm was asked above
+        warnings.filterwarnings("ignore", r".*\(BatchNorm\).*its statistics are learned")
         status = _train(caffe, caffe_pb2, run, args, precision)
     return end_quietly() if status == LOST else status
 

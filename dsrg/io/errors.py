@@ -10,6 +10,7 @@ import platform
 import sys
 import tempfile
 import traceback
+import warnings
 
 from dsrg.io.interrupts import Interrupts
 from dsrg.io.terminal import is_quiet, styled
@@ -89,7 +90,8 @@ def run_main(main, argv=None):
             argv = words
     interrupts = Interrupts()
     try:
-        with interrupts:
+        with interrupts, warnings.catch_warnings():
+            warnings.showwarning = _show_warning
             os.getcwd()         # libraries end the process where there is none
             status = _status_of(main, argv)
             sys.stdout.flush()
@@ -125,6 +127,12 @@ def _let_go_of_stdout():
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    """A Python warning, of the engine or a library, as a line like any other: without source and its place."""
+    kind = "" if category is UserWarning else f"{category.__name__}: "
+    warn(f"{kind}{message}")
 
 
 def _open_what_is_closed():

@@ -78,10 +78,12 @@ class Graph(GraphViews):
 
     def _warn_of_statistics(self):
         """Say which of two meanings a BatchNorm layer has that DeepLab-v2 reads otherwise than BVLC Caffe does."""
-        for param in binary_families.ambiguous_statistics([node.param for node in self._nodes]):
+        found = binary_families.ambiguous_statistics([node.param for node in self._nodes])
+        if found:
+            name, others = found[0].name, f", one of {len(found)}" if len(found) > 1 else ""
             warnings.warn(
-                f"{self._where(param.name)}layer '{param.name}' (BatchNorm): its statistics are learned, as in BVLC "
-                "Caffe; DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
+                f"{self._where(name)}layer '{name}' (BatchNorm){others}: its statistics are learned, as in BVLC Caffe; "
+                "DeepLab-v2, whose layers this net has, learns none unless update_global_stats is true. Write "
                 "update_global_stats: true or false", stacklevel=4)
 
     @cached_property

@@ -199,3 +199,13 @@ def test_batch_norm_beside_layers_of_deeplab_says_which_statistics_it_has(more, 
     built.blobs["x"].data[...] = np.arange(36).reshape(2, 2, 3, 3)
     built.forward()
     assert built.params["bn"][0].data.any() == (not bn)
+
+
+def test_many_such_layers_are_one_warning(tmp_path):
+    net = 'input: "x" input_shape { dim: 2 dim: 2 dim: 3 dim: 3 }\n' + "".join(
+        f'layer {{ name: "bn{k}" type: "BatchNorm" bottom: "x" top: "bn{k}" }}\n' for k in range(7)
+    ) + 'layer { name: "i" type: "Interp" bottom: "x" top: "i" interp_param { zoom_factor: 2 } }'
+    with pytest.warns(UserWarning) as found:
+        build(tmp_path, net, caffe.TRAIN)
+    assert [str(one.message).split(": its")[0].partition(".prototxt:")[2] for one in found] == [
+        "2: layer 'bn0' (BatchNorm), one of 7"]

@@ -64,6 +64,16 @@ def test_a_run_ends_with_the_weights_of_the_last_iteration(run):
     assert all(np.isfinite(line["losses"]["loss-seed"]) and line["seconds"] >= 0 for line in lines)
 
 
+def test_a_net_that_learns_statistics_beside_layers_of_deeplab_trains_without_a_warning(run):
+    """As the demo's train-f does: training.train has asked this Caffe what its BatchNorm learns."""
+    drop = next(line for line in NET.splitlines() if '"drop"' in line)
+    layers = ('layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }\n'
+              'layer { name: "zoom" type: "Interp" bottom: "conv" top: "zoom" interp_param { zoom_factor: 1 } }')
+    (run.folder / "net.prototxt").write_text(
+        NET.replace(drop, layers).replace('bottom: "conv" top: "score"', 'bottom: "zoom" top: "score"'))
+    assert run("--max-iter", "1") == 0 and "statistics" not in run.printed
+
+
 def test_the_run_keeps_the_solver_and_net_that_made_it(run):
     run("--max-iter", "2", "--seed", "5", "--set", "annotation.mirror=false")
     solver = (run.folder / "models/tiny_solver.prototxt").read_text()

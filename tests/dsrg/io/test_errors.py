@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import pytest
 
@@ -39,6 +40,19 @@ def test_run_main_names_the_file_of_an_os_error_and_what_helps(capsys):
     assert run(raiser(PermissionError(13, "Permission denied", "/data/x.jpg"))) == 1
     assert capsys.readouterr().err == (
         "error: /data/x.jpg: Permission denied; change its permissions or use another folder\n")
+
+
+def test_a_warning_of_python_is_a_line_like_any_other(capsys):
+    """Of a net that the engine builds, say: no path of a source file, no line of code."""
+    def main(argv):
+        warnings.simplefilter("always")
+        warnings.warn("net.prototxt:3: layer 'a'\n is odd", UserWarning, stacklevel=1)
+        warnings.warn("divide by zero", RuntimeWarning, stacklevel=1)
+
+    usual = warnings.showwarning
+    assert run(main) == 0 and warnings.showwarning is usual
+    assert capsys.readouterr().err == (
+        "warning: net.prototxt:3: layer 'a' is odd\nwarning: RuntimeWarning: divide by zero\n")
 
 
 def test_run_main_passes_status_on():
