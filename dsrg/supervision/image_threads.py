@@ -32,6 +32,30 @@ def by_images(function, *batches):
     yield from in_threads(lambda part: function(*(batch[part] for batch in batches)), slices)
 
 
+def image_by_image(function, out, *batches):
+    """Fill a batch image by image, so that what is computed between stays in the cache.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one image of each batch and one of `out`, which it fills.
+    out : array (N, ...)
+    *batches : arrays (N, ...)
+
+    Returns
+    -------
+    array (N, ...)
+        `out`.
+    """
+    def of_part(*part):
+        for images in zip(*part, strict=True):
+            function(*images)
+
+    for _ in by_images(of_part, *batches, out):
+        pass
+    return out
+
+
 def joined(function, *batches):
     """As by_images, the results in one array.
 

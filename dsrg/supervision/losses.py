@@ -1,15 +1,15 @@
 """Losses of DSRG and SEC with their gradients, as the original's Python layers define them.
 
-Every function takes arrays (N, C, H, W) with background as class 0, computes in float64 and returns the
-value with the gradients the original has; the caller casts them to the blob's type. Any number of classes,
-any size.
+Every function takes arrays (N, C, H, W) with background as class 0 and returns the value with the gradients the
+original has, of the dtype it computes in: float32 where all arrays are float32, as blobs are, else float64. Values
+are summed in float64. Any number of classes, any size.
 """
 
 import math
 
 import numpy as np
 
-from dsrg.supervision.image_threads import by_images, joined
+from dsrg.supervision.image_threads import by_images, image_by_image
 
 MIN_PROBABILITY = 1e-4      # floor of SoftmaxLayer and, before and after the CRF, of CRFLayer
 MIN_COUNT = 1e-4            # BalancedSeedLossLayer divides by at least this: no seeds, no loss
@@ -29,17 +29,19 @@ def floored_softmax(scores, floor=MIN_PROBABILITY):
 
     Returns
     -------
-    float64 array (N, C, H, W)
+    array (N, C, H, W)
         Probabilities between floor / (1 + C floor) and (1 + floor) / (1 + C floor), summing to 1 over C.
     """
-    def of_part(scores):
-        exponentials = _exponentials(scores)
-        exponentials /= exponentials.sum(axis=1, keepdims=True)
-        exponentials += floor
-        exponentials /= 1.0 + scores.shape[1] * floor
-        return exponentials
+    normaliser = 1.0 + scores.shape[1] * floor
 
-    return joined(of_part, scores)
+    def of_image(scores, values):               # (C, H, W)
+        with np.errstate(invalid="ignore"):     # infinite scores become NaN, which the training stops at
+            np.subtract(scores, np.max(scores, axis=0), out=values)
+        np.exp(values, out=values)
+        values *= 1.0 / (normaliser * values.sum(axis=0))
+        values += floor / normaliser
+
+    return image_by_image(of_image, np.empty(scores.shape, _dtype(scores)), scores)
 
 
 def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
@@ -57,18 +59,20 @@ def floored_softmax_backward(probabilities, gradient, floor=MIN_PROBABILITY):
 
     Returns
     -------
-    float64 array (N, C, H, W)
+    array (N, C, H, W)
     """
     scale = 1.0 + probabilities.shape[1] * floor
 
-    def of_part(probabilities, gradient):
-        plain = np.multiply(probabilities, scale, dtype=np.float64) - floor      # (n, C, H, W)
-        weighted = plain * gradient
-        weighted -= plain * weighted.sum(axis=1, keepdims=True)
-        weighted /= scale
-        return weighted
+    def of_image(probabilities, gradient, weighted):        # (C, H, W)
+        plain = np.multiply(probabilities, scale, dtype=weighted.dtype)
+        plain -= floor
+        np.multiply(plain, gradient, out=weighted)
+        plain *= weighted.sum(axis=0)
+        weighted -= plain
+        weighted *= 1.0 / scale
 
-    return joined(of_part, probabilities, gradient)
+    result = np.empty(probabilities.shape, _dtype(probabilities, gradient))
+    return image_by_image(of_image, result, probabilities, gradient)
 
 
 def seed_loss(probabilities, cues):
@@ -82,7 +86,7 @@ def seed_loss(probabilities, cues):
     Returns
     -------
     value : float
-    gradient : float64 array (N, C, H, W), with respect to the probabilities
+    gradient : array (N, C, H, W), with respect to the probabilities
         Images without any cue add nothing.
     """
     return _seed_loss(probabilities, cues, lambda image, label: image)
@@ -101,7 +105,7 @@ def balanced_seed_loss(probabilities, cues):
     Returns
     -------
     value : float
-    gradient : float64 array (N, C, H, W), with respect to the probabilities
+    gradient : array (N, C, H, W), with respect to the probabilities
     """
     return _seed_loss(probabilities, cues, lambda image, label: 2 * image + (label > 0))
 
@@ -117,11 +121,12 @@ def constrain_loss(probabilities, log_q):
     Returns
     -------
     value : float
-    gradient : float64 array (N, C, H, W), with respect to the probabilities
-    gradient_log_q : float64 array (N, C, H, W), with respect to log_q
+    gradient : array (N, C, H, W), with respect to the probabilities
+    gradient_log_q : array (N, C, H, W), with respect to log_q
         As in the original (in SEC the CRF stops the gradient): its CRFLayer passes it on.
     """
-    gradient, gradient_log_q = np.empty(probabilities.shape), np.empty(probabilities.shape)
+    dtype = _dtype(probabilities, log_q)
+    gradient, gradient_log_q = np.empty(probabilities.shape, dtype), np.empty(probabilities.shape, dtype)
     count = probabilities[:, 0].size
 
     def of_part(*part):
@@ -133,18 +138,19 @@ def constrain_loss(probabilities, log_q):
 
 def _constrain_image(p, log_q, gradient, gradient_log_q, count):
     """Sum of the boundary loss over one image (C, H, W), whose arrays stay in the cache; the gradients are filled."""
-    q = np.exp(log_q, dtype=np.float64)
+    q = np.exp(log_q, dtype=gradient.dtype)
     with np.errstate(divide="ignore"):          # a probability of 0 is a ratio beyond the clip, like others
-        ratio = np.divide(q, p, dtype=np.float64)
+        ratio = np.divide(q, p, dtype=gradient.dtype)
     log_ratio = np.clip(ratio, *RATIO_RANGE)
     inside = ratio == log_ratio
+    np.multiply(log_ratio, inside, out=gradient)        # the ratio where it counts; elsewhere it may be inf
+    gradient *= -1.0 / count
     np.log(log_ratio, out=log_ratio)
-    np.divide(ratio, -count, out=gradient)
-    gradient[~inside] = 0
     np.add(log_ratio, inside, out=gradient_log_q)
     gradient_log_q *= q
-    gradient_log_q /= count
-    return (q * log_ratio).sum()                # a product by BLAS would wake its threads for microseconds of work
+    gradient_log_q *= 1.0 / count
+    log_ratio *= q
+    return log_ratio.sum(dtype=np.float64)      # a product by BLAS would wake its threads for microseconds of work
 
 
 def expand_loss(probabilities, labels):
@@ -191,11 +197,9 @@ def _row_scores(p, decay, row_weights):
     return -(row_weights * np.log(score)).sum(), weights
 
 
-def _exponentials(scores):
-    """exp(x - max over classes), float64, a new array."""
-    with np.errstate(invalid="ignore"):         # infinite scores become NaN, which the training stops at
-        shifted = np.subtract(scores, np.max(scores, axis=1, keepdims=True), dtype=np.float64)
-    return np.exp(shifted, out=shifted)
+def _dtype(*arrays):
+    """What to compute in: float32 where all arrays are, else float64."""
+    return np.float32 if all(np.asarray(array).dtype == np.float32 for array in arrays) else np.float64
 
 
 def _seed_loss(probabilities, cues, part_of):
@@ -213,7 +217,7 @@ def _seed_loss(probabilities, cues, part_of):
     weights /= np.maximum(count, MIN_COUNT)[part] * images
     chosen = np.asarray(probabilities).reshape(-1)[where].astype(np.float64)
     value = -float((weights * np.log(chosen)).sum())
-    gradient = np.zeros(cues.shape)
+    gradient = np.zeros(cues.shape, _dtype(probabilities))
     gradient.reshape(-1)[where] = -weights / chosen
     return value, gradient
 

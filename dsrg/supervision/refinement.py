@@ -10,7 +10,7 @@ from collections import deque
 import numpy as np
 
 from dsrg.io.voc import MEAN_BGR
-from dsrg.supervision.image_threads import joined
+from dsrg.supervision.image_threads import image_by_image, joined
 from dsrg.supervision.losses import MIN_PROBABILITY
 
 TRAINING_SCALE = 12.0             # scale_factor of the CRF at the feature size (1 at test time)
@@ -40,7 +40,8 @@ def network_images_to_8bit(images, height, width, mean_bgr=MEAN_BGR):
         small = np.zeros((*images.shape[:2], height, width))
         for row, vertical in ((top, above), (bottom, 1 - above)):
             for column, horizontal in ((left, before), (right, 1 - before)):
-                small += np.multiply(images[:, :, row, column], vertical, dtype=np.float64) * horizontal
+                if vertical.any() and horizontal.any():         # of 321 over 41 cells one corner in four counts
+                    small += np.multiply(images[:, :, row, column], vertical, dtype=np.float64) * horizontal
         small += np.reshape(mean_bgr, (1, -1, 1, 1))
         small = np.clip(np.rint(small, out=small), 0, 255, out=small).astype(np.uint8)
         return np.ascontiguousarray(small.transpose(0, 2, 3, 1))
@@ -158,13 +159,21 @@ def _refine(probabilities, images_8bit, iterations, scale_factor, textbook, back
     """The CRF on a batch, then floor and normalisation."""
     from krahenbuhl2013 import CRF_batch  # here, so that the losses do without the compiled package
 
-    unary = np.maximum(probabilities, MIN_PROBABILITY).transpose(0, 2, 3, 1)     # (N, H, W, C)
-    if textbook:
-        unary = np.log(unary)
-    unary = np.ascontiguousarray(unary, dtype=np.float32)
-    refined = CRF_batch(images_8bit, unary, maxiter=iterations, scale_factor=scale_factor, backend=backend)
-    refined = np.maximum(refined, np.float32(MIN_PROBABILITY)).transpose(0, 3, 1, 2)
-    refined = np.ascontiguousarray(refined / refined.sum(axis=1, keepdims=True), dtype=np.float32)
+    def score(probabilities, unary):            # (C, H, W) -> (H, W, C)
+        unary[...] = probabilities.transpose(1, 2, 0)
+        np.maximum(unary, np.float32(MIN_PROBABILITY), out=unary)
+        if textbook:
+            np.log(unary, out=unary)
+
+    def floored(marginals, refined):            # (H, W, C) -> (C, H, W)
+        refined[...] = marginals.transpose(2, 0, 1)
+        np.maximum(refined, np.float32(MIN_PROBABILITY), out=refined)
+        refined /= refined.sum(axis=0)
+
+    images, classes, height, width = probabilities.shape
+    unaries = image_by_image(score, np.empty((images, height, width, classes), np.float32), probabilities)
+    marginals = CRF_batch(images_8bit, unaries, maxiter=iterations, scale_factor=scale_factor, backend=backend)
+    refined = image_by_image(floored, np.empty(probabilities.shape, np.float32), marginals)
     refined.flags.writeable = False
     return refined
 

@@ -8,7 +8,7 @@ from one iteration of the training to the next.
 
 import numpy as np
 
-from dsrg.supervision.image_threads import joined
+from dsrg.supervision.image_threads import image_by_image
 
 UNLABELLED = -1
 
@@ -59,28 +59,24 @@ def grow_seeds(labels, cues, probabilities, background_threshold, foreground_thr
     labels, cues, probabilities = np.asarray(labels), np.asarray(cues), np.asarray(probabilities)
     _check_shapes(labels, cues, probabilities)
     thresholds = background_threshold, foreground_threshold
-    return joined(lambda *part: _grown(*part, *thresholds), labels, cues, probabilities)
+    return image_by_image(lambda *image: _grow(*image, *thresholds), np.empty_like(cues), labels, cues, probabilities)
 
 
-def _grown(labels, cues, probabilities, background_threshold, foreground_threshold):
-    """As grow_seeds, of some images, on one core."""
-    present = labels != 0                                                       # (N, C)
-    present[:, 0] = True
-    seeded = cues != 0                                                          # (N, C, H, W)
-    label_map = _confident_label_map(
-        present, seeded, probabilities, background_threshold, foreground_threshold
-    )                                                                           # (N, H, W)
-
-    image, label = np.nonzero(present)                                          # P planes to look at
-    masks = label_map[image] == label[:, None, None]                            # (P, H, W)
-    own_seed = seeded[image, label]                                             # (P, H, W)
+def _grow(labels, cues, probabilities, grown, background_threshold, foreground_threshold):
+    """As grow_seeds, of one image: labels (C,), the others (C, H, W); `grown` is filled."""
+    present = labels != 0
+    present[0] = True
+    classes = np.flatnonzero(present)                                           # (P,), planes to look at
+    seeded = cues != 0                                                          # (C, H, W)
+    own_seed = seeded[classes]                                                  # (P, H, W)
+    last_seed, count = _seeds_of_pixels(seeded)
+    label_map = _confident_label_map(classes, last_seed, probabilities[classes], background_threshold,
+                                     foreground_threshold)                      # (H, W)
+    masks = label_map == classes[:, None, None]                                 # (P, H, W)
     kept = _components_with_a_seed(masks, masks & own_seed)
-    seeded_once = seeded.sum(axis=1) == 1                                       # (N, H, W)
-    kept &= own_seed | ~seeded_once[image]        # a pixel that is the seed of one other class stays its own
-
-    grown = seeded.copy()
-    grown[image, label] |= kept
-    return grown.astype(cues.dtype)
+    kept &= own_seed | (count != 1)               # a pixel that is the seed of one other class stays its own
+    grown[...] = seeded
+    grown[classes] = own_seed | kept
 
 
 def _check_shapes(labels, cues, probabilities):
@@ -91,17 +87,24 @@ def _check_shapes(labels, cues, probabilities):
         )
 
 
-def _confident_label_map(present, seeded, probabilities, background_threshold, foreground_threshold):
-    """Class of each pixel that is seeded or confident, else UNLABELLED; (N, H, W)."""
-    among_present = np.where(present[:, :, None, None], probabilities, 0)
-    best = among_present.argmax(axis=1)                                         # (N, H, W), first class wins
-    value = np.take_along_axis(among_present, best[:, None], axis=1)[:, 0]
-    last_seed = seeded.shape[1] - 1 - seeded[:, ::-1].argmax(axis=1)
-    label_map = np.where(seeded.any(axis=1), last_seed, UNLABELLED)
+def _seeds_of_pixels(seeded):
+    """The last class that each pixel of seeded (C, H, W) is a seed of, else UNLABELLED, and of how many; (H, W)."""
+    height, width = seeded.shape[1:]
+    label, pixel = np.divmod(np.flatnonzero(seeded), height * width)            # classes ascend: the last one stays
+    last_seed = np.full(height * width, UNLABELLED)
+    last_seed[pixel] = label
+    count = np.bincount(pixel, minlength=height * width)
+    return last_seed.reshape(height, width), count.reshape(height, width)
+
+
+def _confident_label_map(classes, last_seed, probabilities, background_threshold, foreground_threshold):
+    """Class of each pixel that is seeded or confident, else UNLABELLED; (H, W), of the classes' own (P, H, W)."""
+    best = classes[probabilities.argmax(axis=0)]                                # (H, W), first class wins
+    value = probabilities.max(axis=0)
     # As in the original: background passes only above both thresholds, because its test is nested in the
     # foreground's. A confident pixel overrides the seed here (never in the cues themselves).
     confident = (value > foreground_threshold) & ((best != 0) | (value > background_threshold))
-    return np.where(confident, best, label_map)
+    return np.where(confident, best, last_seed)
 
 
 def _components_with_a_seed(masks, seeds):

@@ -176,6 +176,27 @@ def test_expand_gradient_by_finite_differences(batch, rng):
     check_gradient(lambda p: expand_loss(p, labels)[0], probabilities, gradient, rng)
 
 
+@pytest.mark.parametrize("loss", [seed_loss, balanced_seed_loss, constrain_loss])
+def test_float32_arrays_are_computed_in_float32_to_its_rounding(loss, batch):
+    probabilities, cues, _ = batch
+    second = np.log(np.roll(probabilities, 1, axis=0)) if loss is constrain_loss else cues
+    value, *gradients = loss(probabilities, second)
+    found, *narrow = loss(probabilities.astype(np.float32), second.astype(np.float32))
+    assert found == pytest.approx(value, rel=1e-6)
+    for right, ours in zip(gradients, narrow, strict=True):
+        assert right.dtype == np.float64 and ours.dtype == np.float32
+        np.testing.assert_allclose(ours, right, rtol=1e-4, atol=1e-6 * np.abs(right).max())
+
+
+def test_softmax_of_float32_scores_is_float32_to_its_rounding(rng):
+    scores, gradient = (3 * rng.normal(size=(2, 5, 4, 6)) for _ in range(2))
+    right, ours = floored_softmax(scores), floored_softmax(scores.astype(np.float32))
+    assert right.dtype == np.float64 and ours.dtype == np.float32
+    np.testing.assert_allclose(ours, right, rtol=1e-5)
+    np.testing.assert_allclose(floored_softmax_backward(ours, gradient.astype(np.float32)),
+                               floored_softmax_backward(right, gradient), rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("present", [0, 1])
 def test_expand_loss_with_every_class_present_or_none_is_finite(present, batch):
     value, gradient = expand_loss(batch[0], np.full((3, 5), present))

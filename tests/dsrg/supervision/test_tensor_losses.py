@@ -13,6 +13,11 @@ def probabilities_of(rng, shape):
     return losses.floored_softmax(4 * rng.standard_normal(shape)).astype(np.float32)
 
 
+def doubled(*arrays):
+    """In float64, in which tensors are computed always, arrays where they are of it."""
+    return [array.astype(np.float64) for array in arrays]
+
+
 def cues_of(rng, shape):
     """Cues of two images with some, of a third without any."""
     cues = (rng.random(shape) < 0.2).astype(np.float32)
@@ -37,7 +42,7 @@ def second_of(name, rng, shape):
 @pytest.mark.parametrize("name", ["seed_loss", "balanced_seed_loss", "constrain_loss", "expand_loss"])
 def test_value_and_gradients_equal_those_of_arrays(name, shape, rng):
     arrays = probabilities_of(rng, shape), second_of(name, rng, shape)
-    value, *gradients = getattr(losses, name)(*arrays)
+    value, *gradients = getattr(losses, name)(*doubled(*arrays))
     found, *on_tensors = getattr(tensor_losses, name)(*map(torch.from_numpy, arrays))
     assert found.item() == pytest.approx(value, rel=1e-12, abs=1e-15)
     for gradient, tensor in zip(gradients, on_tensors, strict=True):
@@ -47,11 +52,11 @@ def test_value_and_gradients_equal_those_of_arrays(name, shape, rng):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_softmax_and_its_gradient_equal_those_of_arrays(shape, rng):
     scores, gradient = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
-    expected = losses.floored_softmax(scores)
+    expected = losses.floored_softmax(*doubled(scores))
     found = tensor_losses.floored_softmax(torch.from_numpy(scores))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-13)
     back = tensor_losses.floored_softmax_backward(found, torch.from_numpy(gradient))
-    by_arrays = losses.floored_softmax_backward(expected, gradient)
+    by_arrays = losses.floored_softmax_backward(expected, *doubled(gradient))
     np.testing.assert_allclose(back.numpy(), by_arrays, rtol=1e-10, atol=1e-15)
 
 
