@@ -1,6 +1,7 @@
 """Device and precision, set on whichever Caffe is in use."""
 
 import ctypes
+import re
 from pathlib import Path
 
 from dsrg.find_caffe import is_embedded
@@ -134,7 +135,8 @@ def use_machine(caffe, device="cpu", precision="fp32", local_rank=0):
         else:
             caffe.set_mode_cpu()
     except RuntimeError as error:
-        raise UserError(f"--device {device}: {error}") from None
+        problem = re.sub(r"^set_device\(\d+\): ", "", str(error)).replace("caffe.set_mode_cpu()", "--device cpu")
+        raise UserError(f"--device {device}: {problem}") from None
     precision = _resolved(caffe, precision)
     if is_embedded(caffe):
         caffe.set_precision(precision)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.scoring.resizing import to_input
 from localization_cues.class_scores import score_layer
@@ -65,6 +66,6 @@ def table(rankings, mean, chance, images, path):
     for one in rankings:
         value = "-" if one.average_precision is None else f"{100 * one.average_precision:.1f}"
         lines.append(f"{one.name:{width}}  {one.photos:6d}  {value:>17}  {100 * one.chance:6.1f}")
-    lines.append(f"mean average precision {100 * mean:.1f} % (chance {100 * chance:.1f} %) on {images} photos set "
-                 "apart")
+    lines.append(f"mean average precision {100 * mean:.1f} % (chance {100 * chance:.1f} %) on "
+                 f"{counted(images, 'photo')} set apart")
     return "\n".join(lines) + "\n"

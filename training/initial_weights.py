@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from dsrg.initweights.parameter_shapes import parameter_shapes
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.scoring.loaded_weights import require_shapes
 
@@ -40,7 +41,7 @@ def copy_weights(net, paths, caffe_pb2):
         net.copy_from(path)
         copied.update(OrderedDict.fromkeys(shared))
         unused = [name for name in named if name not in net.params]
-        lines.append(f"{path}: copied {len(shared)} layers ({_listed(shared)})"
+        lines.append(f"{path}: copied {counted(len(shared), 'layer')} ({_listed(shared)})"
                      + (f"; not in the net: {_listed(unused)}" if unused else ""))
     fresh = [name for name in net.params if name not in copied]
     if fresh:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from dsrg.caffe_device import PRECISIONS
+from dsrg.caffe_device import PRECISIONS, device_numbers
 from dsrg.crf_backend import CRF_BACKENDS, OWN
 from dsrg.find_caffe import ENGINE_FOLDER, folder_of_caffe
 from dsrg.io.errors import UserError
@@ -67,6 +67,10 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
         if variables[name] not in allowed:
             raise UsageError(f"{name}={variables[name]}: expected {', '.join(filter(None, allowed[:-1]))} or "
                              f"{allowed[-1]}")
+    try:
+        device_numbers(variables["DEVICE"])
+    except UserError as error:
+        raise UsageError(str(error).replace("--device ", "DEVICE=")) from None
     tensorboard = variables["TENSORBOARD"] == "1"
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise UserError("TENSORBOARD=1: the package tensorboard is not installed; pip install -r requirements.txt, or "
@@ -131,8 +135,10 @@ def _native_precision(device):
     done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"PRECISION=auto: the engine could not report the precision for DEVICE={device} "
-                        f"({last[0].removeprefix('dsrg.io.errors.UserError: ')}); choose another DEVICE, "
-                        "or set PRECISION")
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        told = last.removeprefix("dsrg.io.errors.UserError: ")
+        if told != last:
+            raise UserError(told.replace("--device ", "DEVICE="))
+        raise UserError(f"PRECISION=auto: the engine could not report the precision for DEVICE={device} ({last}); "
+                        "choose another DEVICE, or set PRECISION")
     return done.stdout.split()[-1]

@@ -4,6 +4,7 @@ import json
 import statistics
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.counts import counted
 from dsrg.io.versions import git_commit
 from dsrg.report.run_results import ROWS, mean_and_spread
 
@@ -62,8 +63,8 @@ def remarks(runs):
         mean = mean_and_spread([one["mean_average_precision"] for one in known])
         chances = [one["mean_chance"] for one in known if one["mean_chance"] is not None]
         chance = f" (chance {mean_and_spread(chances)} %)" if len(chances) == len(known) else ""
-        lines.append(f"Classifier of the cues: mean average precision {mean} %{chance} on {known[0]['images']} train "
-                     "photos that were set apart.")
+        lines.append(f"Classifier of the cues: mean average precision {mean} %{chance} on "
+                     f"{counted(known[0]['images'], 'train photo')} set apart.")
     return lines + [warning for run in runs for warning in run["warnings"]]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsrg.io import voc
+from dsrg.io.counts import counted
 
 
 def confusion_matrix(gt, pred, num_classes):
@@ -154,11 +155,13 @@ class Result:
         lines += [f"{name:{width}}  {_percent(a)}     {_percent(b)}  {_percent(c)}" for name, a, b, c in rows]
         absent = int(np.isnan(self.iou).sum())
         note = f"  ({absent} in neither ground truth nor prediction left out)" if absent else ""
+        over = counted(len(classes) - absent, "class", "classes")
+        hit = counted(int((self.hits > 0).sum()), "class", "classes")
         lines += [
             "",
-            f"{'mean IoU':{width}}  {_percent(self.miou)}  over {len(classes) - absent} classes{note}",
-            f"{'':{width}}  {_percent(self.miou_nonzero_diagonal)}  over the {int((self.hits > 0).sum())} "
-            "classes with a hit (non-zero diagonal only, as the original's evaluate.py)",
+            f"{'mean IoU':{width}}  {_percent(self.miou)}  over {over}{note}",
+            f"{'':{width}}  {_percent(self.miou_nonzero_diagonal)}  over the {hit} with a hit "
+            "(non-zero diagonal only, as the original's evaluate.py)",
             f"{'pixel accuracy':{width}}  {_percent(self.pixel_accuracy)}",
             f"{'mean accuracy':{width}}  {_percent(self.mean_accuracy)}",
             f"{'images':{width}}  {self.images:6d}",

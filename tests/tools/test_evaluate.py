@@ -58,6 +58,8 @@ def test_nonzero_diagonal_mean_leaves_out_a_class_never_hit():
     result = Result(np.array([[2, 0, 0], [2, 0, 0]]), 1)
     assert result.miou == pytest.approx((2 / 4 + 0) / 2)
     assert result.miou_nonzero_diagonal == pytest.approx(2 / 4)
+    assert "over 2 classes\n" in result.table(["background", "cow"]) and "over the 1 class with a hit" in result.table(
+        ["background", "cow"])
 
 
 def test_several_images_add_up_to_one_confusion_matrix(maps, rng):

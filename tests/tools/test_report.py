@@ -96,7 +96,7 @@ def test_what_the_classifier_knows_is_reported(tmp_path, capsys, known, chance):
     write_text(tmp_path / "results/cam-quality.json", json.dumps(record))
     report.main([measured(tmp_path, {"f": 0.3}), "--photos", "0"])
     out = capsys.readouterr().out
-    assert f"mean average precision 78.3 %{chance} on 40 train photos that were set apart" in out
+    assert f"mean average precision 78.3 %{chance} on 40 train photos set apart." in out
     assert f"of 78.3 %{chance} on 40 train photos" in (tmp_path / "report.html").read_text()
 
 

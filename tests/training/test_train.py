@@ -168,7 +168,7 @@ def test_weights_are_copied_and_the_rest_is_named(run):
     remove_snapshots(run.folder)
     (run.folder / "net.prototxt").write_text(NET.replace('name: "score"', 'name: "score-new"'))
     run("--weights", "first/a.caffemodel", "--max-iter", "1")
-    assert "first/a.caffemodel: copied 1 layers (conv); not in the net: score" in run.printed
+    assert "first/a.caffemodel: copied 1 layer (conv); not in the net: score" in run.printed
     assert "left at their filler: score-new" in run.printed
 
 

@@ -1,0 +1,23 @@
+"""Variables of a run that do not fit, told by their own names."""
+
+import pytest
+import torch
+
+from dsrg.io.errors import UserError
+from dsrg.pipeline.run_request import PATHS, VARIABLES, resolved, settings_of
+from dsrg.pipeline.settings import UsageError
+
+
+def settings(tmp_path, **variables):
+    return settings_of("demo", "", {**dict.fromkeys(PATHS, ""), **VARIABLES, "WORK": str(tmp_path), **variables}, False)
+
+
+def test_a_device_that_is_no_number_is_told_by_the_variable(tmp_path):
+    with pytest.raises(UsageError, match="^DEVICE=gpu: expected cpu, a number, or numbers with commas such as 0,1$"):
+        settings(tmp_path, DEVICE="gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_told_by_the_variable_with_what_helps(tmp_path):
+    with pytest.raises(UserError, match="^DEVICE=0,1: torch .* finds no CUDA device; use DEVICE=cpu, or install"):
+        resolved(settings(tmp_path, DEVICE="0,1", ENGINE="embedded"))
