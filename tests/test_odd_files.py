@@ -7,11 +7,14 @@ given an empty file; a command ends in one line for the user, or has no use for 
 import argparse
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dsrg.io.errors import run_main
+from tests.conftest import ROOT
 from tests.parsers import command, commands, parser_of, subparsers
 
 SECONDS = 20.0
@@ -67,6 +70,19 @@ def odd(tmp_path, monkeypatch):
     Path("circle").symlink_to("circle")
     Path("empty.txt").touch()
     return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "folder", "circle"])
+def test_weights_of_a_training_are_a_file(odd, kind):
+    """--weights takes several with commas, and is no path to the test below."""
+    code = ("import resource, sys; from caffe.proto import caffe_pb2; from dsrg.io.errors import run_main; "
+            "from dsrg.initweights.parameter_shapes import parameter_shapes; "
+            "resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); "
+            "run_main(lambda _: parameter_shapes(sys.argv[1], caffe_pb2))")
+    done = subprocess.run([sys.executable, "-c", code, kind], capture_output=True, text=True, timeout=60, check=False,
+                          env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'engine'}"})
+    assert done.returncode == 1 and done.stderr.startswith(f"error: weights file {kind} ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("name", "words", "dest"), list(cases()), ids=lambda value: "-".join([value] if isinstance(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from dsrg import layer_modules
 from dsrg.io.command_line import command_parser, print_json
-from dsrg.io.errors import UserError, note, run_main
+from dsrg.io.errors import UserError, note, one_line, printable, run_main
 from training.findcaffe import find_caffe
 from training.shared_flags import whole
 
@@ -76,7 +76,7 @@ def main(argv=None):
         if args.json:
             record = as_record(rows(state))
         else:
-            print("\n".join(table(rows(state))))
+            print("\n".join(map(printable, table(rows(state)))))
         if args.draw:
             from dsrg.netinspect.net_drawing import draw
             draw(state, args.draw)
@@ -86,7 +86,7 @@ def main(argv=None):
         print_json({"net": str(args.net), **record, "findings": [asdict(finding) for finding in findings]})
     sys.stdout.flush()
     for finding in findings:
-        print(f"{args.net}:{finding.line}: {finding.severity}: {' '.join(finding.text.split())}", file=sys.stderr)
+        print(f"{args.net}:{finding.line}: {finding.severity}: {one_line(finding.text)}", file=sys.stderr)
     fatal = {"error", "warning"} if args.strict else {"error"}
     return 1 if any(finding.severity in fatal for finding in findings) else 0
 
@@ -107,7 +107,7 @@ def _diff(old, new, as_json):
     if as_json:
         print_json({"net": str(old.path), "other": str(new.path), "differences": lines})
         return 0
-    print("\n".join(lines) if lines else f"{old.path} and {new.path} hold the same layers")
+    print("\n".join(map(printable, lines)) if lines else f"{old.path} and {new.path} hold the same layers")
     return 0
 
 

@@ -135,6 +135,24 @@ class RunFiles:
     def _fault(self, path, caffe_pb2):
         return fault(path, caffe_pb2, self.solver.type or "SGD")
 
+    def refuse_other_type(self, caffe_pb2):
+        """UserError where there are snapshots of a solver of another type: their history would mean something else.
+
+        Parameters
+        ----------
+        caffe_pb2 : module
+        """
+        if not (self.snapshots() and self.solver_path.is_file()):
+            return
+        try:
+            earlier = read_prototxt(self.solver_path, caffe_pb2.SolverParameter(), "solver")[0].type
+        except UserError:       # damaged: nothing is known of it
+            return
+        if (earlier or "SGD") != (self.solver.type or "SGD"):
+            raise UserError(f"{self.snapshots()[0][1]} was made by a solver of type {earlier or 'SGD'}, and now type "
+                            f"is {self.solver.type or 'SGD'}, to which its history means something else; keep the "
+                            "type, or give another --snapshot-prefix to train from the start")
+
     def newest_complete(self, caffe_pb2):
         """The newest whole snapshot, or None; later ones that are not whole are named on stderr.
 

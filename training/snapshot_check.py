@@ -5,6 +5,7 @@ than Caffe's messages and h5py, which both Caffes have.
 """
 
 import math
+import os
 
 import h5py
 import numpy as np
@@ -12,6 +13,9 @@ from google.protobuf.message import DecodeError
 
 #: arrays of the size of each parameter that an update rule remembers
 SLOTS = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2}
+
+
+_NOT_FINITE = "holds numbers that are not finite; nothing can be learned from there on"
 
 
 class _Fault(Exception):
@@ -41,7 +45,7 @@ def fault(state_path, caffe_pb2, solver_type=None):
             return f"{path} is missing"
     try:
         where = state_path
-        history = _history(state_path, caffe_pb2)
+        history = _history(state_path, model_path, caffe_pb2)
         where = model_path
         sizes = _parameter_sizes(model_path, caffe_pb2)
         where = state_path
@@ -55,20 +59,26 @@ def fault(state_path, caffe_pb2, solver_type=None):
     return None
 
 
-def _history(path, caffe_pb2):
-    """Sizes of the arrays in a state; its iteration is checked."""
+def _history(path, model_path, caffe_pb2):
+    """Sizes of the arrays in a state, of which iteration and weights are those of its name."""
     if path.suffix == ".h5":
         with h5py.File(path, "r") as file:
-            iteration = int(np.ravel(file["iter"][()])[0])
+            iteration, learned = int(np.ravel(file["iter"][()])[0]), _hdf5_text(file["learned_net"])
             group = file["history"]
             sizes = [_hdf5_size(group[str(k)]) for k in range(len(group))]
     else:
         state = caffe_pb2.SolverState.FromString(path.read_bytes())
         if not state.HasField("iter"):
             raise _Fault("has no iteration")
-        iteration, sizes = state.iter, [_blob_size(blob) for blob in state.history]
+        iteration, learned = state.iter, state.learned_net
+        sizes = [_blob_size(blob) for blob in state.history]
     if iteration < 0:
         raise _Fault(f"says iteration {iteration}; expected 0 or more")
+    if f"_iter_{iteration}.solverstate" not in path.name:
+        raise _Fault(f"says iteration {iteration}; it is damaged, or was renamed")
+    if os.path.basename(learned) != model_path.name:      # the folder may have been moved
+        found = repr(learned[:200]) if learned else "no file"
+        raise _Fault(f"names {found} for its weights, expected {model_path.name}")
     return sizes
 
 
@@ -102,14 +112,25 @@ def _blob_size(blob):
     held = len(blob.data) or len(blob.double_data)
     if len(shape) > 32 or min(shape, default=0) < 0 or math.prod(shape) != held:
         raise _Fault(f"has an array of shape {shape[:8]} with {held} numbers; it is damaged")
+    if not math.isfinite(sum(blob.data)) or not math.isfinite(sum(blob.double_data)):
+        raise _Fault(_NOT_FINITE)
     return held
+
+
+def _hdf5_text(dataset):
+    """A string as Caffe stores it, with a fixed length."""
+    found = np.ravel(dataset[()])[0]
+    return found.split(b"\0")[0].decode() if isinstance(found, bytes) else str(found)
 
 
 def _hdf5_size(dataset):
     """Size of an array, whose every number can be read."""
     if dataset.is_virtual or dataset.external or dataset.dtype.kind not in "fiu":
         raise _Fault(f"keeps '{dataset.name}' elsewhere, or not as numbers")
-    return np.asarray(dataset[()]).size
+    values = np.asarray(dataset[()])
+    if not np.isfinite(values).all():
+        raise _Fault(_NOT_FINITE)
+    return values.size
 
 
 def _check_history(history, sizes, solver_type):

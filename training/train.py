@@ -167,6 +167,7 @@ def _snapshot_to_resume(run, caffe_pb2, resume):
             raise UserError(f"{run.snapshots()[0][1]} is there from an earlier run; add --resume to go on from it, "
                             f"or remove {run.prefix}_iter_* to train from the start")
         return None
+    run.refuse_other_type(caffe_pb2)
     newest = run.newest_complete(caffe_pb2)
     if newest is None:
         return None

@@ -6,6 +6,7 @@ import h5py
 from google.protobuf.message import DecodeError
 
 from dsrg.io.errors import UserError
+from dsrg.io.regular_files import open_regular
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 #: what a file is -> its first bytes
@@ -41,15 +42,13 @@ def parameter_shapes(path, caffe_pb2):
         A file that is missing, damaged, or no weights.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, "weights file") as file:
             is_hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
             file.seek(0)
             if is_hdf5:
                 with h5py.File(file, "r") as archive:
                     return _shapes_of_hdf5(archive)
             message = caffe_pb2.NetParameter.FromString(file.read())
-    except FileNotFoundError:
-        raise UserError(f"weights {path} do not exist") from None
     except (DecodeError, OSError, RuntimeError, KeyError, ValueError, TypeError) as error:     # as h5py raises them
         if kind := kind_of_file(path):
             raise UserError(f"weights {path} are {kind}; give a .caffemodel or .caffemodel.h5") from None
@@ -73,7 +72,7 @@ def kind_of_file(path):
     str or None
         Such as "a prototxt".
     """
-    with open(path, "rb") as file:
+    with open_regular(path, "weights file") as file:
         head = file.read(256)
     for kind, starts in KINDS.items():
         if head.startswith(starts):

@@ -8,6 +8,7 @@ are those that their stamps know.
 import argparse
 import json
 import os
+import re
 
 from dsrg.io.errors import TRACEBACK_FLAG, printable
 from dsrg.io.process_share import ranks_here
@@ -163,6 +164,8 @@ def add_json_flag(parser):
 def print_json(value):
     """Print a value as JSON on stdout; numbers that JSON has no word for are refused with ValueError.
 
+    What a terminal would act on, or UTF-8 cannot hold, is written as JSON's \\uXXXX.
+
     Parameters
     ----------
     value : dict, list, str, number, bool or None
@@ -172,7 +175,8 @@ def print_json(value):
     ValueError
         A number that is not finite.
     """
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    print(re.sub("[\x7f-\x9f\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_result(value, lines, as_json):
@@ -193,4 +197,4 @@ def print_result(value, lines, as_json):
     if as_json:
         print_json(value)
     else:
-        print("\n".join(lines))
+        print("\n".join(map(printable, lines)))

@@ -42,7 +42,7 @@ class UserError(Exception):
     """
 
     def __init__(self, text, details=()):
-        super().__init__(_one_line(str(text)))
+        super().__init__(one_line(str(text)))
         self.details = tuple(details)
 
 
@@ -105,7 +105,7 @@ def run_main(main, argv=None):
         if interrupts.came and not is_for_the_user(error):      # a library's word for it
             sys.exit(_interrupted())
         for detail in getattr(error, "details", ()) if isinstance(error, UserError) else ():
-            print("  " + _one_line(detail), file=sys.stderr)
+            print("  " + one_line(detail), file=sys.stderr)
         status = _complain(_line_of(error, words))
     _let_go_of_stdout()
     sys.exit(status)
@@ -224,7 +224,7 @@ def note(text):
     text : str
     """
     if not is_quiet():
-        print(_one_line(text), file=sys.stderr, flush=True)
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def warn(text):
@@ -235,7 +235,7 @@ def warn(text):
     text : str
         With or without "warning: " in front.
     """
-    print(styled("warning:", "warning"), _one_line(text.removeprefix("warning: ")), file=sys.stderr, flush=True)
+    print(styled("warning:", "warning"), one_line(text.removeprefix("warning: ")), file=sys.stderr, flush=True)
 
 
 def tell_error(text):
@@ -245,10 +245,20 @@ def tell_error(text):
     ----------
     text : str
     """
-    print(styled("error:", "error"), _one_line(text), file=sys.stderr, flush=True)
+    print(styled("error:", "error"), one_line(text), file=sys.stderr, flush=True)
 
 
-def _one_line(text):
+def one_line(text):
+    """A text of a file, or of many lines, as it is shown: one line, printable, of LONGEST_LINE characters at most.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
     line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " ..."
 

@@ -44,11 +44,16 @@ def compare(state, path):
             found.append(Finding(state.line(name), "error", f"layer '{name}' ({node.param.type}): its parameters are "
                                  f"{_listed(net)}, those of {path} {_listed(file)}; rename the layer to learn it from "
                                  "scratch, or use weights made for this net"))
-    if not nodes.keys() & stored.keys():
+    stored = {name: arrays for name, arrays in stored.items() if any(array is not None for array in arrays)}
+    unknown = [layer.name for layer, _ in state.layers if layer.name in stored and layer.name not in nodes]
+    if unknown:
+        found.append(Finding(state.line(unknown[0]), "note", f"not compared with {path}, since their shapes are not "
+                             f"known or they have no parameters here: {_names(unknown)}"))
+    elif not nodes.keys() & stored.keys():
         found.append(Finding(1, "error", f"none of the layers of {path} ({_names(stored)}) is in this net"))
     elif fresh:
         found.append(Finding(state.line(fresh[0]), "note", f"not in {path}, left at their filler: {_names(fresh)}"))
-    unused = [name for name, arrays in stored.items() if name not in nodes and any(a is not None for a in arrays)]
+    unused = [name for name in stored if name not in nodes and name not in unknown]
     if unused:
         found.append(Finding(1, "note", f"only in {path}: {_names(unused)}"))
     return found

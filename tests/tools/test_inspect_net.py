@@ -257,6 +257,35 @@ def test_input_nobody_makes_is_refused(tmp_path):
 # ---- weights ------------------------------------------------------------------------------------------------
 
 
+def test_names_in_strangers_files_are_shown_harmless_and_of_bounded_length(tmp_path, capsys):
+    """In the table, in findings, in differences and in JSON; a name of U+009B begins an escape sequence, too."""
+    text = INPUT + ('layer { name: "\\033[2J\\302\\2332J" type: "InnerProduct" bottom: "data" top: "y\\033" '
+                    'inner_product_param { num_output: 4 } }\n')
+    path, weights = write(tmp_path, text), tmp_path / "w.caffemodel"
+    net = caffe.proto.caffe_pb2.NetParameter()
+    for name in ("\x1b[31mred", "a" * 500_000):
+        net.layer.add(name=name).blobs.add(data=[1])
+    weights.write_bytes(net.SerializeToString())
+    inspect(path, "--weights", weights)
+    inspect(path, "--diff", write(tmp_path, INPUT, "other.prototxt"))
+    lines = "".join(capsys.readouterr())
+    inspect(path, "--weights", weights, "--json")
+    shown = lines + "".join(capsys.readouterr())
+    assert "\\x1b[31mred" in shown and "\\u009b2J" in shown and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+    assert max(map(len, lines.splitlines())) < 2100
+
+
+def test_layers_of_unknown_shape_are_not_said_to_be_missing(tmp_path, capsys):
+    """A training net's shapes hang on its photos."""
+    conv = ('layer { name: "conv" type: "InnerProduct" bottom: "data" top: "y" inner_product_param { num_output: 4 } }')
+    caffe.Net(str(write(tmp_path, INPUT + conv)), caffe.TEST).save(tmp_path / "w.caffemodel")
+    data = 'layer { name: "in" type: "ImageData" top: "data" top: "l" image_data_param { source: "x" } }'
+    path = write(tmp_path, f"{data}\n{conv}\n", "train.prototxt")
+    assert inspect(path, "--weights", tmp_path / "w.caffemodel") == 0
+    assert any("not compared with" in text and "conv" in text for _, severity, text in said(capsys, path)
+               if severity == "note")
+
+
 def test_weights_are_held_against_the_net(tmp_path, capsys):
     text = INPUT + (CONV % "  convolution_param { num_output: 4 kernel_size: 1 }")
     path, weights = write(tmp_path, text), str(tmp_path / "w.caffemodel")

@@ -42,6 +42,16 @@ def edit_state(path, change):
     (lambda s: s.history.extend(list(s.history)), "has 4 arrays of history, a solver of type SGD"),
     (lambda s: setattr(s, "iter", -3), "says iteration -3; expected 0 or more"),
     (lambda s: s.ClearField("iter"), "has no iteration"),
+    (lambda s: setattr(s, "iter", 2**31 - 1), "says iteration 2147483647; it is damaged, or was renamed"),
+    (lambda s: setattr(s, "iter", 2), "says iteration 2; it is damaged, or was renamed"),
+    (lambda s: s.ClearField("learned_net"), "names no file for its weights, expected snap_iter_4.caffemodel"),
+    (lambda s: setattr(s, "learned_net", "snap_iter_2.caffemodel"),
+     "names 'snap_iter_2.caffemodel' for its weights, expected snap_iter_4.caffemodel"),
+    (lambda s: setattr(s, "learned_net", "/etc/passwd"), "names '/etc/passwd' for its weights"),
+    (lambda s: setattr(s, "learned_net", "elsewhere/snap_iter_4.caffemodel"), None),
+    (lambda s: s.history[1].data.__setitem__(0, float("nan")), "holds numbers that are not finite"),
+    (lambda s: s.history[1].data.__setitem__(slice(0, 2), [float("inf"), float("-inf")]),
+     "holds numbers that are not finite"),
     (lambda s: s.history[0].data.pop(), r"has an array of shape \(4, 3\) with 11 numbers"),
     (lambda s: s.history[0].shape.dim.__setitem__(0, -4),
      r"has an array of shape \(-4, 3\) with 12 numbers; it is damaged"),
@@ -65,6 +75,30 @@ def test_damaged_weights_make_a_snapshot_unusable(run, tmp_path, capsys):
     assert "snap_iter_4.caffemodel is cut short or damaged" in capsys.readouterr().err
     (tmp_path / "snap_iter_2.caffemodel").write_bytes(b"")
     assert files.newest_complete(caffe_pb2) is None
+
+
+def test_weights_that_are_not_finite_make_a_snapshot_unusable(run, tmp_path, capsys):
+    """Every start would end at its first iteration, and never reach the one before."""
+    files = run()
+    model = tmp_path / "snap_iter_4.caffemodel"
+    net = caffe_pb2.NetParameter.FromString(model.read_bytes())
+    next(layer for layer in net.layer if layer.blobs).blobs[0].data[0] = float("nan")
+    model.write_bytes(net.SerializeToString())
+    assert files.newest_complete(caffe_pb2)[0] == 2
+    assert "snap_iter_4.caffemodel holds numbers that are not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    (lambda f: f["iter"].__setitem__(0, 9), "says iteration 9; it is damaged, or was renamed"),
+    (lambda f: f["history/0"].__setitem__((0, 0), np.inf), "holds numbers that are not finite"),
+    (lambda f: (f.pop("learned_net"), f.__setitem__("learned_net", "other.caffemodel.h5")),
+     "names 'other.caffemodel.h5' for its weights, expected snap_iter_4.caffemodel.h5")])
+def test_hdf5_states_that_contradict_their_name(run, tmp_path, change, why):
+    run("snapshot_format: HDF5")
+    with h5py.File(tmp_path / "snap_iter_4.solverstate.h5", "a") as file:
+        change(file)
+    found = fault(tmp_path / "snap_iter_4.solverstate.h5", caffe_pb2, "SGD")
+    assert found.startswith(f"{tmp_path}/snap_iter_4.solverstate.h5 {why}")
 
 
 def test_hdf5_snapshots_are_looked_through(run, tmp_path):

@@ -127,6 +127,18 @@ def test_resume_passes_over_a_state_that_was_cut_off(run):
     assert digest(run.folder / "models/tiny_iter_6.caffemodel") == unbroken
 
 
+def test_resume_with_a_solver_of_another_type_is_refused(run):
+    """AdaGrad would take SGD's velocities for sums of squares, Adam would begin anew over them."""
+    run("--max-iter", "3")
+    before = {path: path.read_bytes() for path in (run.folder / "models").glob("tiny*")}
+    for name in ("AdaGrad", "Adam"):
+        (run.folder / "solver.prototxt").write_text(SOLVER.replace("momentum: 0.9", f'type: "{name}"'))
+        with pytest.raises(UserError, match="^models/tiny_iter_3.solverstate was made by a solver of type SGD, and now "
+                                            f"type is {name}, to which its history means something else; keep "):
+            run("--resume")
+    assert {path: path.read_bytes() for path in (run.folder / "models").glob("tiny*")} == before
+
+
 def test_resume_without_a_snapshot_starts_anew(run):
     assert run("--resume") == 0
     assert "resumed" not in run.printed
@@ -261,7 +273,7 @@ def test_the_time_of_a_resumed_training_is_that_of_all_its_parts(run):
     (("--set", "score.grow=false"), r"has no Python layer 'score'; its Python layers: annotation, softmax, update"),
     (("--set", "grow"), r"--set grow: expected LAYER\.key=value"),
     (("--set", "annotation.size=[1"), r"--set annotation\.size=\[1: the value or the param_str .* not readable"),
-    (("--weights", "none.caffemodel"), r"weights none\.caffemodel do not exist"),
+    (("--weights", "none.caffemodel"), r"weights file none\.caffemodel does not exist"),
     (("--weights", "cues.npz"), r"weights cues\.npz are a zip archive .*; give a \.caffemodel"),
     (("--max-iter", "0"), r"max_iter is 0, expected 1 or more"),
     (("--device", "gpu"), r"--device gpu: expected cpu, a number, or numbers with commas"),
@@ -465,7 +477,7 @@ def test_errors_are_one_line_and_a_status(run):
     process = start(run.folder, "--weights", "none.caffemodel")
     error = process.communicate(timeout=120)[1]
     assert process.returncode == 1
-    assert error.splitlines()[-1].startswith("error: weights none.caffemodel do not exist")
+    assert error.splitlines()[-1].startswith("error: weights file none.caffemodel does not exist")
     assert "Traceback" not in error
 
 
