@@ -17,7 +17,8 @@ def choose_val(labels, share, seed, masks=()):
     """A share of the photos at random, stratified by class: iterative stratification (Sechidis et al., 2011).
 
     First every class gets a photo, the rarest first, then the class that lacks most of its share, until the places are
-    taken. Every class keeps a photo to learn from.
+    taken. Every class keeps a photo to learn from. Where some photos have a mask, only those are taken, of each class
+    no more than its share: one val photo without would leave all unmeasured, and what is taken is missed in training.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def choose_val(labels, share, seed, masks=()):
     seed : int
         The same photos, share and seed make the same choice, in whatever order the photos come.
     masks : container of str
-        Photos that have a mask: these are taken before the others, which could not be measured.
+        Photos that have a mask. Where none of them can be spared, others are taken.
 
     Returns
     -------
@@ -44,8 +45,10 @@ def choose_val(labels, share, seed, masks=()):
     names = sorted(labels)
     order = [names[k] for k in np.random.default_rng(seed).permutation(len(names))]
     choice = _Choice(labels, share)
-    for pool in ([name for name in order if name in masks], [name for name in order if name not in masks]):
-        choice.take_from(pool)
+    masked = [name for name in order if name in masks]
+    choice.take_from(masked, capped=len(masked) < len(order))
+    if not choice.val:
+        choice.take_from(order)
     if not choice.val:
         raise UserError(f"{counted(len(names), 'photo')} with --val {share:g} leave none to set apart; add more "
                         "photos, or name some with --val-list; --val 0 learns from all and measures nothing")
@@ -63,15 +66,16 @@ class _Choice:
         self.wanted = {c: max(1.0, share * number) for c, number in count.items()}
         self.have = Counter()
 
-    def take_from(self, pool):
-        """Choose among these photos, in this order where all else is equal."""
+    def take_from(self, pool, capped=False):
+        """Choose among these photos, in this order where all else is equal; capped: of no class more than its share."""
         of_class = {}
         for name in pool:
             for c in self.labels[name]:
                 of_class.setdefault(c, []).append(name)
         while of_class and len(self.val) < self.places:
             c = min(of_class, key=self._served)
-            if candidates := self._first_free(of_class[c]):
+            full = capped and self.have[c] >= round(self.wanted[c])
+            if not full and (candidates := self._first_free(of_class[c])):
                 self._take(min(candidates, key=self._excess))
             else:
                 del of_class[c]

@@ -52,12 +52,20 @@ def test_the_last_photo_of_a_class_is_not_spared():
     assert choose_val(labels, 0, 0) == set()
 
 
-def test_photos_with_a_mask_are_taken_first():
+def test_photos_with_a_mask_alone_are_taken_where_some_have_one():
+    """Without one among them nothing of val could be measured."""
     labels = many()
     masks = sorted(labels)[:50]
-    assert choose_val(labels, 0.2, 0, masks) <= set(masks)
-    common = {name for name in masks if len(labels[name]) == 1 and labels[name][0] < 4}
-    assert choose_val(labels, 0.5, 0, masks) > common
+    for share in (0.2, 0.5):
+        assert set() < choose_val(labels, share, 0, masks) <= set(masks)
+    assert choose_val(labels, 0.2, 0, sorted(labels)) == choose_val(labels, 0.2, 0)
+    assert choose_val({"a": [1], "b": [2], "c": [2]}, 0.4, 0, ["a"]) < {"b", "c"}, "of its class the last"
+
+
+def test_a_class_that_alone_has_masks_keeps_most_of_its_photos_to_learn_from():
+    labels = {f"car{n:02}": [1] for n in range(30)} | {f"horse{n:02}": [2] for n in range(14)}
+    masks = [name for name in labels if name.startswith("horse")]
+    assert counts(labels, choose_val(labels, 0.2, 0, masks)) == {2: 3}
 
 
 def test_thousands_of_photos_are_split_in_time_linear_in_the_places():
