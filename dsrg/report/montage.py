@@ -37,7 +37,8 @@ def draw_montage(run, out, photos):
     if (run / "labels").is_dir():
         numbers = {id_of(name): number for number, name in read_input_list(run / "lists/input_list.txt").items()}
         ids = _spread(run / "lists/train_id.txt", photos)
-        panels.append((TRAIN_COLUMNS, [_train_row(run, numbers.get(i), i) for i in ids]))
+        cues = _cues(run)
+        panels.append((TRAIN_COLUMNS, [_train_row(run, cues, numbers.get(i), i) for i in ids]))
     if (run / "segmentations").is_dir():
         panels.append((VAL_COLUMNS, [_val_row(run, i) for i in _spread(run / "lists/val_id.txt", photos)]))
     if not panels:
@@ -46,7 +47,9 @@ def draw_montage(run, out, photos):
               for names, pictures in panels]
     columns = max(len(names) for names, _ in panels)
     rows = sum(len(r) for _, r in panels)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.4 * columns, 1.9 * rows), squeeze=False, layout="constrained")
+    # fixed places: for a layout of its own matplotlib measures every picture, longer than it takes to draw them
+    figure, axes = plt.subplots(rows, columns, figsize=(2.4 * columns, 1.9 * rows), squeeze=False)
+    figure.subplots_adjust(0.01, 0.04 / rows, 0.99, 1 - 0.16 / rows, 0.04, 0.16)
     for axis in axes.flat:
         axis.axis("off")
     line = 0
@@ -83,9 +86,9 @@ def _map(path):
     return _coloured(load_label_png(path)) if path.is_file() else None
 
 
-def _train_row(run, number, image_id):
+def _train_row(run, cues, number, image_id):
     photo = _photo(run, image_id)
-    return {"photo": photo, "cues": _cue_picture(run, number, photo),
+    return {"photo": photo, "cues": _cue_picture(cues, number, photo),
             "pseudo-label": _map(file_of(run / "labels", image_id)),
             "ground truth": _true_mask(run, image_id)}
 
@@ -102,10 +105,14 @@ def _true_mask(run, image_id):
     return _map(file_of(run / folder, image_id))
 
 
-def _cue_picture(run, number, photo):
-    """Cues over the photo; None where there are none."""
+def _cues(run):
+    """The cues of a run, by number; an empty dict where there are none."""
     path = next((run / "cues").glob("localization_cues.[np]*"), None)  # .npz or .pickle
-    cues = load_cues(path) if path else {}
+    return load_cues(path) if path else {}
+
+
+def _cue_picture(cues, number, photo):
+    """Cues over the photo; None where there are none."""
     if number not in cues:
         return None
     return overlay(photo, map_from_cues(cues[number][1], cues.least_size()), voc.palette())

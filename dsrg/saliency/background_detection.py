@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
+from scipy.spatial.distance import cdist
 from skimage.segmentation import slic
 
 from dsrg.io.errors import UserError
@@ -159,8 +160,7 @@ def region_saliency(lab, regions, options):
     rows, columns = np.mgrid[:height, :width]
     centres = _region_means(regions, np.stack([rows, columns], -1).reshape(-1, 2), sizes) / max(height, width)
 
-    colour_distance = np.linalg.norm(colours[:, None] - colours, axis=-1)
-    space_distance = np.linalg.norm(centres[:, None] - centres, axis=-1)
+    colour_distance, space_distance = cdist(colours, colours), cdist(centres, centres)
     neighbours = _adjacency(regions, count)
     border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
 
