@@ -1,4 +1,6 @@
-"""Whether the Caffe at hand serves a run: python -m docker.check_caffe [--nets work/demo] [--device cpu]
+"""Whether the Caffe at hand serves a run.
+
+    python -m docker.check_caffe --nets work/demo --device cpu
 
 Asks it, as ENGINE and CAFFE_ROOT find it, for the layer types of the nets, runs a Python layer, looks for the GPUs and
 tries BatchNorm, each in a process of its own: what real Caffe does not like ends the process. Every missing thing is
@@ -39,7 +41,8 @@ layer { name: "softmax" type: "Python" bottom: "scores" top: "softmax"
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m docker.check_caffe", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m docker.check_caffe", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", type=Path, metavar="FOLDER", help="folder of a run: its nets are checked and, where "
                         "types are missing that Python layers can stand in for, changed")
     parser.add_argument("--device", default="cpu", help="as of run.sh (default: %(default)s)")

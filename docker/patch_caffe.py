@@ -1,4 +1,6 @@
-"""Change what Caffe of 2016 to 2020 needs on a tool chain of today: python3 docker/patch_caffe.py CAFFE_ROOT
+"""Change what Caffe of 2016 to 2020 needs on a tool chain of today.
+
+    python3 docker/patch_caffe.py CAFFE_ROOT
 
 For DeepLab-v2's Caffe, BVLC's (1.0 and its last commit) and forks between them. Each step says why, changes the text
 that it finds by its structure, and is content when the change is there already or when this Caffe has nothing of the
@@ -265,7 +267,8 @@ def write(outcomes):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="CAFFE_ROOT", help="checkout of Caffe")
     parser.add_argument("--check", action="store_true", help="report what each step finds, write nothing; status 1 "
                                                              "where one cannot be done")

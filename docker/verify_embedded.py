@@ -1,4 +1,6 @@
-"""Build Dockerfile.embedded without a Docker engine, by buildah, and run the result: python -m docker.verify_embedded
+"""Build Dockerfile.embedded without a Docker engine, by buildah, and run the result.
+
+    python -m docker.verify_embedded
 
 The base image is a Debian tree made with debootstrap, under the name that the Dockerfile's FROM gives. buildah builds
 the targets on it, without a daemon, and runs what the images would: of `run` the help and a demo of a few iterations,
@@ -25,7 +27,8 @@ SMALL_DATA = ".venv/bin/python -m tools.make_demo_data --out work/small --train 
 
 
 def parse_args(argv):
-    parser = argparse.ArgumentParser(prog="python -m docker.verify_embedded", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m docker.verify_embedded", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--storage", type=Path, metavar="DIR",
                         help="folder for the images, kept if given (default: a temporary one)")
     parser.add_argument("--targets", nargs="+", default=["run", "test"], choices=("base", "build", "run", "test"),

@@ -8,9 +8,8 @@ Runs a Caffe solver to its max_iter on whatever Caffe `training.findcaffe` finds
 overrides applied (<prefix>_solver.prototxt, <prefix>_net.prototxt), so a finished run holds what made it.
 
 Ctrl-C, SIGTERM and SIGHUP end the iteration, take a snapshot and say how to go on. Two trainings never write one
-snapshot_prefix at a time. A resumed run equals the unbroken one: the
-embedded engine rewinds its data and dropout, our Python layers are told where to go on; real Caffe does not
-rewind its own data layers.
+snapshot_prefix at a time. A resumed run equals the unbroken one: the embedded engine rewinds its data and dropout, our
+Python layers are told where to go on; real Caffe does not rewind its own data layers.
 """
 
 import contextlib
