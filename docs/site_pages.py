@@ -11,14 +11,18 @@ from mkdocs.structure.files import File, Files
 
 FOLDERS = ("docs", "engine", "CRF", "localization_cues", "tools", "training", "prototxts", "docker", "benchmarks",
            "dsrg", "tests")
+EXPERIMENT = re.compile(r"^\| `([\w-]+)` \|", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def documents(root):
-    """Paths from `root` of all documents, sorted."""
+    """Paths from `root` of all documents, sorted; without those of experiments that the README's table has not."""
+    table = (root / "README.md").read_text(encoding="utf-8").split("\n## Experiments\n")[1].split("\n## ")[0]
+    ours = {"README.md", "ablations", *EXPERIMENT.findall(table)}
     inside = (path for folder in FOLDERS for path in (root / folder).rglob("*.md"))
-    return sorted(path.relative_to(root) for path in (*root.glob("*.md"), *inside)
-                  if not {"build", "data"} & set(path.relative_to(root).parts))
+    found = (path.relative_to(root) for path in (*root.glob("*.md"), *inside))
+    return sorted(path for path in found if not {"build", "data"} & set(path.parts)
+                  and (path.parts[0] != "prototxts" or path.parts[1] in ours))
 
 
 def linked_files(root, pages):

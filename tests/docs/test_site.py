@@ -34,14 +34,14 @@ def site(tmp_path_factory):
     return folder
 
 
-def documents():
+def documents(root=ROOT):
     """Paths from the root of all documents that the site shows."""
     sys.path.insert(0, str(ROOT / "docs"))
     try:
         import site_pages
     finally:
         sys.path.pop(0)
-    return site_pages.documents(ROOT)
+    return site_pages.documents(root)
 
 
 def page_of(site, document):
@@ -73,6 +73,16 @@ class Elements(HTMLParser):
 def test_every_document_is_a_page(site):
     assert len(documents()) > 20
     assert [str(path) for path in documents() if not page_of(site, path).is_file()] == []
+
+
+def test_a_users_experiment_is_no_page_of_the_site(tmp_path):
+    """tools.new_experiment writes a README into prototxts/, which no menu names."""
+    for name in ("prototxts/README.md", "prototxts/demo/README.md", "prototxts/mine/README.md", "docs/a.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x\n")
+    (tmp_path / "README.md").write_text("\n## Experiments\n\n| `demo` | x |\n\n## Commands\n\n| `mine` | x |\n")
+    assert [str(path) for path in documents(tmp_path)] == ["README.md", "docs/a.md", "prototxts/README.md",
+                                                           "prototxts/demo/README.md"]
 
 
 @pytest.mark.parametrize("document", documents(), ids=str)
