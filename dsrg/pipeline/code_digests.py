@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections import deque
 from functools import cache
 from pathlib import Path
 
@@ -38,16 +39,17 @@ def sources_of(modules, root=ROOT):
         Sorted.
     """
     searched, built_from = _places(root)
+    located = cache(lambda module: _located(module, searched, built_from))      # during this call, files stay
     found = set()               # files that count
     followed = set()            # those whose imports count too
     waiting = [tuple(entry.partition(":")[::2]) for entry in modules]
     while waiting:
         module, name = waiting.pop()
-        on_the_way, path = _located(module, searched, built_from)
+        on_the_way, path = located(module)
         found.update(on_the_way)
         if path is None:
             continue
-        if name and _located(f"{module}.{name}", searched, built_from)[1] is not None:
+        if name and located(f"{module}.{name}")[1] is not None:
             waiting.append((f"{module}.{name}", ""))
             found.add(path)
             continue
@@ -101,7 +103,7 @@ def _imports(path, searched, as_named=None):
 @cache
 def _imports_of(path, searched, _time, _size):
     found = []
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    for node in _statements(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             found += [(alias.name, "", None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -109,6 +111,16 @@ def _imports_of(path, searched, _time, _size):
             found += [(module, "" if alias.name == "*" else alias.name, alias.asname or alias.name)
                       for alias in node.names]
     return found
+
+
+def _statements(tree):
+    """A module and all statements in it, outer ones first: a tenth of its nodes."""
+    waiting = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+            waiting.extend(getattr(node, name, ()))
 
 
 def _absolute(node, path, searched):
@@ -144,7 +156,7 @@ def _code_digest(path, _time, _size):
     data = path.read_bytes()
     if path.suffix == ".py":
         tree = ast.parse(data, str(path))
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and \
                     ast.get_docstring(node, clean=False) is not None:
                 del node.body[0]
