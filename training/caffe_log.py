@@ -15,6 +15,7 @@ import numpy as np
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.output_folders import refuse_other_content
 from dsrg.io.regular_files import read_file
 
 DISPLAY = 20            # iterations between two reports where the solver has no `display`
@@ -41,6 +42,7 @@ class CaffeLog:
     def __init__(self, path, solver, name, start=0, display=0, average_loss=1):
         self._path, self._net, self._display = Path(path), solver.net, display or DISPLAY
         self._recent = deque(maxlen=max(1, average_loss))
+        refuse_other_content(self._path, re.compile(rb"[IWEF]\d{4} |Log file created"), "a log of Caffe's")
         kept = _before(self._path, start) if start else ""
         write_text(self._path, kept or self._line("solver.cpp:300", f"Solving {name}"))
 

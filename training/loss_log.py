@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from collections import deque
 from pathlib import Path
@@ -11,8 +12,12 @@ from tqdm import tqdm
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import is_number, parse_json
+from dsrg.io.output_folders import refuse_other_content
 from dsrg.io.progress_bar import PlainLines
 from dsrg.io.terminal import is_quiet, shows_bars
+
+#: also of a log whose first line a kill cut off
+_BEGINS = re.compile(rb'\{"iteration": |' + b"|".join(re.escape(b'{"iteration": '[:k]) + b"$" for k in range(1, 14)))
 
 
 class Progress:
@@ -98,6 +103,7 @@ class LossLog:
 
     def __init__(self, path, start=0):
         self._path = Path(path)
+        refuse_other_content(self._path, _BEGINS, "a log of losses")
         old = self._old_lines() if start else []
         kept = [line for line in old if line["iteration"] < start]
         self.earlier = _time_of(old)

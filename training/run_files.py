@@ -202,7 +202,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         Files that are missing or not readable, a solver without snapshot_prefix or net, or whose snapshot_prefix, or
         a file that its net writes, leads where it may not; an edit that fits no layer.
     """
-    solver, _ = read_prototxt(solver_path, caffe_pb2.SolverParameter(), "solver")
+    solver, given_solver = read_prototxt(solver_path, caffe_pb2.SolverParameter(), "solver")
+    written_by_this = given_solver == text_format.MessageToString(solver)
     if snapshot_prefix is not None:
         solver.snapshot_prefix = snapshot_prefix
     if not solver.snapshot_prefix:
@@ -217,7 +218,8 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
     if field is None:
         raise UserError(f"{solver_path}: neither net nor train_net; give it the file of the net")
     net_path = getattr(solver, field)
-    net, net_text = read_prototxt(net_path, caffe_pb2.NetParameter(), "net")
+    net, given_net = read_prototxt(net_path, caffe_pb2.NetParameter(), "net")
+    net_text = given_net
     layer_modules.check(net, net_path)
     for change in changes:
         _change_param(net, net_path, change)
@@ -234,7 +236,17 @@ def resolve(caffe_pb2, solver_path, seed=None, max_iter=None, changes=(), snapsh
         solver.random_seed = _earlier_seed(caffe_pb2, run.solver_path, processes)
     setattr(solver, field, str(run.net_path))
     run.solver_text = text_format.MessageToString(solver)
+    if not written_by_this:
+        _refuse_own_file(run.solver_path, run.solver_text, solver_path, given_solver, run.prefix)
+    _refuse_own_file(run.net_path, net_text, net_path, given_net, run.prefix)
     return run
+
+
+def _refuse_own_file(path, text, given_path, given, prefix):
+    """Refuse to write over the very file that was read, which may have comments, and paths of its own."""
+    if text != given and path.is_file() and path.samefile(given_path):
+        raise UserError(f"{given_path} would be written over: beside the snapshots of snapshot_prefix {prefix} lies "
+                        f"what they were made with, as {path.name}; rename the file, or choose another prefix")
 
 
 def _put_in_folder(solver, solver_path):

@@ -59,6 +59,28 @@ def fault(state_path, caffe_pb2, solver_type=None):
     return None
 
 
+def weights_fault(path, caffe_pb2):
+    """What is wrong with the weights of a snapshot, or None; as of `fault`.
+
+    Parameters
+    ----------
+    path : Path
+        <prefix>_iter_<n>.caffemodel or .caffemodel.h5.
+    caffe_pb2 : module
+
+    Returns
+    -------
+    str or None
+    """
+    try:
+        _parameter_sizes(path, caffe_pb2)
+    except _Fault as found:
+        return f"{path} {found}"
+    except Exception as error:  # as of fault
+        return f"{path} is cut short or damaged ({type(error).__name__}: {error})"
+    return None
+
+
 def _history(path, model_path, caffe_pb2):
     """Sizes of the arrays in a state, of which iteration and weights are those of its name."""
     if path.suffix == ".h5":

@@ -44,6 +44,7 @@ from training.multi_gpu import is_root
 from training.ranks import LOST, end_quietly
 from training.run_files import resolve
 from training.shared_flags import not_negative, positive, whole
+from training.snapshot_check import weights_fault
 from training.tensorboard_log import TensorboardLog
 
 
@@ -82,7 +83,7 @@ def main(argv=None):
     caffe_pb2 = caffe.proto.caffe_pb2
     run = resolve(caffe_pb2, args.solver, args.seed, args.max_iter, args.changes, args.snapshot_prefix,
                   multi_gpu.process_count())
-    if _already_done(run):
+    if _already_done(run, caffe_pb2):
         return 0
     refuse_missing_gpus(caffe, args.device)             # once, not by each of several processes
     status = multi_gpu.relaunch(caffe, args.device, run.solver.random_seed)
@@ -102,7 +103,7 @@ def main(argv=None):
     return end_quietly() if status == LOST else status
 
 
-def _already_done(run):
+def _already_done(run, caffe_pb2):
     """Whether the run is finished; an answer that would hide changed settings is refused."""
     weights = run.finished()
     if weights is None:
@@ -111,8 +112,19 @@ def _already_done(run):
     if other is not None:
         raise UserError(f"{weights} exists, but was made with other settings than asked for now (see {other}); "
                         "remove it to train again, or change snapshot_prefix")
+    _refuse_unusable(weights, caffe_pb2)
     note(f"nothing to do: {weights} exists")
     return True
+
+
+def _refuse_unusable(weights, caffe_pb2):
+    """UserError for the weights of a finished training that are damaged or not finite: no later stage could use them.
+
+    The loss is looked at before each update, and tells nothing of the last one.
+    """
+    if wrong := weights_fault(weights, caffe_pb2):
+        raise UserError(f"{wrong}; lower base_lr or set clip_gradients in the solver if the training came to that, "
+                        f"remove the file, and go on with --resume from the snapshot before it")
 
 
 def _precision(run, args):
@@ -225,6 +237,8 @@ def _steps(solver, run, logs, args, caffe_pb2, lost=()):
         hint = f"; go on with\n  {again}" if again else ""
         _tell(f"stopped after iteration {solver.iter}, snapshot written{hint}")
         return LOST if alone else 128 + stop.wanted
+    if is_root():
+        _refuse_unusable(run.finished(), caffe_pb2)
     _tell(f"trained: {run.finished()}" + (f" in {tqdm.format_interval(timed.elapsed())}" if timed else ""))
     return 0
 

@@ -4,6 +4,31 @@ import os
 from pathlib import Path
 
 from dsrg.io.errors import UserError
+from dsrg.io.regular_files import open_regular
+
+
+def refuse_other_content(path, begins, what):
+    """Refuse to write over a file that is something else than what a command writes there.
+
+    Parameters
+    ----------
+    path : Path
+        May be missing or empty.
+    begins : re.Pattern of bytes
+        What a file of the command begins with.
+    what : str
+        What it is, with its article: "a log of losses".
+
+    Raises
+    ------
+    UserError
+    """
+    if not path.is_file():      # what is no file is refused when it is opened
+        return
+    with open_regular(path, "file") as file:
+        head = file.read(64)
+    if head and not begins.match(head):
+        raise UserError(f"{path} is there and is not {what}; choose another name, or remove it first")
 
 
 def refuse_inputs_as_output(output, *inputs, what="--out"):

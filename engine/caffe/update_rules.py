@@ -253,6 +253,10 @@ def check(param, type_name):
     ------
     ValueError
     """
+    for name in ("base_lr", "gamma", "power", "momentum", "momentum2", "rms_decay", "delta", "weight_decay",
+                 "clip_gradients"):
+        if not math.isfinite(getattr(param, name)):
+            raise ValueError(f"{name} {getattr(param, name):g}: expected a finite number")
     if type_name in ("AdaGrad", "RMSProp") and param.momentum:
         raise ValueError(f"{type_name} solver: momentum {param.momentum:g} cannot be used; leave it out")
     if type_name == "RMSProp" and not 0 <= param.rms_decay < 1:

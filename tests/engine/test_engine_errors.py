@@ -177,6 +177,9 @@ def test_solver_settings_that_cannot_be(solver_refused):
     solver_refused("", "lr_policy 'cosine': expected fixed, step", replace=("fixed", "cosine"))
     solver_refused("", "lr_policy 'step': stepsize 0, expected a positive number", replace=("fixed", "step"))
     solver_refused("", "lr_policy 'poly': max_iter 0, expected", replace=('"fixed" max_iter: 3', '"poly"'))
+    for name in ("gamma", "weight_decay", "clip_gradients", "power"):
+        for value in ("nan", "inf", "-inf"):
+            solver_refused(f"{name}: {value}", f"{name} {value}: expected a finite number")
     solver_refused('regularization_type: "L3"', "regularization_type 'L3': expected L1 or L2")
     solver_refused("iter_size: 0", "iter_size 0: expected 1 or more")
     solver_refused("average_loss: 0", "average_loss 0: expected 1 or more")

@@ -139,6 +139,37 @@ def test_resume_with_a_solver_of_another_type_is_refused(run):
     assert {path: path.read_bytes() for path in (run.folder / "models").glob("tiny*")} == before
 
 
+@pytest.mark.parametrize("words", [("--log", "list.txt"), ("--log", "photos/0.png"), ("--caffe-log", "net.prototxt"),
+                                   ("--caffe-log", "cues.npz")])
+def test_a_log_is_not_written_over_what_is_none(run, words):
+    before = (run.folder / words[1]).read_bytes()
+    with pytest.raises(UserError, match=f"^{words[1]} is there and is not a log of .*; choose another name, or remove"):
+        run("--max-iter", "1", *words)
+    assert (run.folder / words[1]).read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [(), ("--set", "update-seed.th1=0.4")], ids=["solver", "net"])
+def test_the_files_beside_the_snapshots_are_not_written_over_the_users_own(run, words):
+    """Under a prefix "mine" they are mine_solver.prototxt and mine_net.prototxt, as a user may call his."""
+    folder, own = run.folder, "# mine\n" + SOLVER.replace("models/tiny", "mine")
+    names = ("mine_solver.prototxt", "net.prototxt") if not words else ("solver.prototxt", "mine_net.prototxt")
+    (folder / "net.prototxt").rename(folder / names[1])
+    (folder / "solver.prototxt").unlink()
+    (folder / names[0]).write_text(own.replace("net.prototxt", names[1]))
+    before = [(folder / name).read_text() for name in names]
+    with pytest.raises(UserError, match="mine_(solver|net).prototxt would be written over: beside the snapshots of"):
+        train.main(["--solver", names[0], "--max-iter", "1", *words])
+    assert [(folder / name).read_text() for name in names] == before
+
+
+def test_weights_that_the_last_update_spoilt_are_no_end_of_a_training(run):
+    """The loss is looked at before each update; of this one nobody would hear, and the next stage would use it."""
+    (run.folder / "solver.prototxt").write_text(SOLVER.replace("base_lr: 0.0005", "base_lr: 3e38"))
+    for words in ((), ("--resume",)):
+        with pytest.raises(UserError, match="^models/tiny_iter_1.caffemodel holds numbers that are not finite.*lower"):
+            run("--max-iter", "1", *words)
+
+
 def test_resume_without_a_snapshot_starts_anew(run):
     assert run("--resume") == 0
     assert "resumed" not in run.printed
