@@ -42,22 +42,29 @@ def read_run(folder):
     folder = Path(folder)
     if not (folder / "results").is_dir():
         raise UserError(f"{folder}: has no results/; give the folder of a run, such as work/demo")
-    miou, commits, warnings = {}, set(), []
+    miou, commits, collapsed = {}, set(), {}
     shown = folder.resolve().name if folder == Path() else folder
     for name, says, _ in ROWS:
         path = folder / "results" / f"{name}.json"
         if not path.exists():
-            warnings += _collapse_unmeasured(folder, name, f"{shown}: {says}")
+            _add(collapsed, _collapse_unmeasured(folder, name, shown), says)
             continue
         record = read_result(path)
         miou[name] = float(record["miou"])
         commits.add(record["commit"])
-        warnings += _collapse(record, f"{shown}: {says}")
+        _add(collapsed, _collapse(record, shown), says)
     stages = {p.stem: {"seconds": 0.0, "peak_mib": 0, **read_stamp(p)}
               for p in sorted((folder / "stamps").glob("*.json"))}
+    warnings = [line.replace(f"{shown}: ", f"{shown}: {'; '.join(rows)}: ", 1) for line, rows in collapsed.items()]
     warnings += [f"warning: {shown}: {line}" for line in left_out_lines(folder)]
     return {"miou": miou, "stages": stages, "commits": commits, "warnings": warnings,
             "classifier": _classifier(folder / "results/cam-quality.json")}
+
+
+def _add(collapsed, warning, says):
+    """Note the row of a warning; what several rows have in common is said once."""
+    if warning:
+        collapsed.setdefault(warning, []).append(says)
 
 
 def left_out_lines(folder):
@@ -75,13 +82,12 @@ def _words_of(kind):
 
 
 def _collapse(record, what):
-    """The warning, in a list, where the maps of a result have one class everywhere; cues may lack any."""
+    """The warning where the maps of a result have one class everywhere, else None; cues may lack any."""
     classes = record["classes"]
     if not all("pred_pixels" in one for one in classes):
-        return []
+        return None
     counts, names = [one["pred_pixels"] for one in classes], [one["name"] for one in classes]
-    warning = collapse_warning(counts, record["images"], what, names)
-    return [warning] if warning else []
+    return collapse_warning(counts, record["images"], what, names)
 
 
 def _collapse_unmeasured(folder, name, what):
@@ -89,14 +95,13 @@ def _collapse_unmeasured(folder, name, what):
     record = read_mapping(folder / ("labels" if name == "labels" else f"segmentations/{name}") / "settings.json")
     pixels, images = record.get("pixels"), record.get("images")
     if not isinstance(pixels, dict) or not is_number(images):
-        return []
+        return None
     counts = [pixels.get(str(index), 0) for index in range(256)]
     try:
         names = read_classes(folder / "lists/classes.txt")
     except UserError:
         names = None
-    warning = collapse_warning(counts, images, what, names)
-    return [warning] if warning else []
+    return collapse_warning(counts, images, what, names)
 
 
 def _classifier(path):

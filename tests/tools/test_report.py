@@ -71,7 +71,9 @@ def test_a_collapsed_model_is_named_in_the_report(tmp_path, capsys):
     assert "retrained, stage f: every pixel of all 8 label maps is 'background'" in capsys.readouterr().out
     assert "collapsed" in (tmp_path / "results/report.md").read_text()
     assert "<li>retrained, stage f: every pixel of all 8" in (tmp_path / "report.html").read_text()
-    report.main([measured(tmp_path, {"f": 0.3}, predicted=(20, 1)), "--photos", "0"])
+    report.main([measured(tmp_path, {"s": 0.3}, predicted=(20, 0)), "--photos", "0"])
+    assert "DSRG, stage s; retrained, stage f: every pixel of all 8" in capsys.readouterr().out
+    report.main([measured(tmp_path, {"s": 0.3, "f": 0.3}, predicted=(20, 1)), "--photos", "0"])
     assert "has collapsed" not in capsys.readouterr().out
 
 
