@@ -29,6 +29,7 @@ from dsrg.model import load
 from dsrg.scoring.listed_photos import segment_listed
 from dsrg.scoring.picture_folder import segment_pictures, shares_text
 from dsrg.scoring.recipe import Recipe
+from dsrg.scoring.sizes_of_net import sizes_of_net
 from training.device_flags import add_flags
 from training.recipe_flags import add_recipe_flags, add_stage, recipe_changes
 from training.shared_flags import add_allow_random, add_workers, fraction, not_negative, temperature
@@ -121,7 +122,8 @@ def main(argv=None):
         return 1 if failed else 0
     from training.findcaffe import caffe
 
-    return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, Recipe().changed(**changes),
+    recipe = Recipe(sizes=sizes_of_net(args.net, caffe.proto.caffe_pb2)).changed(**changes)
+    return segment_listed(caffe, args.net, args.weights, args.list, args.images, args.out, recipe,
                           labels_file=args.labels, ignore_below=args.ignore_below, scores_folder=args.scores,
                           temperature=args.temperature, overwrite=args.overwrite, device=ranks.device(args.device),
                           workers=ranks.part_of(args.workers), ranks=ranks,

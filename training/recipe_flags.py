@@ -29,7 +29,8 @@ def add_recipe_flags(parser):
     """
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument("--sizes", type=positive, nargs="+", metavar="N",
-                       help=f"sides of square inputs ({' '.join(map(str, SIZES))})")
+                       help="sides of square inputs (0.75, 1 and 1.25 of the net's own: "
+                            f"{' '.join(map(str, SIZES))} of 321)")
     scale.add_argument("--scales", type=positive_number, nargs="+", metavar="F",
                        help="instead, factors of the photo's own size, e.g. 0.75 1 1.25")
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored photo (no)")

@@ -179,10 +179,10 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("photos", "side", "iterations", "sizes"), [
-    (24, 320, {"cam": 100, "s": 300, "f": 300}, "--sizes 241 321 401\n"),          # six tenths of 160, 500, 500
-    (150, 300, {"cam": 100, "s": 300, "f": 300}, "--sizes 241 321 401\n"),
-    (660, 640, {"cam": 320, "s": 1000, "f": 1000}, "--sizes 241 321 401 --crf-scale 0.5\n"),
-    (3300, 4000, {"cam": 1600, "s": 5000, "f": 5000}, "--sizes 241 321 401 --crf-scale 0.08\n"),
+    (24, 320, {"cam": 100, "s": 300, "f": 300}, "--sizes 177 241 305\n"),          # six tenths of 160, 500, 500
+    (150, 300, {"cam": 100, "s": 300, "f": 300}, "--sizes 177 241 305\n"),
+    (660, 640, {"cam": 320, "s": 1000, "f": 1000}, "--sizes 177 241 305 --crf-scale 0.5\n"),
+    (3300, 4000, {"cam": 1600, "s": 5000, "f": 5000}, "--sizes 177 241 305 --crf-scale 0.08\n"),
 ])
 def test_numbers_for_data_of_several_sizes(experiments, tmp_path, capsys, photos, side, iterations, sizes):
     """The template's are for 330 photos of 320 pixels: each as often shown, and few photos the more often."""

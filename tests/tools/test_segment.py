@@ -104,6 +104,12 @@ def test_inputs_of_one_size_follow_each_other(truth):
     assert [shape[2] for shape in truth.net.forwards] == [32] * 3 + [48] * 3
 
 
+def test_without_sizes_they_follow_the_net(truth, tmp_path):
+    (tmp_path / "deploy.prototxt").write_text('input: "photo" input_shape { dim: 1 dim: 3 dim: 33 dim: 33 }')
+    run(sizes=())
+    assert {shape[2:] for shape in truth.net.forwards} == {(25, 25), (33, 33), (41, 41)}
+
+
 def test_scales_follow_the_photo(truth, tmp_path):
     run(sizes=("--scales", "0.75", "1"))
     assert [shape[2:] for shape in truth.net.forwards] == [
