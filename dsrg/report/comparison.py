@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from dsrg.io.atomic_files import atomic_write
+from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str, shown
 from dsrg.io.prototxt_text import read_prototxt
@@ -13,6 +14,8 @@ from dsrg.report.run_results import ROWS, mean_and_spread, read_run
 
 #: flags that say where and when, not how
 PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")
+#: differences that a table shows one by one, and those of one file where there are more
+MOST_LINES, MOST_OF_A_FILE = 20, 4
 #: heads of the columns of mIoU, by the names of dsrg.report.run_results
 HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
 
@@ -114,6 +117,30 @@ def differences(base, other):
     return lines
 
 
+def brief(lines):
+    """Lines of `differences` as a table can show them: where they are very many, as of two backbones, files by counts.
+
+    Examples
+    --------
+    >>> brief([f"a.prototxt c{k}: {what}" for what in ("added", "removed") for k in range(15)] + ["stage s --x: 1 → 2"])
+    ['a.prototxt: 15 layers added, 15 removed (--json names them)', 'stage s --x: 1 → 2']
+    """
+    if len(lines) <= MOST_LINES:
+        return lines
+    shown = []
+    for file, group in itertools.groupby(lines, lambda line: line.split(" ", 1)[0]):
+        group = list(group)
+        if file == "stage" or len(group) <= MOST_OF_A_FILE:
+            shown += group
+            continue
+        added, removed = (sum(line.endswith(f": {what}") for line in group) for what in ("added", "removed"))
+        counts = [counted(added, "layer") + " added" if added else "",
+                  (counted(removed, "layer") if not added else str(removed)) + " removed" if removed else "",
+                  counted(len(group) - added - removed, "value") + " changed" if len(group) > added + removed else ""]
+        shown.append(f"{file}: {', '.join(filter(None, counts))} (--json names them)")
+    return shown
+
+
 def _is_layer(key):
     name, rest = key.split(" ", 1)
     return name != "stage" and not name.startswith("solver") and "." not in rest
@@ -178,7 +205,7 @@ def table(found):
     heads = ["run", "seeds", *(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in groups_of:
-        differs = "; ".join(row["differs"]) or "–"
+        differs = "; ".join(brief(row["differs"])) or "–"
         cells = [row["name"], str(row["seeds"]), *row["values"], f"{row['minutes']:.1f}", differs]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

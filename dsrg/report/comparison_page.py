@@ -11,7 +11,7 @@ from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.versions import git_commit
 from dsrg.report import curves, page_pictures
-from dsrg.report.comparison import HEADS, group_name, rows
+from dsrg.report.comparison import HEADS, brief, group_name, rows
 from dsrg.report.gallery import MEASURED
 from dsrg.report.page import LARGEST, MODELS, template
 from dsrg.report.paired_differences import difference_rows
@@ -36,7 +36,8 @@ def comparison_page(folders, found):
     for folder in folders:
         first.setdefault(group_name(folder), folder)
     said = {"title": " / ".join(found), "made": time.strftime("%Y-%m-%d %H:%M"), "commit": git_commit(),
-            "heads": [HEADS[c] for c in columns], "lines": lines, "curves": _curves(folders),
+            "lines": [{**line, "differs": brief(line["differs"])} for line in lines],
+            "heads": [HEADS[c] for c in columns], "curves": _curves(folders),
             "classes": _class_chart(folders, found), "of": list(found)[0], "differences": _differences(found)}
     photos = PHOTOS
     while True:

@@ -1,7 +1,9 @@
 """tools.compare: seeds make one row, the settings that differ are named, and runs that do not fit are refused."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import cv2
 import pytest
@@ -43,6 +45,23 @@ def test_table(runs, capsys):
     assert lines[4] == ("| demo-static | 1 | 25.0 | not run | 0.5 | "
                         "train-s.prototxt update-seed.python_param.param_str.grow: default → False |")
     assert "commit abc;" in lines[-1]
+
+
+def test_runs_of_two_backbones_are_told_apart_in_a_line_that_can_be_read(tmp_path, capsys):
+    """Hundreds of layers differ: the table counts them, --json names each."""
+    runs = [make_run(tmp_path / "demo", 0.5, 60), make_run(tmp_path / "other", 0.6, 60)]
+    for name in ("train-s", "deploy"):
+        shutil.copy(ROOT / f"prototxts/msrc15-squeezenet/{name}.prototxt", tmp_path / "other")
+    texts = [Path(run, "train-s.prototxt").read_text() for run in runs]
+    layers = [set(re.findall(r'^  name: "(.+)"', text, re.MULTILINE)) for text in texts]
+    main(runs)
+    row = capsys.readouterr().out.splitlines()[3]
+    added, removed = len(layers[1] - layers[0]), len(layers[0] - layers[1])
+    assert f"train-s.prototxt: {added} layers added, {removed} removed, " in row and len(row) < 400
+    assert "(--json names them)" in row
+    main([*runs, "--json"])
+    differs = json.loads(capsys.readouterr().out)["runs"][1]["differs"]
+    assert sum(line.startswith("train-s.prototxt ") and line.endswith(": added") for line in differs) == added > 20
 
 
 def three_seeds(folder, name, values, ablation=None):
