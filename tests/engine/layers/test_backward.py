@@ -1,23 +1,14 @@
-"""The backward pass is that of the blobs as they stand: edited, never run forward, in place, in any layout."""
+"""The backward pass is that of the blobs as they stand: edited, never run forward, in place."""
 
-import os
-import subprocess
-import sys
-import weakref
-
-import caffe
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from caffe.gradients import Tape
 from caffe.layer import REGISTRY
 
-from tests.conftest import PATIENCE, ROOT
 from tests.engine.layers.differences import check_layer
 from tests.engine.layers.nets import Single, make_net
 from tests.engine.layers.test_gradients import CASES, values
-from tests.engine.nets import CLASSIFIER, TINY, input_layer, write
+from tests.engine.nets import input_layer
 
 LOSS = 'layer { name: "l" type: "Reduction" bottom: "y" top: "l" loss_weight: 1 }'
 
@@ -195,78 +186,6 @@ def test_every_layer_runs_backward_first(name, rng):
             np.testing.assert_allclose(ours, right, rtol=1e-5, atol=1e-6)
 
 
-#: every layer type forward and backward, then a solver's step; prints what must not be there
-FIRST_BACKWARD = """
-import sys
-import numpy as np
-from tests.engine.layers.nets import Single
-from tests.engine.layers.test_gradients import CASES, values
-for name in sorted(CASES):
-    text, bottoms, options = CASES[name]
-    arrays = [values(b, np.random.default_rng(0)) for b in bottoms]
-    options = {k: v for k, v in options.items() if k not in ("rtol", "unread")}
-    single = Single(text, *(a.shape for a in arrays), **options)
-    tops = single.forward(*arrays)
-    single.backward(*(np.ones_like(t) for t in tops))
-import caffe
-caffe.SGDSolver(sys.argv[1]).step(2)
-print([name for name in ("sympy", "torch.fx.experimental.symbolic_shapes", "torch._dynamo") if name in sys.modules])
-"""
-
-
-def test_backward_imports_no_symbolic_shapes(tmp_path):
-    """Given gradients, torch.autograd.grad imports sympy: seconds of every process that trains."""
-    write(tmp_path, CLASSIFIER)
-    solver = write(tmp_path, f'net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 '
-                             "solver_mode: CPU", "solver.prototxt")
-    done = subprocess.run([sys.executable, "-c", FIRST_BACKWARD, solver], capture_output=True, text=True,
-                          timeout=PATIENCE, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT / 'engine'}:{ROOT}"})
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_gradients_are_those_of_torch_to_the_bit(dtype):
-    """Several outputs, one of constants, an input that none depends on, gradients that a product would round away."""
-    values = [torch.randn(3, 4, 5, 5).to(dtype) for _ in range(3)]
-
-    def compute(x, unused, w):
-        convolved = torch.nn.functional.conv2d(x, w, padding=1)
-        return convolved.relu(), x.exp(), convolved.sum(), torch.ones(2)
-
-    leaves = [value.clone().requires_grad_() for value in values]
-    outputs = compute(*leaves)[:3]
-    grads = [torch.randn(o.shape).to(dtype) * scale for o, scale in zip(outputs, (1e-30, 1e3, 1), strict=True)]
-    expected = torch.autograd.grad(outputs, leaves, grads, allow_unused=True)
-    tape = Tape([(value, True) for value in values[:2]], [(values[2], True)])
-    tape.close(compute(*tape.inputs))
-    assert tape.outputs[3] is None and [o.shape for o in tape.outputs[:3]] == [o.shape for o in outputs]
-    with torch.no_grad():
-        for _ in range(2):
-            ours = tape.gradients(grads)
-            assert torch.equal(ours[0], expected[0]) and torch.equal(ours[2], expected[2])
-            assert ours[1] is expected[1] is None and [g.dtype for g in ours[::2]] == [dtype] * 2
-    same = Tape([(values[0], True)], [])
-    same.close([same.inputs[0] * 1])
-    assert torch.equal(same.gradients([grads[1]])[0], grads[1])
-
-
-def test_what_autograd_does_not_save_goes(tmp_path, monkeypatch):
-    """A convolution's result behind which a ReLU works in place: the ReLU saves its own result."""
-    made = []
-    compute = REGISTRY["Convolution"].compute
-
-    def spied(self, *tensors):
-        result = compute(self, *tensors)
-        made.extend(map(weakref.ref, result))
-        return result
-
-    monkeypatch.setattr(REGISTRY["Convolution"], "compute", spied)
-    net = caffe.Net(write(tmp_path, TINY.replace("START", "0")), caffe.TRAIN)
-    net.forward()
-    assert len(made) == 1 and made[0]() is None
-
-
 # ---- in place ----------------------------------------------------------------------------------------------
 
 IN_PLACE = [n for n in CASES if REGISTRY[n.split()[0]].inplace]
@@ -305,70 +224,6 @@ def test_bottom_gradients_do_not_follow_the_top_that_they_equal(tmp_path):
     net.backward()
     net.blobs["y"].diff[...] = 5
     assert net.blobs["x"].diff.tolist() == net.blobs["z"].diff.tolist() == [[1, 1]]
-
-
-# ---- layouts -----------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"])
-@pytest.mark.parametrize("window", ["kernel_size: 3 stride: 2 pad: 1", "kernel_size: 2 stride: 2",
-                                    "kernel_size: 3 stride: 1 pad: 1", "kernel_size: 4 stride: 3 pad: 3"])
-def test_maxima_and_their_gradients_are_torchs_on_ties_too_and_keep_their_layout(window, memory_format, rng):
-    layer = Single(f'type: "Pooling" pooling_param {{ pool: MAX {window} }}', (2, 5, 13, 17)).layer
-    x = torch.from_numpy(rng.integers(0, 4, (2, 5, 13, 17)).astype("float32")).contiguous(memory_format=memory_format)
-    x.requires_grad_()
-    y = layer.compute(x)
-    assert y.is_contiguous(memory_format=memory_format)
-    windows = F.unfold(F.pad(x.detach(), (9,) * 4, value=-1), layer.pool.kernel, stride=1)   # (2, 5 k k, places)
-    (kh, kw), (sh, sw), (ph, pw) = layer.pool.kernel, layer.pool.stride, layer.pool.pad
-    places = windows.reshape(2, 5, kh * kw, 13 + 19 - kh, 17 + 19 - kw)[..., 9 - ph::sh, 9 - pw::sw]
-    places = places[..., :y.shape[2], :y.shape[3]]
-    assert torch.equal(y, places.amax(2))
-    grad = torch.from_numpy(rng.integers(1, 9, y.shape).astype("float32")).contiguous(memory_format=memory_format)
-    (found,) = torch.autograd.grad([y], [x], [grad])
-    expected = np.zeros((2, 5, 13, 17), np.float32)
-    first = places.numpy().argmax(2)        # numpy's is the first of equal ones, row by row
-    for (n, c, i, j), k in np.ndenumerate(first):
-        expected[n, c, i * sh - ph + k // kw, j * sw - pw + k % kw] += grad[n, c, i, j].item()
-    assert np.array_equal(found.numpy(), expected) and found.is_contiguous(memory_format=memory_format)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["NCHW", "NHWC"])
-def test_a_scale_of_channels_is_the_formula_to_the_bit_and_keeps_its_layout(memory_format, rng):
-    layer = Single('type: "Scale" scale_param { bias_term: true filler { type: "gaussian" } bias_filler '
-                   '{ type: "gaussian" } }', (2, 5, 6, 7)).layer
-    x, grad = (torch.from_numpy(rng.standard_normal((2, 5, 6, 7)).astype("float32")).contiguous(
-        memory_format=memory_format) for _ in range(2))
-    factor, offset = (blob.data_memory.array().astype("float32") for blob in layer.blobs)
-    leaves = [x.requires_grad_(), *(torch.from_numpy(values).requires_grad_() for values in (factor, offset))]
-    y = layer.compute(*leaves)
-    view = (1, 5, 1, 1)
-    assert torch.equal(y, torch.addcmul(leaves[2].view(view), x, leaves[1].view(view)))
-    assert y.is_contiguous(memory_format=memory_format)
-    found = torch.autograd.grad([y], leaves, [grad])
-    values, above = x.detach().double(), grad.double()
-    expected = above * leaves[1].detach().double().view(view), (above * values).sum((0, 2, 3)), above.sum((0, 2, 3))
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
-
-
-
-@pytest.mark.parametrize("batch", [1, 2, 3])
-@pytest.mark.parametrize("size", [(1, 5), (5, 1), (3, 3), (4, 6)])
-def test_batch_norm_reads_gradients_of_any_layout(batch, size, rng):
-    x, grad = (torch.from_numpy(rng.normal(size=(batch, 2, *size))) for _ in range(2))
-    leaf = x.clone().requires_grad_()
-    mean, var = leaf.mean((0, 2, 3), keepdim=True), leaf.var((0, 2, 3), correction=0, keepdim=True)
-    expected = torch.autograd.grad((leaf - mean) / (var + 1e-5).sqrt(), leaf, grad)[0].numpy()
-    formats = (torch.contiguous_format, torch.channels_last)
-    for bottom_format in formats:
-        for diff_format in formats:
-            single = Single('type: "BatchNorm"', tuple(x.shape))
-            single.bottom[0].data_memory.write(x.contiguous(memory_format=bottom_format))
-            single.layer.forward(single.bottom, single.top)
-            single.top[0].diff_memory.write(grad.contiguous(memory_format=diff_format))
-            single.layer.backward(single.top, [True], single.bottom)
-            ours = single.bottom[0].diff_memory.read(torch.device("cpu")).numpy()
-            np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-9, err_msg=f"{bottom_format} {diff_format}")
 
 
 # ---- exposed states ----------------------------------------------------------------------------------------
