@@ -1,5 +1,6 @@
 """The files of a training run: the resolved solver and net it was made with, its snapshots, its last state."""
 
+import contextlib
 import json
 import re
 import secrets
@@ -10,7 +11,7 @@ import yaml
 from google.protobuf import text_format
 
 from dsrg import layer_modules
-from dsrg.io.atomic_files import write_text
+from dsrg.io.atomic_files import TEMPORARY, write_text
 from dsrg.io.errors import UserError, note, warn
 from dsrg.io.json_files import read_mapping
 from dsrg.io.param_str import parse_param_str
@@ -106,6 +107,14 @@ class RunFiles:
     def lock_path(self):
         """What a training locks, so that no other writes the same snapshots."""
         return self.solver_path.with_name(f".{Path(self.prefix).name}.lock")
+
+    def remove_rests(self):
+        """Remove what killed trainings of this prefix were writing; for the one that holds its lock."""
+        own = re.compile(rf"\.{re.escape(Path(self.prefix).name)}_(iter_\d+|solver|net|machine)\..+")
+        for path in Path(self.prefix).parent.glob(".*"):
+            if own.fullmatch(path.name) and TEMPORARY.fullmatch(path.name):
+                with contextlib.suppress(OSError):      # no reason to end a training
+                    path.unlink()
 
     def keep_newest(self, count, caffe_pb2):
         """Remove the snapshots that are older than the newest `count` whole ones.

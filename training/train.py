@@ -97,6 +97,7 @@ def main(argv=None):
     with contextlib.ExitStack() as held:
         if is_root():
             held.enter_context(Lock(run.lock_path, f"snapshot_prefix {run.prefix}"))
+            run.remove_rests()
         held.enter_context(warnings.catch_warnings())       # what the engine says of BatchNorm was asked above
         warnings.filterwarnings("ignore", r".*\(BatchNorm\).*its statistics are learned")
         status = _train(caffe, caffe_pb2, run, args, precision)

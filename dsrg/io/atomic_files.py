@@ -4,11 +4,14 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import threading
 from pathlib import Path
 
 from dsrg.io.errors import UserError
 
+#: files of writers that were killed before they renamed them (atomic_write here, atomic_path in the engine)
+TEMPORARY = re.compile(r"\..+\.\d+-\d+(\.[^.]+)?|\..+\.\d+\.tmp|.*\.tmp-.+")
 LONGEST_STEM = 180      # bytes in the name of a temporary file, which may be no longer than others (255)
 
 

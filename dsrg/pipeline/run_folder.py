@@ -4,14 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from dsrg.io.atomic_files import write_text
+from dsrg.io.atomic_files import TEMPORARY, write_text
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
 from dsrg.io.prototxt_text import read_folder, read_text
@@ -21,8 +20,6 @@ from dsrg.pipeline.stamps import FORMAT
 ROOT = Path(__file__).resolve().parents[2]
 #: records which text of each prototxt the pipeline put into the folder
 COPIES = "stamps/prototxts.copied"
-#: files of writers that were killed before they renamed them (atomic_write here, atomic_path in the engine)
-TEMPORARY = re.compile(r"\..+\.\d+-\d+(\.[^.]+)?|\..+\.\d+\.tmp|.*\.tmp-.+")
 FOLDERS = ("models", "logs", "results", "stamps", "cues")
 
 

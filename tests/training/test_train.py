@@ -170,6 +170,19 @@ def test_weights_that_the_last_update_spoilt_are_no_end_of_a_training(run):
             run("--max-iter", "1", *words)
 
 
+def test_what_killed_trainings_of_the_prefix_were_writing_is_removed(run):
+    """A killed snapshot of VGG16 leaves 80 MB; what other trainings are writing there is theirs."""
+    rests = [".tiny_iter_3.caffemodel.123.tmp", ".tiny_iter_3.solverstate.h5.123.tmp", ".tiny_solver.123-456.prototxt",
+             ".tiny_net.123-456.prototxt", ".tiny_machine.123-456.json"]
+    others = [".tiny_b_iter_3.caffemodel.123.tmp", ".tin_iter_3.caffemodel.123.tmp", ".tiny_iter_3.caffemodel",
+              ".tiny.lock", "tiny_iter_x.caffemodel.123.tmp"]
+    for name in (*rests, *others):
+        (run.folder / "models" / name).touch()
+    run("--max-iter", "1")
+    there = {path.name for path in (run.folder / "models").iterdir()}
+    assert not there & set(rests) and there >= set(others)
+
+
 def test_resume_without_a_snapshot_starts_anew(run):
     assert run("--resume") == 0
     assert "resumed" not in run.printed

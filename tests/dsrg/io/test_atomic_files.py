@@ -7,8 +7,8 @@ import pytest
 from caffe import modelfile
 
 from dsrg.io import atomic_files
+from dsrg.io.atomic_files import TEMPORARY
 from dsrg.io.errors import UserError
-from dsrg.pipeline.run_folder import TEMPORARY
 
 LABELS = np.array([[0, 1, 2, 255], [3, 4, 20, 254]], np.uint8)
 
