@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import re
+import stat
 import threading
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def atomic_write(path):
     Raises
     ------
     UserError
-        When the file cannot be written (disk full, no permission), naming it.
+        When the file cannot be written (disk full, no permission), naming it; or when `path` is a device or a pipe, in
+        whose place the renaming would put a file (root may do that to /dev/null).
 
     Examples
     --------
@@ -43,6 +45,8 @@ def atomic_write(path):
         temporary.write_text("whole")
     """
     path = Path(path)
+    if _is_special(path):
+        raise UserError(f"cannot write {path}: it is a device or a pipe, expected a file or a free name")
     name = os.fsencode(path.stem)
     stem = path.stem if len(name) <= LONGEST_STEM else hashlib.sha256(name).hexdigest()
     temporary = path.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
@@ -64,6 +68,17 @@ def atomic_write(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _is_special(path):
+    """Whether a path is a device, a pipe, a socket, or one of the links in /dev that stand for streams."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    if path.is_symlink() and path.absolute().parent == Path("/dev"):
+        return True
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_text(path, text):

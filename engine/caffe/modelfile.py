@@ -17,7 +17,7 @@ from . import protobuf_wire as wire
 from .errors import ModelFileError, OpenError
 from .limits import TooMuch, check_layers
 from .proto import caffe_pb2
-from .regular_files import refuse_special
+from .regular_files import is_special, refuse_special
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -257,6 +257,8 @@ def atomic_path(path):
         What cannot be written, with the system's reason and a remedy.
     """
     path = Path(path)
+    if is_special(path) and not path.is_dir():  # root could rename a file into the place of /dev/null
+        raise ModelFileError(f"cannot write {path}: it is a device or a pipe, expected a file or a free name")
     name = os.fsencode(path.name)  # a name may be as long as the longest: its temporary one is not longer
     shown = path.name if len(name) <= LONGEST_NAME else hashlib.sha256(name).hexdigest()
     temporary = path.with_name(f".{shown}.{os.getpid()}.tmp")

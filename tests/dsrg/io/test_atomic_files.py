@@ -55,3 +55,20 @@ def test_a_text_with_a_name_that_is_no_utf8_says_which(tmp_path):
     with pytest.raises(UserError, match=r"a\.csv: it would hold a name that is no UTF-8, '\\udcff'; rename that file"):
         atomic_files.write_text(tmp_path / "a.csv", os.fsdecode(b"photos/s\xff.jpg"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_or_a_pipe_is_refused_and_stays_what_it_is(tmp_path):
+    """Root may rename a file into the place of /dev/null, and every program would find a file there."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for name in ("pipe", "null"):
+        with pytest.raises(UserError, match=f"cannot write .*/{name}: it is a device or a pipe, expected a file"):
+            atomic_files.write_text(tmp_path / name, "x")
+        with pytest.raises(modelfile.ModelFileError, match=f"{name}: it is a device or a pipe"), \
+                modelfile.atomic_path(tmp_path / name):
+            pass
+    assert not (tmp_path / "pipe").is_file() and (tmp_path / "null").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["null", "pipe"]
+    (tmp_path / "link").symlink_to(tmp_path / "free")
+    atomic_files.write_text(tmp_path / "link", "x")
+    assert (tmp_path / "link").read_text() == "x"
