@@ -65,6 +65,17 @@ def test_help_asks_no_caffe(module, monkeypatch):
     assert "training.findcaffe" not in sys.modules
 
 
+@pytest.mark.parametrize(("module", "words", "name", "values"), [
+    ("tools.segment", ["work/demo", "--stage", "s", "a.jpg", "--out", "o", "b"], "photos", ["a.jpg", "b"]),
+    ("tools.report", ["a", "--photos", "0", "b"], "runs", ["a", "b"]),
+    ("tools.compare", ["a", "--out", "x", "b"], "runs", ["a", "b"]),
+    ("tools.watch", ["a", "--once", "b"], "runs", ["a", "b"]),
+])
+def test_options_may_stand_between_photos_or_runs(module, words, name, values):
+    found = importlib.import_module(module).parse_args(words)
+    assert [str(path) for path in getattr(found, name)] == values
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_command_is_marked_for_completion(path):
     """argcomplete asks only programs whose first kilobyte says so."""

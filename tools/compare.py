@@ -30,7 +30,7 @@ def parse_args(argv=None):
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are compared with the first")
     parser.add_argument("--out", type=Path, metavar="NAME", help="write NAME.md and NAME.png too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and photos too")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(argv=None):

@@ -40,7 +40,7 @@ def parse_args(argv=None):
     parser.add_argument("--page-only", action="store_true", help="make report.html alone, quickly: from what lies "
                         "there, with fewer photos; while the run goes on the page renews itself")
     parser.add_argument("--device", default="cpu", help="cpu or a GPU number, for these snapshots (default cpu)")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(argv=None):

@@ -67,7 +67,7 @@ def parse_args(argv):
     machine = parser.add_argument_group("machine")
     add_flags(machine, precision=None, precision_says="the run's own, or fp32")
     add_workers(machine, "images whose CRF runs at a time, fewer where the memory is short (the cores)")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     _check(args, parser)
     return args
 

@@ -34,7 +34,7 @@ def parse_args(argv=None):
     parser.add_argument("--once", action="store_true", help="print the state once (so does --json)")
     parser.add_argument("--interval", type=positive_number, default=2.0, metavar="SECONDS",
                         help="time between two looks (default 2)")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def main(argv=None):
