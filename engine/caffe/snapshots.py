@@ -1,5 +1,6 @@
 """A solver's snapshots: weights and solver state in Caffe's files, written whole or not at all, checked when read."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -68,6 +69,8 @@ def write(solver):
     stem, suffix = f"{p.snapshot_prefix}_iter_{solver.iter}", ".h5" if hdf5 else ""
     model, state = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
     kind = "HDF5" if hdf5 else "binary proto"
+    with contextlib.suppress(OSError):      # it was there at the start; what it held then need not be lost, too
+        os.makedirs(os.path.dirname(stem) or ".", exist_ok=True)
     glog.info("solver.cpp", f"Snapshotting to {kind} file {model}")
     if hdf5:
         net_weights.save_hdf5(solver.net, model)

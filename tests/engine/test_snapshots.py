@@ -26,6 +26,17 @@ def test_snapshot_after_train_can_be_switched_off(tiny, tmp_path):
     assert list(tmp_path.glob("snap*")) == []
 
 
+@pytest.mark.parametrize("extra", ["", " snapshot_format: HDF5"])
+def test_a_folder_that_vanished_meanwhile_is_made_again(tiny, tmp_path, extra):
+    """The net in memory is hours of somebody's time."""
+    (tmp_path / "models").mkdir()
+    solver = tiny(f'snapshot: 2 snapshot_prefix: "{tmp_path}/models/snap"{extra}', net=CLASSIFIER)
+    solver.step(1)
+    (tmp_path / "models").rmdir()
+    solver.step(1)
+    assert len(list((tmp_path / "models").iterdir())) == 2
+
+
 def test_learned_net_keeps_the_prefix_as_given_and_moved_files_are_found(tiny, tmp_path):
     solver = tiny('snapshot_prefix: "snap"', net=CLASSIFIER)
     solver.step(1)
