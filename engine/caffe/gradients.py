@@ -5,6 +5,7 @@ keeps the tensors that went in and came out, to ask ``torch.autograd.grad`` with
 convolution with a ReLU in place behind it would hold its own result beside the ReLU's for a whole training step.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ class Like:
 
     @classmethod
     def of(cls, tensor):
-        """What a tensor is like; where it shows one value at several places, without its strides.
+        """What a tensor is like; where its memory has gaps or one value stands at several places, contiguous.
 
         Parameters
         ----------
@@ -40,8 +41,8 @@ class Like:
         Like
         """
         strides = tensor.stride()
-        if any(step == 0 and extent > 1 for step, extent in zip(strides, tensor.shape, strict=True)):
-            strides = torch.empty_like(tensor).stride()
+        if not _dense(tensor.shape, strides):
+            strides = tuple(math.prod(tensor.shape[axis + 1:]) for axis in range(tensor.ndim))
         return cls(tensor.shape, strides, tensor.dtype, tensor.device)
 
     def fitted(self, tensor):
@@ -65,6 +66,16 @@ class Like:
         if tensor.dtype == self.dtype and tensor.stride() == self.strides:
             return tensor
         return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=self.device).copy_(tensor)
+
+
+def _dense(shape, strides):
+    """Whether a tensor's values lie side by side, each once, in the order of some of its axes."""
+    count = 1
+    for step, extent in sorted(zip(strides, shape, strict=True)):
+        if extent > 1 and step != count:
+            return False
+        count *= extent
+    return True
 
 
 class Tape:

@@ -70,6 +70,19 @@ def test_gradients_are_those_of_torch_to_the_bit(dtype):
     assert torch.equal(same.gradients([grads[1]])[0], grads[1])
 
 
+@pytest.mark.parametrize("compute", [lambda x: x.unfold(2, 3, 1), lambda x: x.expand(4, -1, -1), lambda x: x[:, :, ::2],
+                                     lambda x: x.transpose(1, 2)], ids=["windows", "repeated", "gaps", "transposed"])
+def test_gradients_of_views(compute):
+    """Memory of the windows of a convolution holds each value several times: a gradient laid out likewise would too."""
+    x = torch.randn(1, 3, 8)
+    leaf = x.clone().requires_grad_()
+    grad = torch.randn(compute(x).shape)
+    (expected,) = torch.autograd.grad(compute(leaf), leaf, grad)
+    tape = Tape([(x, True)], [])
+    tape.close([compute(*tape.inputs)])
+    assert torch.equal(tape.gradients([tape.outputs[0].fitted(grad)])[0], expected)
+
+
 def test_what_autograd_does_not_save_goes(tmp_path, monkeypatch):
     """A convolution's result behind which a ReLU works in place: the ReLU saves its own result."""
     made = []
