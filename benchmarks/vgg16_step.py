@@ -88,6 +88,7 @@ def steps(work, iterations, precision):
     caffe.set_precision(precision)
     np.random.seed(0)  # noqa: NPY002 (Python layers draw from the global generator in setup)
     solver = caffe.SGDSolver("solver-s.prototxt")
+    solver.net.keep_blobs = False           # as training.train trains
     random_weights(solver.net)
     seconds, losses = [], []
     for _ in range(iterations):

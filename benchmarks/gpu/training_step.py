@@ -126,6 +126,7 @@ def measure(stage, precision, face, steps):
     caffe.device.set_python_layers(face)
     np.random.seed(0)  # noqa: NPY002 (Python layers draw from the global generator in setup)
     solver = caffe.SGDSolver(f"solver-{stage}.prototxt")
+    solver.net.keep_blobs = False           # as training.train trains
     random_weights(solver.net)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
