@@ -190,6 +190,7 @@ class Graph(GraphViews):
                 node.layer.separate.update(k for k, name in enumerate(node.top_names) if name in changed)
                 for k in node.layer.separate:
                     node.tops[k].own_data()
+                node.bottoms[0].data_memory.reshape(node.bottoms[0].dims)   # which such a layer may have changed
 
     def _reshape(self, node):
         node.layer.reshape(node.bottoms, node.tops)

@@ -100,8 +100,8 @@ class Split(NativeLayer):
         total = top[0].diff_memory.read(where)
         if len(top) == 1 and top[0].diff_memory.exposed:
             total = total.clone()  # its view may be written to
-        for blob in top[1:]:
-            total = total + blob.diff_memory.read(where)
+        for blob in top[1:]:  # a layer in place may have given one of them another shape
+            total = total + blob.diff_memory.read(where).reshape(total.shape)
         bottom[0].diff_memory.write(total)
 
 

@@ -279,3 +279,16 @@ def test_a_layer_in_place_may_change_the_shape_of_its_blob(tmp_path, monkeypatch
             net.backward()
             y = np.tanh(x)
             np.testing.assert_allclose(net.blobs["x"].diff, 2 * y * (1 - y**2), rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_of_a_split_add_up_where_a_layer_in_place_changes_a_shape(tmp_path):
+    net = make_net(tmp_path, "force_backward: true " + input_layer(2, 3, 2, name="x") +
+                   'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" }'
+                   'layer { name: "n" type: "MVN" bottom: "b" top: "b" mvn_param { normalize_variance: false } }')
+    net.blobs["x"].data[...] = np.arange(12).reshape(2, 3, 2)
+    net.forward()
+    assert tuple(net.blobs["b"].shape) == (2, 3, 2, 1)
+    above = np.arange(12, dtype=float).reshape(2, 3, 2) ** 2
+    net.blobs["a"].diff[...], net.blobs["b"].diff[...] = 1, above[..., None]
+    net.backward()
+    np.testing.assert_allclose(net.blobs["x"].diff, 1 + above - above.mean(2, keepdims=True), rtol=1e-5, atol=1e-5)
