@@ -141,7 +141,13 @@ def _run_row(part, row, head, choice, children, say, watched):
         say(f"{head}: {shown}")
         watched.page_is_made()
         return children.run(command, run.folder, environment(run.settings)).status
-    state = stamps.state(row, forced=choice.force)
+    try:
+        state = stamps.state(row, forced=choice.force)
+    except UserError:
+        if not choice.adopt:
+            raise
+        say(f"{head}: not done, what it reads is not there")
+        return 0
     if state.done:
         say(f"{head}: done")
         return 0
@@ -181,14 +187,22 @@ def _run_row(part, row, head, choice, children, say, watched):
 
 
 def _adopt(part, row, state, head, say):
-    """Stamp what lies there as made from the inputs of now."""
+    """Stamp what lies there as made from the inputs of now; of a stage that is not whole, note that it goes on so."""
     stamps, record = part.stamps, state.record
     known = record or read_mapping(stamps.stamp_path(row.name))
+    begun, missing = stamps.begun(row.name), stamps.missing(row, record or {})
+    if missing or begun and not known:
+        earlier = begun or known
+        stamps.begin(row.name, state.inputs, earlier.get("seconds", 0.0), earlier.get("peak_mib", 0))
+        stamps.stamp_path(row.name).unlink(missing_ok=True)
+        say(f"{head}: {f'not whole, {missing[0]} is gone' if missing else 'not done'}; goes on from what is there")
+        return 0
     try:
         stamps.finish(row, state.inputs, row.command(part.run), seconds=known.get("seconds", 0.0),
                       peak_mib=known.get("peak_mib", 0), finished=known.get("finished", ""))
     except UserError:
-        stamps.forget(row.name)
+        if not state.resumes:
+            stamps.forget(row.name)
         say(f"{head}: not done, nothing to adopt")
         return 0
     say(f"{head}: adopted")

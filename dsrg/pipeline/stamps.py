@@ -196,12 +196,27 @@ class Stamps:
             now = {path: self.digests.digest(self.run.path(path)) for path in made}
             gone = sorted(path for path, digest in now.items() if digest == MISSING)
             other = sorted(path for path, digest in now.items() if digest not in (MISSING, made[path]))
-            more = (f" and {len(names) - 1} more" if len(names := gone or other) > 1 else "")
-            if gone:
-                reasons.append(f"{gone[0]}{more} is gone")
-            elif other:
-                reasons.append(f"{other[0]}{more} is not as the stage made it")
+            # both count: where one file is gone and another was changed, the changed one is not built upon
+            reasons += [f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''} {what}"
+                        for names, what in ((gone, "is gone"), (other, "is not as the stage made it")) if names]
         return reasons
+
+    def missing(self, stage, record):
+        """Files that a stage had made in its folders and that are not there any more.
+
+        Parameters
+        ----------
+        stage : Stage
+        record : dict
+            Its stamp, or {}.
+
+        Returns
+        -------
+        list of str
+        """
+        folders = stage.makes(self.run).folders
+        return [path for name, manifest in record.get("folders", {}).items() if name in folders
+                for path in sorted(self.manifests.read(manifest) or ()) if not self.run.path(path).is_file()]
 
     # ---- writing -------------------------------------------------------------------------------------------------
 

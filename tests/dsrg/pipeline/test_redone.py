@@ -137,6 +137,15 @@ def test_a_result_that_was_changed_or_removed_is_made_again_and_nothing_follows(
     assert [p.read_text() for p in aside] == (["by hand"] if how == "changed" else [])
 
 
+def test_a_folder_with_files_that_are_gone_and_others_that_were_changed_is_not_built_upon(toy):
+    """As a disk that lost files leaves it: the stage would take a map that was cut off for one that it made."""
+    (toy.run_folder / "labels/a.png").unlink()
+    write(toy.run_folder, "labels/b.png", "")
+    assert toy.plan()["label"] == "will run: labels/a.png is gone; labels/b.png is not as the stage made it"
+    assert toy.run() == {"label"}
+    assert [path.read_text() for path in (toy.run_folder / "stale").rglob("b.png")] == [""], "it was set aside"
+
+
 def test_the_same_photo_moved_from_val_to_train_redoes_all(toy):
     write(toy.data, "ImageSets/Segmentation/train.txt", "a\nb\nc\nd\n")
     write(toy.data, "ImageSets/Segmentation/val.txt", "e\n")

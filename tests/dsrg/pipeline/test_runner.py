@@ -331,6 +331,27 @@ def test_an_older_folder_is_refused_with_the_remedy_and_adopted(toy):
     assert toy.run() == {"segment-f", "calibrate", "evaluate-f"}
 
 
+def test_what_is_not_whole_is_not_adopted_and_goes_on_from_what_is_there(toy):
+    toy.run()
+    maps = {path.name: path.read_text() for path in (toy.run_folder / "labels").iterdir()}
+    models = {path.name for path in (toy.run_folder / "models").glob("full_iter_*")}
+    change(toy.experiment, "deploy.prototxt")
+    # stage label was stopped behind its first map, a map of segment-f was lost, and stage full lost its model alone
+    stamps = toy.run_folder / "stamps"
+    (stamps / "label.json").rename(stamps / "label.begun")
+    for name in ("labels/b.png", "segmentations/f/d.png", "models/full_iter_8.caffemodel"):
+        (toy.run_folder / name).unlink()
+    assert toy.run(adopt=True) == set()
+    assert "[9/23] label: not done; goes on from what is there" in toy.said
+    assert "[14/23] segment-f: not whole, segmentations/f/d.png is gone; goes on from what is there" in toy.said
+    assert "[11/23] full: not done, nothing to adopt" in toy.said
+    assert "[15/23] segment-full: not done, what it reads is not there" in toy.said
+    assert {"full", "label", "segment-f", "segment-full"} <= toy.run()
+    assert {path.name for path in (toy.run_folder / "labels").iterdir()} == set(maps)
+    assert {path.name for path in (toy.run_folder / "models").glob("full_iter_*")} == models
+    assert not {"label-1", "full-1"} & {path.name for path in (toy.run_folder / "stale").iterdir()}
+
+
 # ---- ablations -------------------------------------------------------------------------------------------------
 
 
