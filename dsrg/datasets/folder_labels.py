@@ -6,12 +6,14 @@ from pathlib import PurePosixPath
 
 from dsrg.datasets.label_table import LabelTable
 from dsrg.datasets.photo_names import folded
-from dsrg.io.class_names import class_index
+from dsrg.io.class_names import LONGEST_NAME, class_index, fault_of_class_name
 from dsrg.io.errors import UserError, printable
 from dsrg.io.voc import IGNORE_LABEL
 
 #: folders of a data set that are parts of it, not classes
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
+#: labels that are class numbers; 2.0 is what a spreadsheet makes of 2 in a column with empty cells
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
 
 
 def folder_table(folder, names):
@@ -101,15 +103,21 @@ def names_used(words, path):
     UserError
         Numbers, no labels, too many, or one with a control character.
     """
-    used = {word for fields in words.values() for _, word in fields}
+    used = {}       # each label with the first line, and its photo, that gives it
+    for photo, fields in words.items():
+        for number, word in fields:
+            used[word] = min(used.get(word, (number, photo)), (number, photo))
     names = sorted(word for word in used if word.strip().lower() != "background")
-    numbers = [name for name in names if name.lstrip("+-").isdecimal()]
-    if numbers:
-        raise UserError(f"{path} labels photos with numbers ({numbers[0]}); give their names with --classes")
+    for name in sorted(names, key=used.get):
+        number, photo = used[name]
+        where = f"{path}{f':{number}' if number else ''}: photo '{printable(photo)}' has label"
+        if NUMBER.fullmatch(name):
+            raise UserError(f"{where} {name[:LONGEST_NAME]}, and numbers name no class; give their names with "
+                            "--classes, or a table of 0 and 1 a header")
+        if fault := fault_of_class_name(name):
+            raise UserError(f"{where} '{name[:LONGEST_NAME]}', which {fault}")
     if not names:
         raise UserError(f"{path} gives no photo a label; write '<photo> <class> ..' lines")
-    if strange := [name for name in names if not name.isprintable()]:
-        raise UserError(f"{path}: label '{strange[0]}' holds a control character; take it out")
     if len(names) >= IGNORE_LABEL:
         raise UserError(f"{path} has {len(names)} different labels, expected 1 to {IGNORE_LABEL - 1}")
     return ["background", *names]

@@ -226,7 +226,7 @@ def check_photo(name, options, found, faults):
         found.tiny.append(name)
     if orientation != 1:
         found.turned[name] = orientation
-    if not options.masks or not mask_of(options.masks, name).exists():
+    if not options.masks or not os.path.lexists(mask_of(options.masks, name)):  # a broken link is a fault
         return
     try:
         mask = check_mask(mask_of(options.masks, name), shape, orientation, len(found.classes), options.masks_stored)

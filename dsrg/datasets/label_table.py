@@ -8,9 +8,11 @@ with a column a class is read as such.
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from dsrg.datasets.photo_names import PhotoNames, why_unknown
+from dsrg.io.class_names import LONGEST_NAME
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError
 from dsrg.io.lists import read_lines
@@ -82,7 +84,10 @@ def read_label_table(path, folder, names, faults, classes=()):
             table.unclear.update(found)
             continue
         words = table.words.setdefault(found[0], [])
-        if columns:
+        if open_quotes := [text for text in fields if text.startswith('"')]:
+            faults.add("quotes that are not closed", f"{path}:{number}: {open_quotes[0][:LONGEST_NAME]} opens a quote "
+                       "that this line does not close; write a photo and its labels on one line")
+        elif columns:
             words += [(number, column) for column in _ticked(columns, fields, f"{path}:{number}", faults)]
         else:
             words += [(number, word) for text in fields for word in _labels(text, classes)]
@@ -166,6 +171,9 @@ def _columns(header, rows, path):
                         "out, so that each line begins with the photo")
     names = header[1:]
     strange = [name for name in names if not LABEL_COLUMN.fullmatch(name)]
+    if twice := next((name for name, n in Counter(strange).items() if n > 1), None):
+        raise UserError(f"{path}: two columns are called {twice[:LONGEST_NAME]}; keep one of them, or name each class "
+                        "once")
     whole = [fields for *_, fields in rows if len(fields) == len(names)]
     odd = sum(text.strip().lower() not in (*YES, *NO) for fields in whole for text in fields)
     if strange and 2 * len(whole) > len(rows) and odd <= MOST_STRANGE * len(whole) * len(names):

@@ -6,6 +6,27 @@ from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.lists import read_lines
 
+LONGEST_NAME = 200      # characters; names stand in messages, tables and legends
+
+
+def fault_of_class_name(name):
+    """Why a text cannot be the name of a class, or None.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str or None
+        The end of a sentence about the name.
+    """
+    if not name.isprintable():
+        return "holds a control character; take it out"
+    if len(name) > LONGEST_NAME:
+        return f"is of {len(name)} characters, expected at most {LONGEST_NAME}; shorten it"
+    return None
+
 
 def read_classes(path):
     """Read classes.txt: one name a line in index order, background first.
@@ -30,8 +51,9 @@ def read_classes(path):
     if not 2 <= len(names) <= voc.IGNORE_LABEL:
         limit = voc.IGNORE_LABEL - 1
         raise UserError(f"{path}: {len(names)} classes; expected background and 1 to {limit} more")
-    if strange := [name for name in names if not name.isprintable()]:
-        raise UserError(f"{path}: class '{strange[0]}' holds a control character; take it out")
+    for name in names:
+        if fault := fault_of_class_name(name):
+            raise UserError(f"{path}: class '{name[:LONGEST_NAME]}' {fault}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{path}: class '{twice[0]}' is listed more than once")

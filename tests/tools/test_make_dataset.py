@@ -84,7 +84,13 @@ def test_masks_are_taken_along(folder):
 @pytest.mark.parametrize(("labels", "message"), [
     ("a cow\nc sheep\nd cow\n", "photo 'sub/b b.png' has no label in labels.txt; label it, or leave such photos out"),
     (LABELS + "e.jpg,cow\n", "labels.txt:5: 'e.jpg' is not a photo below the photo folder"),
-    ("a.jpg 1\n", r"labels photos with numbers \(1\); give their names with --classes"),
+    ("c cow\nd 2024\na.jpg 1\n", "labels.txt:2: photo 'd.jpg' has label 2024, and numbers name no class; give their "
+                                  "names with --classes"),
+    ("c,cow\na,2.0\n", "labels.txt:2: photo 'a.jpg' has label 2.0, and numbers name no class"),
+    ("c,cow\na," + "x" * 201 + "\n", "labels.txt:2: photo 'a.jpg' has label 'x{200}', which is of 201 characters"),
+    ("c,cow\na,c\0ow\n", r"labels.txt:2: photo 'a.jpg' has label 'c\\x00ow', which holds a control character"),
+    ('c,cow\na,"big\ndog"\n', 'labels.txt:2: "big opens a quote that this line does not close'),
+    ("image,cow,cow\na,1,0\nc,0,1\n", "two columns are called cow; keep one of them"),
     ("a.jpg\n", "gives no photo a label"),
     ("", "labels labels.txt is empty"),
 ])
@@ -114,6 +120,15 @@ def test_photos_that_do_not_serve(folder):
     (folder / "labels.txt").write_text(LABELS + "sub_b b,cow\n")
     with pytest.raises(UserError, match="would both be called 'sub_b_b'; rename one"):
         command()
+
+
+def test_a_mask_that_is_a_broken_link_is_told(folder):
+    """Else its photo would have none without a word."""
+    (folder / "masks").mkdir()
+    save_label_png("masks/a.png", np.full((10, 20), 2))
+    (folder / "masks/c.png").symlink_to("moved.png")
+    with pytest.raises(UserError, match="masks/c.png"):
+        command("--masks", "masks")
 
 
 @pytest.mark.parametrize(("change", "message"), [
