@@ -149,7 +149,8 @@ def index_labels(words, classes, path, faults):
                 except ValueError as error:
                     known[word] = None
                     faults.add("labels that are not classes",
-                               f"{path}{f':{number}' if number else ''}: photo '{name}' has label {word}; {error}")
+                               f"{path}{f':{number}' if number else ''}: photo '{name}' has label "
+                               f"{word[:LONGEST_NAME]}; {error}")
         labels[name] = sorted({known[word] for _, word in fields} - {None})
     return labels
 

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
 
 SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".caffemodel": "caffemodel"}
+NUMBER = re.compile(r"0|[1-9][0-9]{0,5}")       # of a parameter, as this module writes it
 
 
 def convert(source, target, form=None):
@@ -91,9 +93,9 @@ def _from_tensors(path, tensors, described, caffe):
     arrays = {}
     for key, array in tensors.items():
         name, _, number = key.rpartition(".")
-        if not name or not number.isdecimal():
-            raise UserError(f"{path}: '{key}' is no parameter of a layer of Caffe, such as conv1_1.0; for weights of "
-                            "torchvision's networks python -m tools.make_init knows the names")
+        if not name or not NUMBER.fullmatch(number):    # 0 and 00 would be one parameter
+            raise UserError(f"{path}: '{key[:200]}' is no parameter of a layer of Caffe, such as conv1_1.0; for "
+                            "weights of torchvision's networks python -m tools.make_init knows the names")
         arrays.setdefault(name, {})[int(number)] = np.ascontiguousarray(array)
     for name, blobs in arrays.items():
         if sorted(blobs) != list(range(len(blobs))):

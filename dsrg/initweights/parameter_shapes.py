@@ -111,7 +111,8 @@ def _shapes_of_hdf5(archive):
     def visit(name, item):
         layer, _, number = name.rpartition("/") if isinstance(name, str) else ("", "", "")
         if isinstance(item, h5py.Dataset) and number.isdecimal():
-            if len(number) > len(str(MOST_BLOBS)) or int(number) > MOST_BLOBS or item.shape is None:
+            too_large = len(number) > len(str(MOST_BLOBS)) or int(number) > MOST_BLOBS
+            if too_large or number != str(int(number)) or item.shape is None:       # 0 and 00 would be one parameter
                 raise ValueError(f"'{name}' is no parameter of a layer")
             shapes = found.setdefault(layer, [])
             shapes += [None] * (int(number) + 1 - len(shapes))

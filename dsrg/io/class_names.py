@@ -1,11 +1,13 @@
 """The class names of a data root, in index order, and labels given by name or index."""
 
 import difflib
+import re
 
 from dsrg.io import voc
 from dsrg.io.errors import UserError
 from dsrg.io.lists import read_lines
 
+INDEX = re.compile(r"[+-]?\d+")
 LONGEST_NAME = 200      # characters; names stand in messages, tables and legends
 
 
@@ -86,8 +88,8 @@ def class_index(text, classes):
     """
     if text in classes[1:]:
         return classes.index(text, 1)
-    if text.lstrip("+-").isdecimal():
-        if 1 <= int(text) < len(classes):
+    if INDEX.fullmatch(text):
+        if len(text) <= LONGEST_NAME and 1 <= int(text) < len(classes):     # Python reads no endless numbers
             return int(text)
         raise ValueError(f"indices go from 1 to {len(classes) - 1} (0 is background)")
     if text.strip().lower() == "background":

@@ -7,6 +7,7 @@ import pytest
 from caffe.proto import caffe_pb2
 
 from dsrg.initweights.parameter_shapes import parameter_shapes
+from dsrg.io.errors import UserError
 from tests.engine.nets import TINY, TWO_HEADS, build, input_layer
 
 
@@ -108,6 +109,10 @@ def test_hdf5_keeps_layers_whose_names_have_slashes(tmp_path):
     with h5py.File(path) as file:  # as Caffe's H5Gcreate puts them: a path of groups
         assert file["data/conv1/7x7/0"].shape == (3, 2, 3, 3) and file["data/conv1/7x7/scale/1"].shape == (3,)
     assert list(parameter_shapes(path, caffe_pb2)) == ["conv1/7x7", "conv1/7x7/scale"]
+    with h5py.File(path, "a") as file:
+        file["data/conv1/7x7/00"] = np.zeros(4)
+    with pytest.raises(UserError, match="'conv1/7x7/00' is no parameter of a layer"):
+        parameter_shapes(path, caffe_pb2)
 
 
 def test_an_hdf5_snapshot_with_slashes_is_restored(tmp_path, tiny):

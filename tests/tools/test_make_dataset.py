@@ -106,6 +106,9 @@ def test_a_label_that_is_not_in_classes_txt(folder):
     with pytest.raises(UserError, match=r"labels.txt:2: photo 'sub/b b.png' has label sheep; it is none of the 3 "
                                         r"object classes of classes.txt, did you mean 'shep'\?"):
         command("--classes", "names.txt")
+    (folder / "labels.txt").write_text("a " + "9" * 5000 + "\nc shep\n")
+    with pytest.raises(UserError, match=r"labels.txt:1: photo 'a.jpg' has label 9+; indices go from 1 to 3"):
+        command("--classes", "names.txt", "--skip-unlabelled")
 
 
 def test_photos_that_do_not_serve(folder):

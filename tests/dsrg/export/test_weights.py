@@ -81,6 +81,8 @@ def test_what_does_not_fit_is_said(demo, tmp_path):
     one = np.ones(3, np.float32)
     for name, content, message in (
             ("names", {"features.conv.weight": one}, "'features.conv.weight' is no parameter of a layer of Caffe"),
+            ("twice", {"a.0": one, "a.00": one}, "'a.00' is no parameter of a layer of Caffe"),
+            ("digits", {"a." + "9" * 5000: one}, "'a.9{198}' is no parameter of a layer of Caffe"),
             ("holes", {"a.0": one, "a.2": one}, r"layer 'a' has parameters \[0, 2\]; expected 0 to 1"),
             ("halves", {"a.0": one.astype(np.float16)}, "parameters of layer 'a' are float16; Caffe's are float32")):
         save_file(content, str(tmp_path / f"{name}.safetensors"))
