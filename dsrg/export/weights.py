@@ -136,7 +136,14 @@ def _checkpoint(path):
         raise UserError(f"{path}: refused, not a file of tensors alone ({first}); nothing in it was run") from None
     described = content.get(KEY) if isinstance(content, dict) else None
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
-    tensors = {name: value.detach().numpy() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {}
+    for name, value in state.items() if isinstance(state, dict) else ():
+        if not isinstance(value, torch.Tensor):
+            continue
+        if not isinstance(name, str) or value.dtype != torch.float32 or value.layout != torch.strided or value.is_meta:
+            kind = "a tensor without values" if value.is_meta else f"{value.dtype} {value.layout}"
+            raise UserError(f"{path}: '{str(name)[:200]}' is {kind}; expected dense float32 under a name of text")
+        tensors[name] = value.detach().numpy()
     if not tensors:
         raise UserError(f"{path}: holds no state dict (parameter names with tensors); save model.state_dict()")
     return tensors, described

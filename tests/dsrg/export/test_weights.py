@@ -96,6 +96,14 @@ def test_what_does_not_fit_is_said(demo, tmp_path):
     save_file(tensors, str(tmp_path / "cut.safetensors"), metadata)
     with pytest.raises(UserError, match="its metadata is of other tensors"):
         convert(tmp_path / "cut.safetensors", tmp_path / "w.caffemodel")
+    for state, message in (({"a.0": torch.ones(3).bfloat16()}, "'a.0' is torch.bfloat16"),
+                           ({"a.0": torch.ones(3).to_sparse()}, "'a.0' is torch.float32 torch.sparse_coo"),
+                           ({"a.0": torch.ones(3, device="meta")}, "'a.0' is a tensor without values"),
+                           ({("a", 0): torch.ones(3)}, "under a name of text"),
+                           ([torch.ones(3)], "holds no state dict")):
+        torch.save({"state_dict": state}, tmp_path / "odd.pth")
+        with pytest.raises(UserError, match=message):
+            convert(tmp_path / "odd.pth", tmp_path / "w.caffemodel")
     torch.save({"state_dict": {"a.0": torch.ones(3)}, "code": print}, tmp_path / "evil.pth")
     with pytest.raises(UserError, match="refused, not a file of tensors alone .*; nothing in it was run"):
         convert(tmp_path / "evil.pth", tmp_path / "w.caffemodel")
