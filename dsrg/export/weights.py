@@ -9,7 +9,6 @@ the file without its numbers (a NetParameter, base64), so that nothing is lost o
 import base64
 import io
 import json
-import pickle
 import re
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from dsrg.export.metadata import KEY
 from dsrg.find_caffe import find_caffe
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
+from dsrg.io.torch_files import load_torch
 
 SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".caffemodel": "caffemodel"}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,5}")       # of a parameter, as this module writes it
@@ -129,11 +129,7 @@ def _safetensors(path):
 def _checkpoint(path):
     import torch
 
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        first = (str(error).strip().splitlines() or ["cut off"])[0]
-        raise UserError(f"{path}: refused, not a file of tensors alone ({first}); nothing in it was run") from None
+    content = load_torch(path)
     described = content.get(KEY) if isinstance(content, dict) else None
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     tensors = {}

@@ -1,19 +1,15 @@
 """Files of trained weights as arrays by name, whatever wrote them; nothing in a file is run."""
 
 import importlib.util
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dsrg.io.errors import UserError
-from dsrg.io.npz_files import refuse_bomb
-from dsrg.io.pickle_steps import check_steps
+from dsrg.io.torch_files import load_torch
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
-PICKLES = 4     # at the head of a file before torch 1.6: magic number, version, machine, content
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def read_store(path):
     if path.suffix == ".safetensors":
         store = Store(path, "torch", _named(_safetensors(path), path), {})
     elif path.suffix in TORCH_SUFFIXES:
-        store = Store(path, "torch", _named(_torch(path), path), {})
+        store = Store(path, "torch", _named(load_torch(path), path), {})
     else:
         store = _caffe(path)
     for name, value in store.arrays.items():
@@ -86,33 +82,6 @@ def _safetensors(path):
         return load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable .safetensors file ({error}); get it again") from None
-
-
-def _torch(path):
-    import torch
-
-    try:
-        _check(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what the unpickler's steps raise for damaged bytes is nearly anything
-        said = str(error).strip().splitlines()
-        why = next((line for line in said if "nsupported" in line or "GLOBAL" in line), said[0] if said else "cut off")
-        raise UserError(f"{path}: refused, not a file of tensors alone ({why.strip()}); nothing in it was run. Save "
-                        "the state_dict of the model, or give a .safetensors file") from None
-
-
-def _check(path):
-    """Raise for a file whose archive or pickle costs more than it is worth; see refuse_bomb and check_steps."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            refuse_bomb(archive, path)
-            for name in archive.namelist():
-                if name.endswith(".pkl"):
-                    check_steps(io.BytesIO(archive.read(name)))
-    else:
-        with open(path, "rb") as file:
-            for _ in range(PICKLES):
-                check_steps(file)
 
 
 def _named(content, path):

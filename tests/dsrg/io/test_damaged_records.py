@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dsrg.export.weights import convert
 from dsrg.initweights.parameter_shapes import parameter_shapes
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.errors import UserError
@@ -145,5 +146,6 @@ def test_torch_weights_whose_pickle_doubles_are_refused_at_once(tmp_path, in_zip
     else:
         head = b"".join(pickle.dumps(n, 2) for n in (0x1950A86A20F9469CFC6C, 1001, {}))
         (tmp_path / "w.pth").write_bytes(head + doubling)
-    with pytest.raises(UserError, match="refused, not a file of tensors alone .it holds something of more than"):
-        read_store(tmp_path / "w.pth")
+    for read in (read_store, lambda path: convert(path, tmp_path / "w.caffemodel")):
+        with pytest.raises(UserError, match="refused, not a file of tensors alone .it holds something of more than"):
+            read(tmp_path / "w.pth")
