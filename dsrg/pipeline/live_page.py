@@ -17,6 +17,7 @@ LOG = "logs/page.log"
 LEAST_PAUSE = 60        # seconds between two pages of one stage
 SHARE = 50              # and at least so many times the seconds that the last page took
 SHARE_OF_ENDS = 20      # the same of two pages between which stages ended
+MOST_PAUSE = 600        # but no more: a page of a quarter of an hour ago says that the run may have ended
 LAST_PAGE = 120         # seconds that the end of a run waits for its page
 #: what is between these in a page exists while the run goes on only
 LIVE, END = "<!-- live -->", "<!-- end of live -->"
@@ -52,8 +53,8 @@ class LivePage:
             if self._child.poll() is None:
                 return
             self._child, took = None, time.monotonic() - self._began
-            self._next = time.monotonic() + max(LEAST_PAUSE, SHARE * took)
-            self._soon = time.monotonic() + SHARE_OF_ENDS * took
+            self._next = time.monotonic() + min(MOST_PAUSE, max(LEAST_PAUSE, SHARE * took))
+            self._soon = time.monotonic() + min(MOST_PAUSE, SHARE_OF_ENDS * took)
         if time.monotonic() >= (self._soon if self._due else self._next):
             self._start()
 

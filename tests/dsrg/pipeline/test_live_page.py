@@ -76,6 +76,15 @@ def test_stages_that_end_while_a_page_is_made_make_one_more(made, tmp_path):
     assert (tmp_path / "report.html").read_text() == "a  c" and made.starts() == 3
 
 
+def test_a_page_that_takes_long_is_made_again_before_it_calls_the_run_ended(made):
+    """The page of a run of which 15 minutes nothing has come says so (templates/live.js)."""
+    made.stage_done()
+    made._began -= 60       # so long it took, on a busy machine
+    made.let_go()
+    made.while_running()
+    assert 590 < made._next - time.monotonic() <= 600 and 590 < made._soon - time.monotonic() <= 600
+
+
 def test_a_page_that_hangs_or_cannot_be_made_does_not_hold_up_the_end(made, tmp_path, monkeypatch):
     monkeypatch.setattr(live_page, "LAST_PAGE", 0.1)
     made.stage_done()
