@@ -1,5 +1,7 @@
 """A weakly supervised net of a few weights on six tiny photos, for tests of the training command."""
 
+import hashlib
+
 import cv2
 import numpy as np
 
@@ -54,3 +56,23 @@ def make_run(folder, solver=SOLVER, net=NET):
     (folder / "list.txt").write_text("".join(f"{k}.png {k}\n" for k in range(6)))
     (folder / "net.prototxt").write_text(net)
     (folder / "solver.prototxt").write_text(solver)
+
+
+def weights(path):
+    import caffe
+
+    net = caffe.Net("net.prototxt", caffe.TRAIN, weights=str(path))
+    return np.concatenate([blob.data.ravel() for blobs in net.params.values() for blob in blobs])
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def remove_snapshots(folder):
+    for path in folder.glob("models/*_iter_*"):
+        path.unlink()
+
+
+def iterations(folder, kind):
+    return sorted(int(path.stem.rsplit("_", 1)[1]) for path in folder.glob(f"models/tiny_iter_*.{kind}"))
