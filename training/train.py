@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from dsrg import crf_backend
 from dsrg.caffe_device import refuse_missing_gpus, use_machine
-from dsrg.io import free_memory
+from dsrg.io import collector, free_memory
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, note, run_main
 from dsrg.io.prototxt_text import parse_prototxt
@@ -147,14 +147,14 @@ def _train(caffe, caffe_pb2, run, args, precision):
     run.write(precision)                                # by all of them, alike: each reads it next
     solver = caffe.get_solver(str(run.solver_path))
     if hasattr(solver.net, "keep_blobs"):
-        solver.net.keep_blobs = False                   # nothing here looks at gradients between layers
+        solver.net.keep_blobs = False                   # nothing here looks at what lies between layers
     if state is not None:
         _restore(solver, run, state)
     elif args.weights:
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
             _tell(line)
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)
-    with free_memory.settled(), contextlib.ExitStack() as opened:
+    with collector.settled(), contextlib.ExitStack() as opened:
         logs = [opened.enter_context(contextlib.closing(log)) for log in _logs(solver, run, args, caffe_pb2)]
         return _steps(solver, run, logs, args, caffe_pb2, getattr(caffe, "ProcessLost", ()))
 

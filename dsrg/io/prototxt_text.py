@@ -10,8 +10,8 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
+from dsrg.io import collector
 from dsrg.io.errors import UserError
-from dsrg.io.free_memory import collector_held_back
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.regular_files import read_file
 
@@ -128,7 +128,7 @@ def parse_prototxt(text, message, where, lenient=False):
 @lru_cache(maxsize=8)
 def _serialized(text, kind, lenient):
     """A message's bytes: protobuf reads text slowly (a second for 10,000 layers), and a command asks several times."""
-    with collector_held_back():
+    with collector.held_back():
         return text_format.Parse(text, kind(), allow_unknown_field=lenient).SerializePartialToString()
 
 
