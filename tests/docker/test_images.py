@@ -221,7 +221,8 @@ def test_nothing_but_the_engine_needs_torch():
     second_face = ["dsrg/supervision/tensor_losses.py", "dsrg/supervision/tensor_photos.py",
                    "training/pylayers/tensor_face.py"]
     others = [path for path in found if not path.startswith("dsrg/export/")]
-    assert sorted(others) == ["dsrg/initweights/weight_files.py", "dsrg/io/process_share.py", *second_face]
+    assert sorted(others) == ["dsrg/initweights/weight_files.py", "dsrg/io/process_share.py", "dsrg/io/torch_files.py",
+                              *second_face]
     program = ("import sys, types; sys.modules.update(torch=None, caffe=types.SimpleNamespace(Layer=object)); "
                "import pylayers; assert pylayers.DSRGLayer")
     path = os.pathsep.join(map(str, (ROOT / "training", ROOT)))
