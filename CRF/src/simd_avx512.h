@@ -88,4 +88,7 @@ inline Half lower(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Half upper(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }
 inline Vec join(Half low, Half high) { return {_mm512_insertf32x8(_mm512_castps256_ps512(low.v), high.v, 1)}; }
 
+using EmbedVec = Vec;
+constexpr int kSoftmaxVectors = 12;  // rows of that many at a time
+
 }  // namespace dense_crf::avx512

@@ -96,4 +96,7 @@ inline Half lower(Vec a) { return a; }
 inline Half upper(Vec a) { return a; }  // these two are for narrower ones
 inline Vec join(Half low, Half) { return low; }
 
+using EmbedVec = Vec;
+constexpr int kSoftmaxVectors = 12;  // rows of that many at a time
+
 }  // namespace dense_crf::portable

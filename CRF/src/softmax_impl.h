@@ -92,9 +92,9 @@ inline void softmax_pixels(int stride, float* rows) {
     }
 }
 
-// Some pixels side by side hide the latency of the horizontal sums.
+// Some pixels side by side hide the latency of the horizontal sums, as many as registers hold.
 template <int kVectors>
-constexpr int kSoftmaxPixels = kVectors <= 3 ? 4 : 2;
+constexpr int kSoftmaxPixels = kSoftmaxVectors >= 4 * kVectors ? 4 : kSoftmaxVectors >= 2 * kVectors ? 2 : 1;
 
 template <int N, int T>
 inline void softmax_in_registers(int pixels, int stride, float* rows, const float* ahead, int labels) {
