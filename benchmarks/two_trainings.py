@@ -1,7 +1,7 @@
 """What trainings cost that share the cores, by what OpenMP's threads do while they wait.
 
-    python -m benchmarks.two_trainings                  LeNet, batch 64: alone, then two at once
-    python -m benchmarks.two_trainings --jobs 4 --rounds 7
+    python -m benchmarks.two_trainings --folder work/two      LeNet, batch 64: alone, then two at once
+    python -m benchmarks.two_trainings --folder work/two --jobs 4 --rounds 7
 
 torch computes with a team of OpenMP threads. Those that wait for work spin by default, on cores that another process
 may need; told to be passive they sleep, and waking them costs a little. Each round runs every policy alone and with
@@ -83,6 +83,7 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=available_cpus(), help="of each training (default: all cores)")
     parser.add_argument("--folder", type=Path, required=True, help="for the prototxts")
     args = parser.parse_args(argv)
+    args.folder.mkdir(parents=True, exist_ok=True)
     (args.folder / "net.prototxt").write_text(LENET)
     (args.folder / "solver.prototxt").write_text(
         f'net: "{args.folder}/net.prototxt" base_lr: 0.01 momentum: 0.9 lr_policy: "fixed" solver_mode: CPU')

@@ -16,7 +16,7 @@ PAGE = "report.html"
 LOG = "logs/page.log"
 LEAST_PAUSE = 60        # seconds between two pages of one stage
 SHARE = 50              # and at least so many times the seconds that the last page took
-SHARE_OF_ENDS = 20      # the same of two pages between which stages ended
+SHARE_OF_ENDS = 40      # the same of two pages between which stages ended
 MOST_PAUSE = 600        # but no more: a page of a quarter of an hour ago says that the run may have ended
 LAST_PAGE = 120         # seconds that the end of a run waits for its page
 #: what is between these in a page exists while the run goes on only
