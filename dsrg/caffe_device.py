@@ -29,8 +29,8 @@ def device_numbers(device):
     if device == "cpu":
         return []
     parts = device.split(",")
-    if not all(part.isdecimal() for part in parts):
-        raise UserError(f"--device {device}: expected cpu, a number, or numbers with commas such as 0,1")
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise UserError(f"--device {device[:80]}: expected cpu, a number, or numbers with commas such as 0,1")
     return [int(part) for part in parts]
 
 

@@ -42,8 +42,8 @@ def parse_args(argv):
 
 
 def _byte(text):
-    if not (text.isdecimal() and int(text) < 256):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 255, got '{text}'")
+    if not (text.isdecimal() and len(text) < 9 and int(text) < 256):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 255, got '{text[:40]}'")
     return int(text)
 
 

@@ -47,7 +47,7 @@ def parse_args(argv):
 
 
 def _shape(text):
-    match = re.fullmatch(r"([^=]+)=(\d+(?:,\d+)*)", text.replace(" ", ""))
+    match = re.fullmatch(r"([^=]+)=(\d{1,10}(?:,\d{1,10})*)", text.replace(" ", ""))
     if not match:
         raise argparse.ArgumentTypeError(f"expected NAME=N,C,H,W with whole numbers, got '{text}'")
     return match[1], tuple(int(n) for n in match[2].split(","))

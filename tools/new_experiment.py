@@ -21,6 +21,7 @@ from dsrg.experiments.from_template import Wanted, new_settings, wanted_for
 from dsrg.experiments.own_data import read_own_data
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main, warn
+from dsrg.io.text_files import read_text
 from dsrg.pipeline.settings import experiment_names, read_experiment
 from training.shared_flags import positive
 
@@ -65,7 +66,7 @@ def iterations(text):
     argparse.ArgumentTypeError
         Any other text.
     """
-    match = re.fullmatch(rf"({'|'.join(TRAININGS)})=(\d+)", text)
+    match = re.fullmatch(rf"({'|'.join(TRAININGS)})=(\d{{1,9}})", text)
     if match is None or not int(match[2]):
         raise argparse.ArgumentTypeError(f"expected a training ({', '.join(TRAININGS)}), '=' and its number of "
                                          f"iterations, 1 or more, such as cam=500; got '{text}'")
@@ -93,7 +94,7 @@ def main(argv=None):
         for line in class_warnings(data.classes, data.counts, data.alone):
             warn(f"warning: {line}")
         wanted, said = wanted_for(template, data, args.size, args.batch, given)
-    text = (template.folder / "settings.yaml").read_text(encoding="utf-8")
+    text = read_text(template.folder / "settings.yaml", "settings")
     nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
     print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
     print("\n".join(said))

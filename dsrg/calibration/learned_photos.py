@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import id_of
-from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import read_text
 from dsrg.pipeline.prototxts import listed_files, net_files
 
 PHOTOS = "data/JPEGImages"
@@ -35,11 +35,11 @@ def learned_photos(run, weights):
         return None
     found = set()
     try:
-        text = net.read_text(encoding="utf-8")
+        text = read_text(net, "net")
         for source, root in net_files(text, net, lambda name: (run / name).is_file()).lists:
-            photos, _ = listed_files(read_file(run / source, "list").decode(), root)
+            photos, _ = listed_files(read_text(run / source, "list"), root)
             found.update(_id(name) for name in photos)
-    except (OSError, UnicodeDecodeError, UserError):
+    except (OSError, UserError):
         return None
     return found
 

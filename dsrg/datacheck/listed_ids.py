@@ -6,6 +6,7 @@ from dsrg.io.class_names import class_index
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import fault_of
 from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import decode_text
 
 MARK = "\ufeff".encode()
 
@@ -45,10 +46,7 @@ def text_lines(path, what, found):
     """
     try:
         data = read_file(path, what)
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found.add("file-unusable", f"{what} {path} is not UTF-8 text ({error}); save it as UTF-8")
-        return None
+        text = decode_text(data, f"{what} {path}")
     except UserError as error:
         found.add("file-unusable", error)
         return None
@@ -56,7 +54,7 @@ def text_lines(path, what, found):
         found.add("list-byte-order-mark", path)
     if b"\r" in data:
         found.add("list-crlf", path)
-    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")]
+    lines = [line.strip() for line in text.rstrip("\n").split("\n")]
     blank = [str(number) for number, line in enumerate(lines, 1) if not line]
     if len(blank) == len(lines):
         found.add("file-unusable", f"{what} {path} is empty")

@@ -81,7 +81,7 @@ class ResNet(Architecture):
         self.stride_in_3x3 = store.framework == "torch" or store.strides.get("res3a_branch2b", 1) == 2
 
     def key(self, target):
-        return target if target == "conv1" or re.fullmatch(r"res\d[a-z]\d*_branch(1|2[abc])", target) else None
+        return target if target == "conv1" or re.fullmatch(r"res\d[a-z]\d{0,3}_branch(1|2[abc])", target) else None
 
     def norm_names(self, key):
         """Layers of Caffe that normalise and scale the output of `key`.

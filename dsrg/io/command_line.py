@@ -10,7 +10,7 @@ import json
 import os
 import re
 
-from dsrg.io.errors import TRACEBACK_FLAG, printable
+from dsrg.io.errors import TRACEBACK_FLAG, one_line, printable
 from dsrg.io.process_share import ranks_here
 from dsrg.io.terminal import be_quiet
 
@@ -48,13 +48,13 @@ class CommandParser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file, flush=True)
 
     def error(self, message):
-        """As argparse's; control characters in what was given are written out.
+        """As argparse's; of what was given, control characters are written out and endless words cut.
 
         Parameters
         ----------
         message : str
         """
-        super().error(printable(message))
+        super().error(one_line(message))
 
     def parse_args(self, args=None, namespace=None):
         """As argparse's; answers a shell that asks for completions.

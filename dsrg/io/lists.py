@@ -3,7 +3,7 @@
 from dsrg.io.errors import UserError
 from dsrg.io.faults import Faults
 from dsrg.io.image_ids import fault_of, id_of
-from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import read_text
 
 
 def read_lines(path, what):
@@ -23,14 +23,11 @@ def read_lines(path, what):
     UserError
         No such file, an empty one, or one that is not UTF-8.
     """
-    try:
-        text = read_file(path, what).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{what} {path} cannot be read as UTF-8 text: {error}; save it as UTF-8") from None
+    text = read_text(path, what)
     if not text.strip():
         raise UserError(f"{what} {path} is empty")
     # not splitlines, which cuts at form feeds and Unicode's separators too
-    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line := line.strip():
             yield number, line
 

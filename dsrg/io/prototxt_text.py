@@ -14,6 +14,7 @@ from dsrg.io import collector
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import parse_param_str
 from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import fault_of_text, with_unix_lines
 
 _LACKS_DEEPLAB = ("this Caffe lacks DeepLab-v2's layer type: python -m docker.check_caffe --nets FOLDER puts a Python "
                   "layer into a copy of the net")
@@ -86,10 +87,10 @@ def read_text(path, kind="prototxt"):
     UserError
         A file that cannot be read as UTF-8 text.
     """
-    try:
-        return read_file(path, kind).decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{kind} {path} is not text; expected a prototxt") from None
+    data = read_file(path, kind)
+    if fault := fault_of_text(data):
+        raise UserError(f"{kind} {path} is not text; expected a prototxt in UTF-8 ({fault})")
+    return with_unix_lines(data.decode("utf-8-sig"))
 
 
 def parse_prototxt(text, message, where, lenient=False):

@@ -22,7 +22,7 @@ from google.protobuf import json_format, text_format
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import shown
 from dsrg.io.prototxt_text import params_of
-from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import read_text
 from dsrg.io.yaml_text import parse_yaml
 from dsrg.pipeline.allowed_values import read_arguments
 from dsrg.pipeline.prototxts import parse
@@ -63,7 +63,7 @@ def read_ablation(path):
         known = ", ".join(sorted(p.stem for p in Path(path).parent.glob("*.yaml"))) or "none there"
         raise UserError(f"ablation {path} does not exist; known: {known}")
     try:
-        content = parse_yaml(read_file(path, "ablation").decode("utf-8"))
+        content = parse_yaml(read_text(path, "ablation"))
     except ValueError as error:
         raise UserError(f"ablation {path} is not valid YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("says"), str):

@@ -206,7 +206,7 @@ def listed_files(text, root):
     Parameters
     ----------
     text : str
-        Content of the list.
+        Content of the list, its lines ended by \\n.
     root : str
         root_folder.
 
@@ -216,7 +216,7 @@ def listed_files(text, root):
         `root` in front of each, as Caffe and the layers join them; maps is [] for a list with numbers.
     """
     photos, maps = [], []
-    for line in text.splitlines():
+    for line in text.split("\n"):     # splitlines would cut names at the odder line ends of Unicode
         name, _, last = line.strip().rpartition(" ")
         if not name:
             if last:

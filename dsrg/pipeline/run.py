@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dsrg.io.errors import UserError
+from dsrg.io.text_files import decode_text
 from dsrg.pipeline import prototxts
 from dsrg.pipeline.settings import KINDS, WEIGHT_VARIABLES
 
@@ -97,11 +98,11 @@ class Run:
         if name in self.texts:
             return self.texts[name]
         try:
-            return self.path(name).read_text(encoding="utf-8")
+            return decode_text(self.path(name).read_bytes(), str(self.path(name)))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.path(name)} cannot be read as UTF-8 text: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.path(name)} cannot be read: {error.strerror}") from None
 
     def exists(self, name):
         """Whether a file of the run is there, or is a prototxt in force.

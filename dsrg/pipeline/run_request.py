@@ -51,8 +51,8 @@ def settings_of(experiment, ablation, variables, skip_bad=False):
     """
     def number(name, least):
         text = variables[name]
-        if not re.fullmatch(r"\d*", text) or (text and int(text) < least):
-            raise UsageError(f"{name}={text}: expected a whole number, {least} or more")
+        if not re.fullmatch(r"\d{0,18}", text) or (text and not least <= int(text) < 2**31):
+            raise UsageError(f"{name}={text[:40]}: expected a whole number, {least} or more, below 2^31")
         return int(text) if text else None
 
     if experiment not in experiment_names(PROTOTXTS):

@@ -7,7 +7,7 @@ from pathlib import Path
 from dsrg.experiments.description import Nets, read_nets
 from dsrg.io.errors import UserError
 from dsrg.io.param_str import shown
-from dsrg.io.regular_files import read_file
+from dsrg.io.text_files import read_text
 from dsrg.io.yaml_text import parse_yaml
 from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_cue_file, fault_of_maker, read_arguments
 
@@ -193,7 +193,7 @@ def read_experiment(folder):
     if not path.exists():
         raise UserError(f"{path} does not exist; an experiment is a folder with prototxts and settings.yaml")
     try:
-        content = parse_yaml(read_file(path, "settings").decode("utf-8"))
+        content = parse_yaml(read_text(path, "settings"))
     except ValueError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     content = {} if content is None else content

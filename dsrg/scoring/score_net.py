@@ -127,7 +127,7 @@ def refuse_other_prototxts(net_file, caffe_pb2):
     ------
     UserError
     """
-    text = Path(net_file).read_text(encoding="utf-8", errors="replace")
+    text = Path(net_file).read_text(encoding="utf-8-sig", errors="replace")
     try:
         net = parse_prototxt(text, caffe_pb2.NetParameter(), net_file, lenient=True)
     except UserError:

@@ -1,9 +1,8 @@
 """Input sizes for a net of which nobody says any: in proportion to the square that it was trained on."""
 
-from pathlib import Path
-
 from dsrg.io.errors import UserError
 from dsrg.io.prototxt_text import parse_prototxt
+from dsrg.io.text_files import read_text
 from dsrg.scoring.recipe import SIZES
 
 FACTORS = 0.75, 1.0, 1.25           # of 321 the 241, 321 and 401 of the original's test-ms.py
@@ -28,9 +27,9 @@ def sizes_of_net(net_file, caffe_pb2):
         Those of 321 where the net is none that can be read, or its input no square above 16.
     """
     try:
-        text = Path(net_file).read_text(encoding="utf-8")
+        text = read_text(net_file, "net")
         net = parse_prototxt(text, caffe_pb2.NetParameter(), net_file, lenient=True)
-    except (OSError, UnicodeDecodeError, UserError):
+    except (OSError, UserError):
         return SIZES                # what is wrong with it is said by whoever opens it
     shapes = [list(shape.dim) for shape in net.input_shape] or [list(net.input_dim)[:4]]
     shapes += [list(shape.dim) for layer in net.layer if layer.type == "Input" for shape in layer.input_param.shape]

@@ -7,6 +7,7 @@ import caffe
 
 from . import binary_families, gflags, net_commands, picture_files, upgrade_tools
 from .errors import CommandError
+from .net_commands import device_number
 
 #: command -> an example of its use
 EXAMPLES = {
@@ -96,10 +97,7 @@ def extract_features(args):
     """
     from . import extract_features as tool
 
-    number = args.device_id.removeprefix("DEVICE_ID=")
-    if not number.isdecimal():
-        raise CommandError(f"device '{args.device_id}': expected the number of a CUDA device, from 0")
-    tool.use_device(args.mode, int(number))
+    tool.use_device(args.mode, device_number(args.device_id.removeprefix("DEVICE_ID="), "device"))
     tool.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","), args.batches)
 
 

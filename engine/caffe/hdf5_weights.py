@@ -112,6 +112,6 @@ def _obstacle(name, weights):
         return "is not a valid HDF5 path"
     for end in range(1, len(parts)):
         owner, index = "/".join(parts[:end]), parts[end]
-        if index.isdigit() and int(index) < len(weights.get(owner, ())):
+        if index.isdigit() and index in map(str, range(len(weights.get(owner, ())))):
             return f"is where HDF5 keeps a parameter of layer '{owner}'"
     return None

@@ -17,13 +17,30 @@ def _mode(args):
     if args.gpu == "all" or "," in args.gpu:
         raise CommandError("--gpu takes one device here; for several start torchrun --nproc-per-node N -m caffe train "
                            "...")
-    caffe.set_device(_device_number(args.gpu))
+    caffe.set_device(device_number(args.gpu, "--gpu"))
     caffe.set_mode_gpu()
 
 
-def _device_number(text):
-    if not text.isdecimal():
-        raise CommandError(f"--gpu {text}: expected the number of a CUDA device, from 0")
+def device_number(text, what):
+    """The number of a device.
+
+    Parameters
+    ----------
+    text : str
+    what : str
+        What messages call it: "--gpu".
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    CommandError
+        No number, or one beyond any device's.
+    """
+    if not (text.isdecimal() and len(text) < 10):
+        raise CommandError(f"{what} {text[:80]}: expected the number of a CUDA device, from 0")
     return int(text)
 
 
@@ -163,7 +180,7 @@ def device_query(args):
     """
     wanted = range(torch.cuda.device_count())
     if args.gpu not in (None, "all"):
-        wanted = [_device_number(index) for index in args.gpu.split(",")]
+        wanted = [device_number(index, "--gpu") for index in args.gpu.split(",")]
     if missing := [index for index in wanted if index >= torch.cuda.device_count()]:
         raise CommandError(f"--gpu {missing[0]}: torch {torch.__version__} finds {torch.cuda.device_count()} CUDA "
                            "device(s), numbered from 0")

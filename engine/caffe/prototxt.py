@@ -20,6 +20,7 @@ from .proto import caffe_pb2, is_repeated
 from .protobuf_wire import WireError, check_text
 from .prototxt_errors import explain, layer_lines
 from .regular_files import refuse_special
+from .text_files import other_encoding, with_unix_lines
 
 __all__ = [
     "PrototxtError",
@@ -80,15 +81,18 @@ def read_text(path):
     OpenError
         A file that cannot be opened.
     PrototxtError
-        A binary file.
+        A binary file, or text in UTF-16 or UTF-32.
     """
     data = read_bytes(path)
+    if encoding := other_encoding(data):
+        raise PrototxtError(f"{path}: {encoding} text, expected UTF-8; save it as UTF-8")
     if b"\0" in data[:4096]:
         raise PrototxtError(f"{path}: a binary file, expected a prototxt (text); weights are given separately")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        text = data.decode("latin-1")
+    return with_unix_lines(text)    # protobuf's comments end at \n alone
 
 
 def parse_net(text, name="<string>"):
@@ -236,6 +240,8 @@ def _decode(data, name):
         net.ParseFromString(bytes(binary_families.to_engine(data)))
         check_text(net)
     except (DecodeError, WireError, UnicodeDecodeError):
+        if encoding := other_encoding(data):
+            raise PrototxtError(f"{name}: {encoding} text, expected UTF-8; save it as UTF-8") from None
         raise PrototxtError(f"{name}: neither a prototxt nor a binary NetParameter") from None
     return _upgraded(upgrade.upgrade_net, net, None, name)
 

@@ -10,6 +10,7 @@ from .blob import Blob
 from .errors import UnknownShapeError
 from .graph import Graph
 from .layer import NativeLayer
+from .limits import TooMuch
 from .prototxt import filter_net
 
 
@@ -73,7 +74,10 @@ class ShapeNet(Graph):
             if not known and name not in before:
                 self.unknown[name] = why
         if not (known and param.bottom):
-            self._take_given(param)
+            try:
+                self._take_given(param)
+            except TooMuch as error:
+                self.problems.append((param, f"layer '{param.name}' ({param.type}): {error}"))
 
     def _take_given(self, param):
         """Give the tops of a source the shapes of `inputs`."""
@@ -84,9 +88,9 @@ class ShapeNet(Graph):
             blob = self._named_blobs[name]
             if name not in self.unknown and blob.dims:
                 batches.setdefault(blob.dims[0], shape[0])
-            blob.reshape(*shape)
             self.inputs_used.add(name)
             self.unknown.pop(name, None)
+            blob.reshape(*shape)
         for other in others:
             dims = self._named_blobs[other].dims
             if dims and dims[0] in batches:

@@ -16,6 +16,7 @@ from .. import device, forks
 from ..layer import NativeLayer
 from ..limits import require_memory
 from ..regular_files import is_special
+from ..text_files import read_lines_of
 from .random_streams import CHOICES, ORDER, SKIP, generator, shard
 
 LONGEST_LINE = 10_000  # characters of an item: two paths as long as systems take them
@@ -235,10 +236,11 @@ def read_source(layer, path, parse):
     if is_special(path):
         raise layer.error(f"cannot read the source list '{path}': it is not a regular file")
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
-            lines = f.read().split("\n")  # splitlines() would cut names at the odder line ends of Unicode
+        lines = read_lines_of(path)
     except OSError as error:
         raise layer.error(f"cannot read the source list '{path}': {error.strerror}") from error
+    except ValueError as error:
+        raise layer.error(f"cannot read the source list '{path}': {error}") from None
     items = []
     for number, line in enumerate(lines, 1):
         if len(line) > LONGEST_LINE:

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import UnknownShapeError
 from ..layer import register
 from ..regular_files import is_special
+from ..text_files import read_lines_of
 from .data_layer import DataLayer, write_array, write_pictures
 from .data_transformer import Transformer, refuse_old_fields
 from .pictures import PictureCache, read_picture
@@ -81,12 +82,14 @@ class WindowData(DataLayer):
         if is_special(path):
             raise self.error(f"cannot read the window file '{path}': it is not a regular file")
         try:
-            with open(path, encoding="utf-8-sig", errors="surrogateescape") as f:
-                words = WindowWords(f)
-                while words.more():
-                    self._read_picture(words, path, pictures, windows, channels)
+            words = WindowWords(read_lines_of(path))
         except OSError as error:
             raise self.error(f"cannot read the window file '{path}': {error.strerror}") from error
+        except ValueError as error:
+            raise self.error(f"cannot read the window file '{path}': {error}") from None
+        try:
+            while words.more():
+                self._read_picture(words, path, pictures, windows, channels)
         except ValueError as error:
             raise self.error(f"{path}:{words.line}: not a window file: {error}") from None
         if not pictures:

@@ -205,7 +205,7 @@ def test_lists_of_a_stranger_are_told_without_harm(root):
     assert counts(result) == {"file-unusable": 1, "line-no-id": 3}
     text = "\n".join(result.text())
     assert "'a\\x1b[31m' holds a control character" in text and "\x1b" not in text
-    assert "val.txt is not UTF-8 text" in text and max(map(len, result.text())) < 2100
+    assert "val.txt cannot be read as UTF-8 text" in text and max(map(len, result.text())) < 2100
 
 
 def test_photos_that_permissions_forbid(root, monkeypatch):

@@ -44,7 +44,7 @@ def test_files(tmp_path):
     with pytest.raises(UserError, match=f"^net {path} does not exist$"):
         read_prototxt(path, net(), "net")
     path.write_bytes(b"\x0a\xff\x00")
-    with pytest.raises(UserError, match=f"^net {path} is not text; expected a prototxt$"):
+    with pytest.raises(UserError, match=f"^net {path} is not text; expected a prototxt in UTF-8 "):
         read_prototxt(path, net(), "net")
     with pytest.raises(UserError, match=f"^net {tmp_path} is a folder; expected a file$"):
         read_prototxt(tmp_path, net(), "net")
