@@ -174,9 +174,10 @@ def _columns(header, rows, path):
     if twice := next((name for name, n in Counter(strange).items() if n > 1), None):
         raise UserError(f"{path}: two columns are called {twice[:LONGEST_NAME]}; keep one of them, or name each class "
                         "once")
-    whole = [fields for *_, fields in rows if len(fields) == len(names)]
-    odd = sum(text.strip().lower() not in (*YES, *NO) for fields in whole for text in fields)
-    if strange and 2 * len(whole) > len(rows) and odd <= MOST_STRANGE * len(whole) * len(names):
+    # rows of another length count too: they are faults of a table of 0 and 1, however many they are
+    cells = [text.strip().lower() for *_, fields in rows for text in fields]
+    odd = sum(text not in (*YES, *NO) for text in cells)
+    if strange and cells and odd <= MOST_STRANGE * len(cells):
         return names
     if strange:
         raise UserError(f"{path}: has a header with columns that are not labels ({', '.join(strange[:5])}); keep the "

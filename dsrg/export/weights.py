@@ -18,7 +18,7 @@ from dsrg.export.metadata import KEY
 from dsrg.find_caffe import find_caffe
 from dsrg.io.atomic_files import atomic_write
 from dsrg.io.errors import UserError
-from dsrg.io.torch_files import load_torch
+from dsrg.io.torch_files import MOST_AXES, fault_of_tensor, load_torch
 
 SUFFIXES = {".safetensors": "safetensors", ".pth": "pth", ".pt": "pth", ".caffemodel": "caffemodel"}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,5}")       # of a parameter, as this module writes it
@@ -121,6 +121,12 @@ def _safetensors(path):
 
     try:
         with safe_open(str(path), "numpy") as file:
+            for name in file.keys():  # noqa: SIM118 (it is no dict)
+                tensor = file.get_slice(name)       # its numbers unread: NumPy lacks types that files have
+                dtype, axes = tensor.get_dtype(), len(tensor.get_shape())
+                if dtype != "F32" or axes > MOST_AXES:
+                    raise UserError(f"{path}: '{name[:200]}' is {dtype} of {axes} axes; Caffe's parameters are float32 "
+                                    f"(F32) of at most {MOST_AXES}")
             return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get(KEY)  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a readable .safetensors file ({error}); get it again") from None
@@ -136,9 +142,10 @@ def _checkpoint(path):
     for name, value in state.items() if isinstance(state, dict) else ():
         if not isinstance(value, torch.Tensor):
             continue
-        if not isinstance(name, str) or value.dtype != torch.float32 or value.layout != torch.strided or value.is_meta:
-            kind = "a tensor without values" if value.is_meta else f"{value.dtype} {value.layout}"
-            raise UserError(f"{path}: '{str(name)[:200]}' is {kind}; expected dense float32 under a name of text")
+        fault = fault_of_tensor(value)
+        if fault or not isinstance(name, str) or value.dtype != torch.float32:
+            raise UserError(f"{path}: '{str(name)[:200]}' is {fault or value.dtype}; expected dense float32 under a "
+                            "name of text")
         tensors[name] = value.detach().numpy()
     if not tensors:
         raise UserError(f"{path}: holds no state dict (parameter names with tensors); save model.state_dict()")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dsrg.io.errors import UserError
-from dsrg.io.torch_files import load_torch
+from dsrg.io.torch_files import fault_of_tensor, load_torch
 
 TORCH_SUFFIXES = (".pth", ".pt", ".bin")
 
@@ -101,12 +101,9 @@ def _float32(name, tensor, path):
     """The values of a tensor as a float32 array."""
     import torch
 
-    if tensor.is_quantized or tensor.is_meta or tensor.is_complex() or tensor.layout != torch.strided:
-        kind = ("quantised" if tensor.is_quantized else "without values" if tensor.is_meta else
-                f"{tensor.dtype} {tensor.layout}")
-        raise UserError(f"{path}: '{name}' is {kind}, expected plain numbers; save the weights of the full model")
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise UserError(f"{path}: '{name}' is {tuple(tensor.shape)}, more than the file holds; save a copy (.clone())")
+    if fault := fault_of_tensor(tensor):
+        raise UserError(f"{path}: '{name[:200]}' is {fault}, expected plain numbers; save the weights of the full "
+                        "model")
     return tensor.detach().to(torch.float32).numpy()
 
 

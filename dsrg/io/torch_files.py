@@ -8,6 +8,7 @@ from dsrg.io.npz_files import refuse_bomb
 from dsrg.io.pickle_steps import check_steps
 
 PICKLES = 4     # at the head of a file before torch 1.6: magic number, version, machine, content
+MOST_AXES = 32  # of a blob of Caffe
 
 
 def load_torch(path):
@@ -51,3 +52,29 @@ def _check(path):
         with open(path, "rb") as file:
             for _ in range(PICKLES):
                 check_steps(file)
+
+
+def fault_of_tensor(tensor):
+    """Why a tensor of a file is no array of plain numbers, the end of a sentence; None where it is one.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+
+    Returns
+    -------
+    str or None
+    """
+    import torch
+
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_meta:
+        return "without values"
+    if tensor.is_complex() or tensor.layout != torch.strided:
+        return f"{tensor.dtype} {tensor.layout}"
+    if tensor.dim() > MOST_AXES:
+        return f"of {tensor.dim()} axes where Caffe's have {MOST_AXES} at most"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"{tuple(tensor.shape)}, more than the file holds (save a copy, .clone())"
+    return None

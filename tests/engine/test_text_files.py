@@ -37,7 +37,8 @@ def test_other_encodings_are_named(encoding, tmp_path):
     for read in (prototxt.read_net, prototxt.read_solver):
         with pytest.raises(caffe.PrototxtError, match=f"text: {named} text, expected UTF-8; save it as UTF-8"):
             read(path)
-    net = f'layer {{ name: "d" type: "ImageData" top: "d" top: "l" image_data_param {{ source: "{path}" }} }}'
+    net = ('layer { name: "d" type: "ImageData" top: "d" top: "l" transform_param { crop_size: 2 } '
+           f'image_data_param {{ source: "{path}" batch_size: 1 }} }}')
     for layer in (net, net.replace("ImageData", "WindowData").replace("image_data", "window_data")):
         (tmp_path / "net").write_text(layer)
         with pytest.raises(caffe.LayerError, match=f"it is {named} text; save it as UTF-8"):

@@ -117,6 +117,15 @@ def test_cells_of_a_table_that_are_neither_0_nor_1_are_named_one_by_one(tmp_path
         "a.jpg": ["cow"], "b.jpg": ["cow"]}
 
 
+@pytest.mark.parametrize("short", [1, 2, 3])
+def test_rows_of_another_length_are_told_as_such_however_many_they_are(tmp_path, short):
+    """The header was blamed where half of the rows were cut off."""
+    rows = ["a.jpg,1" if k < short else "a.jpg,1,0" for k in range(3)]
+    text = "image,cow,big dog\n" + "\n".join(rows) + "\n"
+    with pytest.raises(UserError, match="csv:2: 1 cell behind the photo, expected 2, one for each class of the header"):
+        table(tmp_path, text)
+
+
 def test_all_lines_that_name_no_photo_are_told_in_one_go(tmp_path):
     text = "a.jpg cow\n" + "".join(f"x{n}.jpg cow\n" for n in range(12)) + "twin cow\n"
     with pytest.raises(UserError, match="13 faults, the first: .*'x0.jpg' is not a photo") as caught:

@@ -104,6 +104,20 @@ def test_tensors_of_other_kinds_are_refused_by_name(tmp_path, odd):
             read_store(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize(("dtype", "shape", "says"), [("F8_E5M2", [4], "F8_E5M2 of 1 axes"), ("BF16", [2], "BF16 of 1"),
+                                                       ("F32", [1] * 70, "F32 of 70 axes")])
+def test_safetensors_that_numpy_has_no_array_for_are_refused_by_name(tmp_path, dtype, shape, says):
+    pytest.importorskip("safetensors")
+    head = json.dumps({"a.0": {"dtype": dtype, "shape": shape, "data_offsets": [0, 4]}}).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(UserError, match=f"w.safetensors: 'a.0' is {says}"):
+        convert(path, tmp_path / "w.caffemodel")
+    if len(shape) > 1:
+        with pytest.raises(UserError, match="w.safetensors: 'a.0' is of 70 axes where Caffe's have 32 at most"):
+            read_store(path)
+
+
 def test_a_parameter_with_an_absurd_number_in_hdf5_is_refused_at_once(tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["data/conv/999999999"] = np.zeros(1)
