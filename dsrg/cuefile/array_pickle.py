@@ -26,7 +26,7 @@ def load_arrays(file):
     -------
     object
         As pickled: dict, list, str, numbers; an array, or the arrays that are values of a dict, as ndarrays that own
-        their memory. Python 2's ``str`` is decoded as latin1.
+        their memory. Python 2's ``str``, and bytes of Python 3 in protocols 0 to 2, are decoded as latin1.
 
     Raises
     ------
@@ -37,9 +37,11 @@ def load_arrays(file):
         check_steps(file)
         file.seek(0)
         content = _ArrayUnpickler(file, encoding="latin1").load()
-        if isinstance(content, dict):
-            return {key: _array(value) for key, value in content.items()}
-        return _array(content)
+        if not isinstance(content, dict):
+            return _array(content)
+        for key in content:  # in place: the bytes of an array go before the next one is made
+            content[key] = _array(content[key])
+        return content
     except Exception as error:  # damaged bytes can raise nearly anything
         raise pickle.UnpicklingError(str(error) or type(error).__name__) from error
 
@@ -116,10 +118,13 @@ def _reconstruct(subtype, shape, typecode):
 
 
 def _encode(text, encoding="latin1"):
-    """How Python 3 writes bytes in protocols 0 to 2: as text to encode back."""
+    """How Python 3 writes bytes in protocols 0 to 2: as text to encode back.
+
+    It stays text until its array is made: the unpickler remembers all text to the end, and bytes would lie beside it.
+    """
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"it asks for bytes encoded as {encoding!r}")
-    return text.encode("latin1")
+    return text
 
 
 def _empty_bytes():

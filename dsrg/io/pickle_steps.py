@@ -2,7 +2,9 @@
 
 import pickle
 import pickletools
+from array import array
 
+FREE = -1
 MOST_PARTS = 1 << 22  # of a thing in a pickle; an array is one, its numbers being bytes
 
 
@@ -23,15 +25,22 @@ def check_steps(file):
     pickle.UnpicklingError, ValueError, IndexError, KeyError
         And whatever pickletools raises for damaged bytes.
     """
-    stack, memo = [], {}                    # parts of each thing; None for a mark
+    stack, memo = [], array("q")            # parts of each thing; None for a mark, and less than 0 for a free place
+    remembered = 0
     for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         name = opcode.name
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            place = len(memo) if name == "MEMOIZE" else argument
-            if place > step:
+            place = remembered if name == "MEMOIZE" else argument
+            if not 0 <= place <= step:
                 raise pickle.UnpicklingError(f"it remembers something at place {place} after {step} steps")
+            if stack[-1] is None:
+                raise pickle.UnpicklingError("it remembers a mark")
+            memo.extend(FREE for _ in range(place + 1 - len(memo)))
+            remembered += memo[place] == FREE
             memo[place] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
+            if not 0 <= argument < len(memo) or memo[argument] == FREE:
+                raise pickle.UnpicklingError(f"it asks for place {argument}, where nothing is")
             stack.append(memo[argument])
         elif name == "DUP":
             stack.append(stack[-1])
