@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +99,16 @@ class Tape:
     """
 
     def __init__(self, passing, staying):
-        self._found = {}    # places of passing inputs -> gradients
-        self._start = torch.empty(0, requires_grad=True)
+        start = torch.empty(0, requires_grad=True)
         with torch.enable_grad():
-            self.inputs = [_Source.apply(self._start, self._found, k, value) if wanted else value.data
-                           for k, (value, wanted) in enumerate(passing)]
-        self._passing = len(passing)
+            self.inputs = [_Source.apply(start, value) if wanted else value.data for value, wanted in passing]
         # .data, not .detach(): the alias gets its own version counter, so that a weight that changes between forward
         # and backward (by the solver of a net that shares it) is used as it then is, as in Caffe, not refused
-        self._staying = [value.data.requires_grad_(wanted) for value, wanted in staying]
-        self.inputs += self._staying
-        self._grads = []
-        self._number = None
+        self.inputs += [value.data.requires_grad_(wanted) for value, wanted in staying]
+        self._edges = [get_gradient_edge(value) if wanted else None
+                       for value, (_, wanted) in zip(self.inputs, passing, strict=False)]
+        self._edges += [value if value.requires_grad else None for value in self.inputs[len(passing):]]
+        self._ends = ()
 
     def close(self, outputs):
         """End the recording.
@@ -119,17 +119,15 @@ class Tape:
             What was computed from `inputs`, on one device.
         """
         self.inputs = None
-        tracked = [output for output in outputs if output.requires_grad]
         self.outputs = [Like.of(output) if output.requires_grad else None for output in outputs]
-        if tracked:
-            with torch.enable_grad():
-                self._number = _Weighted.apply(self._grads, *tracked)
+        self._ends = tuple(_end(output) for output in outputs if output.requires_grad)
 
     def gradients(self, grads):
-        """Gradients of sum(outputs * grads), as ``torch.autograd.grad`` gives them, to the bit: no product is formed.
+        """Gradients of sum(outputs * grads), as ``torch.autograd.grad`` gives them, by the engine below it.
 
         Given gradients, ``torch.autograd.grad`` checks their shapes by its symbolic shapes, for which the first call in
-        a process imports sympy, 486 modules and seconds of a busy machine; a number's gradient needs none.
+        a process imports sympy, 486 modules and seconds of a busy machine; and its checks take as long as the backward
+        pass of a small layer.
 
         Parameters
         ----------
@@ -141,44 +139,31 @@ class Tape:
         list of Tensor or None
             One for each input; None where it is not wanted or no output depends on it.
         """
-        wanted = [value for value in self._staying if value.requires_grad]
-        found = [None] * len(wanted)
-        self._grads[:] = grads
-        try:
-            if self._number is not None:
-                _, *found = torch.autograd.grad(self._number, [self._start, *wanted], retain_graph=True,
-                                                allow_unused=True)
-            found = iter(found)
-            return ([self._found.get(k) for k in range(self._passing)]
-                    + [next(found) if value.requires_grad else None for value in self._staying])
-        finally:
-            self._grads.clear()
-            self._found.clear()
+        wanted = tuple(edge for edge in self._edges if edge is not None)
+        if not (self._ends and wanted):
+            return [None] * len(self._edges)
+        keep_graph, create_graph, allow_unreachable, accumulate = True, False, True, False
+        found = iter(torch.autograd.Variable._execution_engine.run_backward(
+            self._ends, tuple(grads), keep_graph, create_graph, wanted, allow_unreachable, accumulate))
+        return [None if edge is None else next(found) for edge in self._edges]
+
+
+def _end(output):
+    """Where the gradient of an output goes in; of a parameter that is handed on as it is, itself."""
+    node = output.grad_fn
+    if node is None:
+        return output
+    # a node of Python's is kept by the edge alone as get_gradient_edge makes it, which takes longer
+    return get_gradient_edge(output) if isinstance(node, BackwardCFunction) else GradientEdge(node, output.output_nr)
 
 
 class _Source(torch.autograd.Function):
-    """A tensor under another name, whose gradient is put aside instead of being handed on."""
+    """A tensor under another name, which the graph behind it does not keep; no gradient passes it."""
 
     @staticmethod
-    def forward(ctx, start, found, place, value):
-        ctx.found, ctx.place = found, place
-        ctx.set_materialize_grads(False)
+    def forward(ctx, start, value):
         return value.data
 
     @staticmethod
     def backward(ctx, grad):
-        ctx.found[ctx.place] = grad
-        return None, None, None, None
-
-
-class _Weighted(torch.autograd.Function):
-    """A number whose gradients with respect to some tensors are those in a list, as it is when they are asked for."""
-
-    @staticmethod
-    def forward(ctx, grads, *outputs):
-        ctx.grads = grads
-        return outputs[0].new_zeros(())
-
-    @staticmethod
-    def backward(ctx, grad):
-        return None, *ctx.grads
+        return None, None

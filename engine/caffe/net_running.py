@@ -111,7 +111,7 @@ class RunningGraph(Graph):
         if not (0 <= end and start < len(self._nodes)):
             raise IndexError(f"layers {start}..{end}: this net has layers {len(self._nodes) - 1}..0")
         index = start
-        ends = [self._named_blobs[name] for name in (*self._input_names, *self._output_names)]
+        ends = [] if self.keep_blobs else _owners(map(self._named_blobs.get, (*self._input_names, *self._output_names)))
         while index >= end:
             fused = self._together(index - 1, start) if index > end else None
             if fused is not None and fused.stands(self._nodes[index].tops[0]):
@@ -198,12 +198,16 @@ class RunningGraph(Graph):
         self._callbacks["after_backward"].append(callback)
 
 
+def _owners(blobs):
+    """The memories of some blobs' data and diffs, by their ids."""
+    return {id(owner(memory)) for blob in blobs for memory in (blob.data_memory, blob.diff_memory)}
+
+
 def _free(node, ends):
-    """Free what no layer reads any more once this one's backward pass is done; the net's ends stay."""
+    """Free what no layer reads any more once this one's backward pass is done; the net's ends (as _owners) stay."""
     if isinstance(node.layer, NativeLayer):
         node.layer.forget()
-    stays = {id(owner(memory)) for blob in (*node.bottoms, *node.layer.blobs, *ends)
-             for memory in (blob.data_memory, blob.diff_memory)}
+    stays = ends | _owners((*node.bottoms, *node.layer.blobs))
     for blob, weight in zip(node.tops, node.loss_weights, strict=True):
         for memory in map(owner, (blob.data_memory, blob.diff_memory)):
             if not (weight or memory.exposed or id(memory) in stays):

@@ -138,10 +138,13 @@ class TorchLayer(NativeLayer):
         A gradient may be the very memory of a top's (an identity, a view of it), which changes when a bottom in place
         is written, when its view is written to, or while the sum of a parameter is kept: such a one is copied.
         """
-        passed_on = {_storage(grad) for grad in made}
         exposed = any(blob.diff_memory.exposed for blob in top)
-        own = [g.clone() if g is not None and _storage(g) in passed_on and (exposed or k >= len(bottom)) else g
-               for k, g in enumerate(grads)]
+        first = 0 if exposed else len(bottom)   # from here on a gradient's memory must be its own
+        own = list(grads)
+        passed_on = {_storage(grad) for grad in made} if first < len(own) else ()
+        for k in range(first, len(own)):
+            if own[k] is not None and _storage(own[k]) in passed_on:
+                own[k] = own[k].clone()
         for blob, wants, grad in zip(bottom, propagate_down, own, strict=False):
             if wants:
                 blob.diff_memory.clear() if grad is None else blob.diff_memory.write(grad)
