@@ -167,8 +167,12 @@ def _run_row(part, row, head, choice, children, say, watched):
         stamps.begin(row.name, state.inputs)
     say(f"{head}: {shown}")
 
+    def note_time(seconds):
+        with contextlib.suppress(UserError):    # of a full disk the stage's command tells, or none needs to
+            stamps.begin(row.name, state.inputs, seconds, peak)
+
     def note(seconds):
-        stamps.begin(row.name, state.inputs, before + seconds, peak)
+        note_time(before + seconds)
         watched.while_running()
 
     started = time.monotonic()
@@ -180,7 +184,7 @@ def _run_row(part, row, head, choice, children, say, watched):
         say(f"{head}: {seconds:.0f} s, peak {peak} MiB")
         watched.stage_done()
     else:
-        stamps.begin(row.name, state.inputs, seconds, peak)
+        note_time(seconds)
     if children.wanted:
         raise Stopped(children.wanted)
     return ended.status

@@ -122,7 +122,7 @@ def _stages(folder):
     for stage in stages:
         if record.get("state") == "running" and stage["name"] == record.get("stage"):
             began = record.get("stage_began")
-            stage |= {"state": "running", "seconds": time.time() - began if began else None}
+            stage |= {"state": "running", "seconds": max(0.0, time.time() - began) if began else None}
     return stages
 
 

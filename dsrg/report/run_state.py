@@ -59,7 +59,7 @@ def read_state(folder, warnings=True):
     return {"run": folder.resolve().name, "state": record.get("state") or _state_without(record, stages),
             "stage": stage, "number": number, "of": len(names) or None, "stages": shown,
             **_training(folder, stage, record.get("iterations", {})),
-            "seconds": None if began is None else round(ended - began, 1), "status": record.get("status"),
+            "seconds": None if began is None else round(max(0.0, ended - began), 1), "status": record.get("status"),
             "warnings": _warnings(folder) if warnings else []}
 
 

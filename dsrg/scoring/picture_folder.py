@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 
 import cv2
 import numpy as np
@@ -62,7 +63,10 @@ class PictureFolder(LabelMapFolder):
         return self.folder / "overlays" / f"{image_id}.jpg"
 
     def is_done(self, image_id):
-        """Whether all files are there, and the map is newer than its picture.
+        """Whether all files are there, and the map was made after the last change of its picture.
+
+        A picture that was copied into the place of another keeps its own, older time; its inode's tells. A map whose
+        time is still to come was made by a clock that was set back since, and is made again.
 
         Parameters
         ----------
@@ -73,7 +77,7 @@ class PictureFolder(LabelMapFolder):
         bool
         """
         made = super().is_done(image_id) and self.path(image_id).stat().st_mtime_ns
-        return bool(made) and made >= self._pictures[image_id].stat().st_mtime_ns
+        return bool(made) and self._pictures[image_id].stat().st_ctime_ns <= made <= time.time_ns()
 
     def load(self, image_id, path):
         """The upright picture, uint8 (H, W, 3) BGR; how it lies in its file is kept for `save`.

@@ -446,6 +446,26 @@ def test_a_stage_that_fails_ends_the_run_with_its_status(toy):
     assert not (toy.run_folder / "stamps/cam.json").exists() and (toy.run_folder / "stamps/cam.begun").exists()
 
 
+def test_a_disk_that_is_full_leaves_the_last_word_to_the_stage(toy, monkeypatch):
+    """What the runner notes of its time is lost then, and neither the stage's status nor that of a signal."""
+    toy.run("lists")
+
+    def full(command, folder, environment, every):
+        monkeypatch.setattr("dsrg.pipeline.stamps.write_text", refuse)
+        every(30.0)
+        return Ended(3, 1)
+
+    def refuse(path, text):
+        raise UserError(f"cannot write {path}: No space left on device")
+
+    toy.commands.run = full
+    assert execute(toy.parts("cam"), toy.choice, toy.said.append, toy.commands) == 3
+    monkeypatch.undo()
+    toy.commands.run, toy.commands.wanted = full, 15
+    with pytest.raises(Stopped):
+        execute(toy.parts("cam"), toy.choice, toy.said.append, toy.commands)
+
+
 def test_a_quiet_run_has_quiet_stages(toy, monkeypatch):
     monkeypatch.setattr("dsrg.io.terminal._quiet", True)
     assert environment(toy.settings)["QUIET"] == "1"

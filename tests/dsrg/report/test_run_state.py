@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from dsrg.io.errors import UserError
+from dsrg.report import page
 from dsrg.report.run_state import read_state
 from dsrg.report.state_drawing import STYLES, drawn
 from dsrg.report.state_text import plain_lines
@@ -38,6 +39,20 @@ def test_a_run_in_a_training(run):
         "stage 2 of 3, train-s, 300 of 400 iterations, 00:25 left, the last one 01:3")
     assert lines[1] == f"  loss-Seed {mean:.4g}, loss-Constrain {mean:.4g}, lr 3.33e-05, 0.25 s an iteration"
     assert json.loads(json.dumps(state)) == state
+
+
+def test_a_clock_that_was_set_back_gives_no_time_below_zero(run, monkeypatch):
+    (run / "stamps/train-s.json").unlink()
+    record(run)
+    (run / "stamps/train-s.begun").write_text('{"key": "k", "seconds": 9.0, "peak_mib": 100}')
+    now = time.time()
+    os.utime(run / "logs/train-s.jsonl", (now + 5000,) * 2)
+    monkeypatch.setattr(time, "time", lambda: now - 5000)
+    state = read_state(run)
+    assert state["seconds"] == 0 and state["training"]["age"] == 0
+    assert plain_lines(state)[0].startswith("demo: running, stage 2 of 3, train-s, 300 of 400 iterations, 00:25 left")
+    stage = next(stage for stage in page._stages(run) if stage["state"] == "running")
+    assert stage["name"] == "train-s" and stage["seconds"] == 0
 
 
 def test_a_log_that_is_cut_off_or_not_there_yet(run):
