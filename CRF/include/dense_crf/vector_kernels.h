@@ -1,10 +1,10 @@
 // The inner loops, compiled once per instruction set and chosen at run time.
 //
 // A row holds the values of one pixel or lattice vertex for all labels. Rows of pixels are label-contiguous,
-// padded to `stride` floats. Rows of vertices are cut into planes of one vector register each: plane p holds
-// labels p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where eight
-// lanes do for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of zeros
-// (what an absent neighbour holds) and a row that takes writes nobody reads.
+// padded to `stride` floats. Rows of vertices are cut into planes of one vector (two registers of AVX2) each: plane
+// p holds labels p * lanes.. of every vertex, so that a blur of one plane has the smallest footprint there is; where
+// eight lanes do for the last labels, the last plane is half as wide. Behind the vertices, planes have a row of
+// zeros (what an absent neighbour holds) and a row that takes writes nobody reads.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct RowShape {
     int labels;
     int full;    // planes of `lanes` floats
     int tail;    // 1 if a plane of lanes / 2 floats follows
-    int lanes;   // floats of a vector register
+    int lanes;   // floats of a vector
     int stride;  // floats between rows of pixels
 
     int planes() const { return full + tail; }
@@ -50,7 +50,7 @@ struct BlurStream {
 
 struct VectorKernels {
     const char* name;
-    int lanes;       // floats of a vector register
+    int lanes;       // floats of a vector
     bool half_tail;  // whether planes of lanes / 2 floats are available
 
     // Finds the enclosing simplex of kEmbedWidth points. features: dims rows, `stride` floats apart; scale: dims.
