@@ -97,7 +97,7 @@ def extract_features(args):
     """
     from . import extract_features as tool
 
-    tool.use_device(args.mode, device_number(args.device_id.removeprefix("DEVICE_ID="), "device"))
+    tool.use_device(args.mode, device_number(args.device_id.removeprefix("DEVICE_ID="), "DEVICE_ID"))
     tool.extract_features(args.weights, args.model, args.blobs.split(","), args.databases.split(","), args.batches)
 
 

@@ -88,7 +88,7 @@ def test_masks_are_taken_along(folder):
                                   "names with --classes"),
     ("c,cow\na,2.0\n", "labels.txt:2: photo 'a.jpg' has label 2.0, and numbers name no class"),
     ("c,cow\na," + "x" * 201 + "\n", "labels.txt:2: photo 'a.jpg' has label 'x{200}', which is of 201 characters"),
-    ("c,cow\na,c\0ow\n", r"labels.txt:2: photo 'a.jpg' has label 'c\\x00ow', which holds a control character"),
+    ("c,cow\na,c\1ow\n", r"labels.txt:2: photo 'a.jpg' has label 'c\\x01ow', which holds a control character"),
     ('c,cow\na,"big\ndog"\n', 'labels.txt:2: "big opens a quote that this line does not close'),
     ("image,cow,cow\na,1,0\nc,0,1\n", "two columns are called cow; keep one of them"),
     ("a.jpg\n", "gives no photo a label"),
