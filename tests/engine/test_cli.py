@@ -125,7 +125,8 @@ def test_help_lists_every_command_with_the_flag_for_tracebacks(capsys):
     (["convert_imageset", "-resize_height=1000000", "-resize_width=2000000", "./", "list.txt", "db"],
      r"pictures of 2e\+06 megapixels, expected 100 at most; give smaller ones, or raise --max_megapixels"),
     (["device_query", "--max_megapixels", "-1"], "DSRG_MAX_MEGAPIXELS=-1.0: expected a number of megapixels above 0"),
-    (["extract_features", "w", "m", "b", "d", "1", "lmdb", "GPU", "DEVICE_ID=x"], "error: DEVICE_ID x: expected the number of a CUDA device"),
+    (["extract_features", "w", "m", "b", "d", "1", "lmdb", "GPU", "DEVICE_ID=x"],
+     "error: DEVICE_ID x: expected the number of a CUDA device"),
 ])
 def test_what_is_wrong_with_the_words(folder, words, message):
     with pytest.raises(SystemExit, match=message) as stop:
