@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dsrg.io.python_path import python_path
+
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = ROOT / "prototxts" / "voc12-vgg16"
 MAP = 41
@@ -41,7 +43,7 @@ def make_run(work, batch, photos=12):
                 ["tools.make_lists", "--data", "data", "--out", "lists"])
     for command in commands:
         subprocess.run([sys.executable, "-m", *command], cwd=work, check=True, capture_output=True,
-                       env={**os.environ, "PYTHONPATH": str(ROOT)})
+                       env={**os.environ, "PYTHONPATH": python_path(os.environ)})
     cues = {n: box_cues(work / "data/Annotations" / f"{image_id}.xml", CLASSES)
             for n, image_id in enumerate(read_ids(work / "lists/train_id.txt"))}
     save_cues(work / "cues/localization_cues.pickle", cues)

@@ -25,8 +25,9 @@ from dsrg.caffe_device import built_with_cuda, device_numbers, missing_gpus, use
 from dsrg.find_caffe import is_embedded
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.python_path import python_path
 from training.batch_norm import normalises_batches
-from training.findcaffe import ENGINE_FOLDER, ROOT, folder_of_caffe
+from training.findcaffe import ENGINE_FOLDER, folder_of_caffe
 
 #: what the nets of prototxts/ are made of; the deploy nets need no Input
 TYPES = ("Convolution", "Pooling", "ReLU", "Dropout", "Eltwise", "Concat", "BatchNorm", "Scale", "InnerProduct",
@@ -144,9 +145,8 @@ QUESTIONS = {"types": types, "python-layer": python_layer, "batch-norm": batch_n
 
 def ask(question, device="cpu", default=None):
     """Answer of a process that loads this Caffe; UserError with its last words where it gives none, or `default`."""
-    path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]).rstrip(os.pathsep)
     done = subprocess.run([sys.executable, "-m", "docker.check_caffe", "--ask", question, "--device", device],
-                          env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+                          env={**os.environ, "PYTHONPATH": python_path(os.environ)}, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     if done.returncode == 0 and lines and lines[-1].startswith("{"):
         return json.loads(lines[-1])

@@ -32,7 +32,7 @@ READERS = {
     "training/multi_gpu.py": ("the numbers that launchers give to processes, and what it gives to its own",
                               {"RANK", "LOCAL_RANK", "WORLD_SIZE", "DSRG_NCCL_UID", "LAUNCHER", "OMP_NUM_THREADS"}),
     "training/ranks.py": ("hands it on to the processes that train together", {ALL}),
-    "training/batch_norm.py": ("hands it on to a process of its own", {"PYTHONPATH", ALL}),
+    "training/batch_norm.py": ("hands it on to a process of its own", {ALL}),
     "training/train.py": ("defaults of flags, and of Caffe's own log",
                           {"ENGINE", "CAFFE_ROOT", "GLOG_minloglevel"}),
 }

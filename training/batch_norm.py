@@ -23,6 +23,7 @@ from dsrg.find_caffe import is_embedded
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.prototxt_text import parse_prototxt
+from dsrg.io.python_path import python_path
 
 #: with `input` of old, which every Caffe reads: DeepLab-v2's has no layer type Input
 NET = """
@@ -82,9 +83,8 @@ def trains_batch_norm(caffe, device="cpu"):
     """
     if not isinstance(caffe, ModuleType) or is_embedded(caffe):
         return normalises_batches(caffe)
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-m", "training.batch_norm", "--device", device],
-                          env={**os.environ, "PYTHONPATH": path}, capture_output=True)
+                          env={**os.environ, "PYTHONPATH": python_path(os.environ)}, capture_output=True)
     return done.returncode == 0
 
 

@@ -27,6 +27,7 @@ from benchmarks.vgg16_step import make_run, random_weights
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import run_main
 from training.findcaffe import caffe
+from training.loss_watch import LossWatch
 
 WARM_UP = 4
 
@@ -54,23 +55,26 @@ def synchronise():
 
 
 def timed_steps(solver, count):
-    """Seconds of each of `count` steps, after some that warm up."""
-    solver.step(WARM_UP)
+    """Seconds of each of `count` steps, after some that warm up, done and read as training.train does.
+
+    A step's update may still be computed while the next step is prepared.
+    """
+    watch = LossWatch(solver)
+    for _ in range(WARM_UP):
+        watch.step()
     synchronise()
     seconds = []
-    for _ in range(count):
+    for k in range(count):
         start = time.perf_counter()
-        solver.step(1)
-        float(np.ravel(solver.net.blobs[solver.net.outputs[0]].data)[0])       # as training.train reads its losses
-        synchronise()
+        watch.step()
+        if k == count - 1:
+            synchronise()
         seconds.append(time.perf_counter() - start)
     return seconds
 
 
 def busy(solver, count=3):
     """(share of the time in which the device computes or copies, seconds of copies a step), by torch's profiler."""
-    if not torch.cuda.is_available():
-        return None
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
@@ -121,28 +125,41 @@ def shares(solver, count=3):
 
 
 def measure(stage, precision, face, steps):
-    """Figures of one precision as {title: text}."""
+    """Figures of one precision, (title, text) one by one: those that are there stay if a later one fails."""
     caffe.set_precision(precision)
     caffe.device.set_python_layers(face)
     np.random.seed(0)  # noqa: NPY002 (Python layers draw from the global generator in setup)
     solver = caffe.SGDSolver(f"solver-{stage}.prototxt")
     solver.net.keep_blobs = False           # as training.train trains
     random_weights(solver.net)
-    if torch.cuda.is_available():
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     seconds = timed_steps(solver, steps)
     title = precision if face == "auto" else f"{precision}, Python layers on {face}"
     loss = float(np.ravel(solver.net.blobs[solver.net.outputs[0]].data)[0])
-    found = {title: f"{1e3 * statistics.median(seconds):.1f} ms a step (slowest {1e3 * max(seconds):.1f}; "
-                    f"{len(seconds)} steps), loss {loss:.3f}"}
-    if torch.cuda.is_available():
-        found[title] += f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
-        share, copies = busy(solver)
-        found[f"{title}, device"] = (f"busy {100 * share:.0f} % of the time; copies to it {1e3 * copies['HtoD']:.1f} "
-                                     f"ms, from it {1e3 * copies['DtoH']:.1f} ms a step")
-    parts = shares(solver)
-    found[f"{title}, layer by layer"] = ", ".join(f"{name} {1e3 * part:.1f} ms" for name, part in parts.items())
-    return found
+    peak = f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if on_gpu else ""
+    yield title, (f"{1e3 * statistics.median(seconds):.1f} ms a step (slowest {1e3 * max(seconds):.1f}; "
+                  f"{len(seconds)} steps), loss {loss:.3f}{peak}")
+    if on_gpu:
+        yield f"{title}, device", told(device_figures, solver)
+    yield f"{title}, layer by layer", told(lambda: ", ".join(
+        f"{name} {1e3 * part:.1f} ms" for name, part in shares(solver).items()))
+
+
+def device_figures(solver):
+    """How busy the device is, and its copies, as text."""
+    share, copies = busy(solver)
+    return (f"busy {100 * share:.0f} % of the time; copies to it {1e3 * copies['HtoD']:.1f} ms, from it "
+            f"{1e3 * copies['DtoH']:.1f} ms a step")
+
+
+def told(function, *words):
+    """The function's text, or what it failed with: profilers are refused on some machines."""
+    try:
+        return function(*words)
+    except Exception as error:
+        return f"not measured: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def parse_args(argv):
@@ -176,7 +193,7 @@ def main(argv=None):
             for precision in ("fp32",) if args.quick else ("fp32", "tf32", "bf16"):
                 if face != "auto" and precision == "tf32":
                     continue
-                for title, text in measure(args.stage, precision, face, 2 if args.quick else args.steps).items():
+                for title, text in measure(args.stage, precision, face, 2 if args.quick else args.steps):
                     print(f"{title}: {text}", flush=True)
                     found[title] = text
                     if args.json:

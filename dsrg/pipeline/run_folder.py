@@ -14,6 +14,7 @@ from dsrg.io.atomic_files import TEMPORARY, write_text
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
 from dsrg.io.prototxt_text import read_folder, read_text
+from dsrg.io.python_path import python_path
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
 from dsrg.pipeline.stamps import FORMAT
 
@@ -78,7 +79,7 @@ def fit_to_caffe(texts, settings):
         # a process of its own: real Caffe ends the one that asks it for what it lacks
         asked = subprocess.run([sys.executable, "-m", "docker.check_caffe", "--nets", folder, "--device",
                                 settings.device], cwd=ROOT, check=False,
-                               env={**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": settings.engine,
+                               env={**os.environ, "PYTHONPATH": python_path(os.environ), "ENGINE": settings.engine,
                                     "CAFFE_ROOT": settings.caffe_root or ""})
         if asked.returncode:
             raise UserError("this Caffe cannot run the experiment (see the lines above and docs/caffe.md)")

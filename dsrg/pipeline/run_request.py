@@ -12,6 +12,7 @@ from dsrg.caffe_device import PRECISIONS, device_numbers
 from dsrg.crf_backend import CRF_BACKENDS, OWN
 from dsrg.find_caffe import ENGINE_FOLDER, folder_of_caffe
 from dsrg.io.errors import UserError
+from dsrg.io.python_path import python_path
 from dsrg.pipeline.settings import WEIGHT_VARIABLES, Settings, UsageError, experiment_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +134,7 @@ def _native_precision(device):
     code = ("from training.findcaffe import find_caffe; from dsrg.caffe_device import use_machine; import sys; "
             "print(use_machine(find_caffe('embedded'), sys.argv[1], 'auto'))")
     done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+                          env={**os.environ, "PYTHONPATH": python_path(os.environ)})
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         told = last.removeprefix("dsrg.io.errors.UserError: ")

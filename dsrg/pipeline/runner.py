@@ -7,9 +7,9 @@ import time
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
 from dsrg.io.process_share import launched
+from dsrg.io.python_path import python_path
 from dsrg.io.terminal import is_quiet
 from dsrg.pipeline import run_folder
-from dsrg.pipeline.code_digests import ROOT
 from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Children, Stopped
 from dsrg.pipeline.run_parts import Choice
@@ -224,8 +224,8 @@ def environment(settings):
     -------
     dict of str to str
     """
-    found = {**os.environ, "PYTHONPATH": str(ROOT), "ENGINE": settings.engine, "CAFFE_ROOT": settings.caffe_root,
-             "CRF_BACKEND": settings.crf_backend, "QUIET": "1" if is_quiet() else ""}
+    found = {**os.environ, "PYTHONPATH": python_path(os.environ), "ENGINE": settings.engine,
+             "CAFFE_ROOT": settings.caffe_root, "CRF_BACKEND": settings.crf_backend, "QUIET": "1" if is_quiet() else ""}
     found.setdefault("GLOG_minloglevel", "2")
     # glibc hands big blocks back to the kernel after each use and gets them back zeroed, page by page: a tenth of a
     # training step on the CPU. Keep them instead.

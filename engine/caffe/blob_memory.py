@@ -6,7 +6,8 @@ of ``blob.data`` and ``blob.diff`` sees and what the layers see meet in :class:`
 * a blob whose values were never viewed holds whatever tensor its layer produced: no copy, no conversion;
 * from the first view on it owns C-contiguous float32 host memory, shown as a numpy view that stays valid, and every
   later result is copied into it (Caffe's memory, too, stays where it is between two forwards);
-* on a GPU the copies follow Caffe's SyncedMemory: a view makes the host copy the newest, the next layer uploads it.
+* on a GPU the copies follow Caffe's SyncedMemory: a view makes the host copy the newest, the next layer uploads it. A
+  copy that :meth:`Memory.start_copy` has begun is waited for alone.
 
 What autograd keeps for the backward pass must not change under it, while a view may be written at any time. Layers that
 compute with a graph therefore take a :meth:`Memory.snapshot`, and the count of :attr:`Memory.edits` tells the backward
@@ -16,6 +17,8 @@ pass whether its values have been written to since.
 from math import prod
 
 import torch
+
+from .host_copies import HostCopy, remember, remembered
 
 
 class Memory:
@@ -28,7 +31,7 @@ class Memory:
         How often a snapshot has found values written through the numpy view.
     """
 
-    __slots__ = ("shape", "edits", "_value", "_host", "_flat", "_host_newest", "_kept")
+    __slots__ = ("shape", "edits", "_value", "_host", "_flat", "_host_newest", "_kept", "_coming")
 
     def __init__(self, shape=()):
         self.shape = tuple(shape)
@@ -37,6 +40,7 @@ class Memory:
         self._flat = None  # the memory behind _host, at its largest size so far
         self._host_newest = False
         self._kept = None  # what _host held when a layer last wrote it or took a snapshot; never changed in place
+        self._coming = None  # a copy of _value that is on its way to the host
         self.edits = 0
 
     @property
@@ -71,9 +75,9 @@ class Memory:
         Tensor
             Of this memory's shape; float32, or bf16 where a layer computed in it.
         """
-        if self._host is not None and (self._host_newest or device.type == "cpu"):
-            if device.type == "cpu":
-                return self._host
+        if self._host is not None and device.type == "cpu":
+            return self._newest_on_host()
+        if self._host_newest:
             self._value = self._host.to(device)
             self._host_newest = False
         if self._value is None:
@@ -81,6 +85,15 @@ class Memory:
         elif self._value.device != device:
             self._value = self._value.to(device)
         return self._value
+
+    def _newest_on_host(self):
+        """The memory behind the view, once it has been viewed, with what a GPU has written since."""
+        if self._value is not None:
+            if not self._host_newest:
+                self._host.copy_(self._on_host())
+            self._value = None
+        self._host_newest = True
+        return self._host
 
     def snapshot(self, device):
         """The values as a tensor on `device` that stays as it is when the numpy view is written to later.
@@ -101,9 +114,11 @@ class Memory:
             return value
         if self._host is None:
             return self.read(device)
-        if self._kept is None or not _same_bits(self._kept, self._host):
-            self.edits += self._kept is not None
-            self._kept = self._host.clone()
+        host = self._newest_on_host()
+        same = self._kept is not None and _same_bits(self._kept.to(device), host)
+        if not same or self._kept.device != device:
+            self.edits += not same and self._kept is not None
+            self._kept = host.clone()
         return self._kept
 
     def mutable(self, device):
@@ -131,7 +146,7 @@ class Memory:
         tensor : Tensor
             Of the same count.
         """
-        kept = tensor.requires_grad  # autograd holds most of these tensors anyway
+        kept, known = tensor.requires_grad, remembered(tensor)  # autograd holds most of these tensors anyway
         tensor = tensor.detach()
         if tensor.shape != self.shape:  # what an in-place layer reads may have another shape than what it writes
             tensor = tensor.reshape(self.shape)
@@ -139,9 +154,22 @@ class Memory:
             if tensor.data_ptr() != self._host.data_ptr() or tensor.dtype != self._host.dtype:
                 self._host.copy_(tensor)
                 self._kept = tensor if kept else None
+            self._value, self._host_newest = None, True
             return
+        if known is not None and tensor.is_cuda:
+            remember(tensor, known)
         self._value = self._kept = tensor
         self._host_newest = False
+
+    def start_copy(self):
+        """Begin to bring values that a GPU has written to the view that was handed out; nothing waits."""
+        if self._host is not None and not self._host_newest and self._value is not None and self._value.is_cuda:
+            self._coming = HostCopy(self._value)
+
+    def _on_host(self):
+        """The values that the engine wrote last, a tensor of the host in their own dtype and layout."""
+        coming, self._coming = self._coming, None
+        return coming.get() if coming is not None and coming.is_of(self._value) else self._value.cpu()
 
     def accumulate(self, tensor):
         """Add `tensor` to the values (parameter gradients).
@@ -153,7 +181,7 @@ class Memory:
         """
         tensor = tensor.detach()
         if self._host is not None and tensor.device.type == "cpu":
-            self._host.add_(tensor.reshape(self.shape))
+            self._newest_on_host().add_(tensor.reshape(self.shape))
         elif self._value is None and not self._host_newest:
             self._value = tensor.float()
         else:  # out of place: autograd may hand out a tensor it still uses
@@ -171,8 +199,8 @@ class Memory:
         """A numpy float32 copy, C-contiguous, which exposes nothing."""
         if self._host is not None and (self._host_newest or self._value is None):
             return self._host.numpy().copy()
-        value = torch.zeros(self.shape) if self._value is None else self._value
-        return value.to("cpu", torch.float32).contiguous().clone().numpy()
+        value = torch.zeros(self.shape) if self._value is None else self._on_host()
+        return value.to(torch.float32).contiguous().clone().numpy()
 
     def view(self):
         """The lasting, writable numpy view (float32, C-contiguous)."""
@@ -180,7 +208,7 @@ class Memory:
             self._flat = torch.from_numpy(self.array().reshape(-1))
             self._host = self._flat.view(self.shape)
         elif self._value is not None and not self._host_newest:
-            self._host.copy_(self._value)
+            self._host.copy_(self._on_host())
         if self._value is not None and self._value.device.type == "cpu":
             self._value, self._kept = None, self._value  # on the CPU the host memory is the only one from here on
         self._host_newest = True
@@ -224,6 +252,9 @@ class Reshaped:
 
     def accumulate(self, tensor):
         self.base.accumulate(tensor.reshape(self.base.shape))
+
+    def start_copy(self):
+        self.base.start_copy()
 
     def clear(self):
         self.base.clear()

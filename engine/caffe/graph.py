@@ -104,9 +104,8 @@ class Graph(GraphViews):
         if isinstance(error, LayerError):
             raise LayerError(self._where(param.name) + str(error)) from error
         if isinstance(error, TooMuch) or param.type != "Python" and not isinstance(error, (CaffeError, Warning)):
-            reason = " ".join(str(error).split()) or "no reason is given"
             raise LayerError(f"{self._where(param.name)}layer '{param.name}' ({param.type}): {doing} failed: "
-                             f"{type(error).__name__}: {reason}") from error
+                             f"{_reason(error)}") from error
         error.add_note(f"{self._where(param.name)}in {doing} of layer '{param.name}' ({param.type})")
 
     # -- one layer ---------------------------------------------------------------------------------------------
@@ -247,6 +246,17 @@ class Graph(GraphViews):
                 raise LayerError(f"{who} has {name} {mine_value:g} here and {owner_value:g} in '{owner.layer_name}'; "
                                  "give one value")
             setattr(owner.spec, name, mine_value)
+
+
+def _reason(error):
+    """What torch, numpy and the like say of a fault, on one line, with what a GPU's two usual ones come from."""
+    words = " ".join(str(error).split()) or "no reason is given"
+    if isinstance(error, torch.OutOfMemoryError):
+        return f"the GPU's memory does not hold it ({words.split('. GPU')[0]}); a smaller batch, or bf16, takes less"
+    if "device-side assert" in words:
+        words = ("CUDA error: device-side assert triggered: a value, here or in a layer before, is outside of what a "
+                 "kernel takes; on the CPU the same run ends at its layer")
+    return f"{type(error).__name__}: {words}"
 
 
 def _read_text(source):

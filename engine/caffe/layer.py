@@ -123,6 +123,7 @@ class NativeLayer(Layer):
         self.seed = np.random.SeedSequence(0)  # set by the net: its seed and the layer's place
         self.tick = 0  # forwards so far: everything random is a function of (seed, tick - seeded_at)
         self.seeded_at = 0  # the tick at which the seed was last set
+        self.late = {}  # what a GPU has found in this layer's bottoms and nobody has read yet (bottom_checks.py)
 
     # -- what a layer fills in ------------------------------------------------------------------------------
     def setup(self, bottom, top):

@@ -6,6 +6,9 @@ from .blob_memory import owner
 from .fused_scale import fused_scales
 from .graph import Graph
 from .layer import NativeLayer
+from .layers.bottom_checks import LateAnswers
+
+FEW = 64    # values of an output that are brought to the host without being asked for, once somebody has read them
 
 
 class RunningGraph(Graph):
@@ -21,6 +24,7 @@ class RunningGraph(Graph):
     """
 
     keep_blobs = True
+    _late = None
 
     def _build(self, *args):
         self._callbacks = {"before_forward": [], "after_forward": [], "before_backward": [], "after_backward": []}
@@ -35,7 +39,22 @@ class RunningGraph(Graph):
 
     def _forward(self, start=0, end=None):
         """Run layers start..end (indices, inclusive); the weighted loss of those layers as float."""
-        return float(self.run_forward(start, end))
+        loss = float(self.run_forward(start, end))
+        self.raise_late()
+        return loss
+
+    def raise_late(self):
+        """Refuse what a GPU has found in the bottoms of layers in the forwards since the last call.
+
+        Raises
+        ------
+        LayerError
+        """
+        late, self._late = self._late, None
+        found = late and late.first()
+        if found:
+            layer, error = found
+            self._locate(error, next(node.param for node in self._nodes if node.layer is layer), "forward")
 
     def run_forward(self, start=0, end=None):
         """Run layers forward; the loss stays on its device, so that nothing waits for it.
@@ -73,7 +92,17 @@ class RunningGraph(Graph):
             for callback in self._callbacks["after_forward"]:
                 callback(index)
             index += 1
+        if device.current().type == "cuda":
+            self._tell_host()
         return loss
+
+    def _tell_host(self):
+        """Begin the copies to the host that a training step reads, before the backward pass is begun."""
+        self._late = LateAnswers(node.layer for node in self._nodes)
+        for name in self._output_names:
+            blob = self._named_blobs[name]
+            if blob.count <= FEW:
+                blob.data_memory.start_copy()
 
     def _forward_layer(self, node):
         try:

@@ -118,6 +118,8 @@ class Solver:
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
+            if self.iter == stop or display:    # where the caller, or the line just printed, has the loss read
+                self.net.raise_late()
             request, self.request = self.request, None
             if (p.snapshot > 0 and self.iter % p.snapshot == 0) or request == "snapshot":
                 self.snapshot()
@@ -235,6 +237,7 @@ class Solver:
     # -- snapshots -----------------------------------------------------------------------------------------------
     def snapshot(self):
         """Write <prefix>_iter_<n>.caffemodel and .solverstate (.h5 for snapshot_format HDF5); state last."""
+        self.net.raise_late()
         snapshots.write(self)
 
     def restore(self, state_file):

@@ -3,6 +3,7 @@
 Under pycaffe, and on a CPU, nothing here is imported: torch need not be there.
 """
 
+import functools
 import importlib
 
 import numpy as np
@@ -14,7 +15,7 @@ def tensor_losses():
 
 
 def on_host(tensor):
-    """A tensor's values as a float32 array of the host, C-contiguous; waits for the device.
+    """A tensor's values as a float32 array of the host, C-contiguous; waits for the device where nobody has yet.
 
     Parameters
     ----------
@@ -23,8 +24,15 @@ def on_host(tensor):
     Returns
     -------
     float32 array
+        Not to be written to: the next to ask for this tensor gets it too.
     """
-    return np.ascontiguousarray(tensor.float().cpu().numpy())
+    copies = importlib.import_module("caffe.host_copies")
+    array = copies.remembered(tensor)
+    if array is None:
+        array = np.ascontiguousarray(tensor.float().cpu().numpy())
+        if tensor.is_cuda:
+            copies.remember(tensor, array)
+    return array
 
 
 def on_device(array, device):
@@ -43,7 +51,10 @@ def on_device(array, device):
 
     array = np.require(array, np.float32, ["C", "W"])       # the CRF's results are remembered, and not to be written to
     tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    if device.type == "cpu":
+        return tensor
+    copies = importlib.import_module("caffe.host_copies")
+    return copies.remember(tensor.pin_memory().to(device, non_blocking=True), array)
 
 
 def refined(refine, probabilities, images, params):
@@ -65,7 +76,30 @@ def refined(refine, probabilities, images, params):
     -------
     float32 array (N, C, H, W)
     """
-    photos = importlib.import_module("dsrg.supervision.tensor_photos")
-    small = photos.network_images_to_8bit(images, *probabilities.shape[2:], params.mean)
-    return refine.with_photos(on_host(probabilities), lambda: small.cpu().numpy(), params.iters, params.scale,
-                              params.textbook)
+    small = small_photos(images, *probabilities.shape[2:], params.mean)     # before the device is waited for
+    return refine.with_photos(on_host(probabilities), small, params.iters, params.scale, params.textbook)
+
+
+def small_photos(images, height, width, mean):
+    """The network's input as photos at the size of its maps: made on its device, brought to the host once.
+
+    Parameters
+    ----------
+    images : float tensor (N, 3, H, W)
+        BGR minus the mean.
+    height, width : int
+    mean : sequence of 3 floats
+
+    Returns
+    -------
+    callable
+        Gives them, uint8 (N, height, width, 3), BGR; waits for the device at its first call.
+    """
+    asked = (height, width, tuple(mean), images._version)
+    made, photos = getattr(images, "small_photos", (None, None))
+    if made != asked:       # the CRF's layer is the first to ask, region growing the second
+        photos = importlib.import_module("dsrg.supervision.tensor_photos")
+        small = photos.network_images_to_8bit(images, height, width, mean)
+        photos = functools.cache(lambda: small.cpu().numpy())
+        images.small_photos = (asked, photos)
+    return photos

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .. import device, forks
+from ..host_copies import remember
 from ..layer import NativeLayer
 from ..limits import require_memory
 from ..regular_files import is_special
@@ -186,11 +187,15 @@ def write_array(blob, array, axes=None):
     array : numpy.ndarray
     axes : tuple of int, optional
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    array = np.ascontiguousarray(array, np.float32)
+    tensor = torch.from_numpy(array)
     where = device.current()
     if where.type == "cuda":
         tensor = tensor.pin_memory().to(where, non_blocking=True)
-    tensor = tensor if axes is None else tensor.permute(axes)
+    if axes is not None:
+        tensor = tensor.permute(axes)
+    elif where.type == "cuda":
+        remember(tensor, array)     # labels and numbers of images, which layers read on the host
     blob.reshape(*tensor.shape)
     blob.data_memory.write(tensor)
 

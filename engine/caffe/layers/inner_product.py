@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from ..layer import register
 from ..torch_layer import TorchLayer
-from .bottom_checks import check_range
+from .bottom_checks import in_range
 
 
 @register("InnerProduct")
@@ -61,7 +61,6 @@ class Embed(TorchLayer):
         return (*shape, self.param.num_output)
 
     def compute(self, x, weight, bias=None):
-        index = x.long()
-        check_range(self, index, self.param.input_dim, "index", "input_dim")
+        index = in_range(self, x.long(), self.param.input_dim, "index", "input_dim")
         y = F.embedding(index, weight)
         return y if bias is None else y + bias

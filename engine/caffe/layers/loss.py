@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from ..layer import register
 from ..proto import caffe_pb2
 from ..torch_layer import TorchLayer
-from .bottom_checks import check_range, legacy_shape, read_binaryproto
+from .bottom_checks import in_range, legacy_shape, read_binaryproto
 from .surrogate_gradients import value_with_gradient_of
 
 LOG_THRESHOLD = 1e-20  # least probability in the logarithms of InfogainLoss and MultinomialLogisticLoss
@@ -84,8 +84,8 @@ class _LabelledLoss(_Loss):
         log_prob = torch.log_softmax(x, self.at).reshape(self.outer, x.shape[self.at], self.inner)
         label = label.reshape(self.outer, self.inner).long()
         ignored = self.ignored(label)
-        check_range(self, label, x.shape[self.at], "label", "classes of the scores; ignore_label leaves some out",
-                    ignored)
+        label = in_range(self, label, x.shape[self.at], "label",
+                         "classes of the scores; ignore_label leaves some out", ignored)
         if ignored is not None:
             label = label.masked_fill(ignored, 0)
         return log_prob, label, ignored
@@ -175,7 +175,7 @@ class MultinomialLogisticLoss(_Loss):
 
     def compute(self, prob, label):
         prob, label = prob.reshape(len(prob), -1), label.flatten().long()
-        check_range(self, label, prob.shape[1], "label", "classes")
+        label = in_range(self, label, prob.shape[1], "label", "classes")
         p = prob.gather(1, label[:, None])
         floor = p.detach().clamp(min=LOG_THRESHOLD)
         return value_with_gradient_of(-floor.log(), -p / floor).sum() / prob.shape[0]
@@ -237,7 +237,7 @@ class HingeLoss(_Loss):
     def compute(self, x, label):
         n, label = x.shape[0], label.flatten().long()
         x = x.reshape(n, -1)
-        check_range(self, label, x.shape[1], "label", "classes")
+        label = in_range(self, label, x.shape[1], "label", "classes")
         sign = torch.ones_like(x).scatter_(1, label[:, None], -1)
         margin = 1 + sign * x
         margin = torch.where(margin > 0, margin, 0)  # a score that is NaN counts nothing, as in Caffe

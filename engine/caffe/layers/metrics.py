@@ -6,7 +6,7 @@ import torch
 
 from ..layer import register
 from ..torch_layer import TorchLayer
-from .bottom_checks import check_range, legacy_shape
+from .bottom_checks import in_range, legacy_shape
 
 
 @register("Accuracy")
@@ -45,7 +45,7 @@ class Accuracy(TorchLayer):
         x = x.detach().reshape(self.outer, classes, self.inner)
         label = label.reshape(self.outer, self.inner).long()
         ignored = label == p.ignore_label if p.HasField("ignore_label") else torch.zeros_like(label, dtype=torch.bool)
-        check_range(self, label, classes, "label", "classes of the scores; ignore_label leaves some out", ignored)
+        label = in_range(self, label, classes, "label", "classes of the scores; ignore_label leaves some out", ignored)
         label = label.masked_fill(ignored, 0)
         better = (x >= x.gather(1, label[:, None])).sum(1) - 1  # without the label's own score
         correct = ((better < p.top_k) & ~ignored).float()
@@ -91,10 +91,12 @@ class SegAccuracy(TorchLayer):
         ignored = torch.zeros_like(label, dtype=torch.bool)
         for value in p.ignore_label:
             ignored |= label == value
-        check_range(self, label, classes, "label", "classes of the scores; ignore_label leaves some out", ignored)
+        label = in_range(self, label, classes, "label", "classes of the scores; ignore_label leaves some out", ignored)
         # ignored pixels are counted in one more cell, so that no shape depends on the data
-        cells = (label * classes + guess).masked_fill(ignored, classes**2)
-        counts = torch.bincount(cells.flatten(), minlength=classes**2 + 1)[:-1].reshape(classes, classes).double()
+        cells = (label * classes + guess).masked_fill(ignored, classes**2).flatten()
+        # bincount would have a GPU asked for the largest cell
+        counts = cells.new_zeros(classes**2 + 1).scatter_add_(0, cells, torch.ones_like(cells))
+        counts = counts[:-1].reshape(classes, classes).double()
         if not p.reset and self.confusion is not None:
             counts += self.confusion
         self.confusion = counts

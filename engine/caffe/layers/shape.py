@@ -8,7 +8,7 @@ import torch
 from .. import device
 from ..layer import NativeLayer, register
 from ..torch_layer import TorchLayer
-from .bottom_checks import check_range
+from .bottom_checks import in_range
 
 
 def _axis(layer, param, legacy, shape):
@@ -181,8 +181,7 @@ class BatchReindex(TorchLayer):
         return (*index, *shape[1:])
 
     def compute(self, x, index):
-        index = index.long()
-        check_range(self, index, x.shape[0], "bottom 1: index", "items of bottom 0")
+        index = in_range(self, index.long(), x.shape[0], "bottom 1: index", "items of bottom 0")
         return x.index_select(0, index)
 
 

@@ -11,6 +11,7 @@ from dsrg.pipeline.locks import Lock
 from dsrg.pipeline.processes import Ended, Stopped
 from dsrg.pipeline.runner import environment, execute
 from dsrg.pipeline.settings import UsageError
+from tests.conftest import ROOT
 from tests.dsrg.pipeline.miniature import write
 from tests.dsrg.pipeline.test_redone import SEGMENT, change
 
@@ -160,6 +161,12 @@ def test_a_quiet_run_has_quiet_stages(toy, monkeypatch):
     assert environment(toy.settings)["QUIET"] == "1"
     monkeypatch.setattr("dsrg.io.terminal._quiet", False)
     assert environment(toy.settings)["QUIET"] == ""
+
+
+def test_stages_find_the_packages_that_the_run_found(toy, monkeypatch):
+    """What `pip install --target` has put on PYTHONPATH, though stages run in another folder."""
+    monkeypatch.setenv("PYTHONPATH", "wheels")
+    assert environment(toy.settings)["PYTHONPATH"].split(os.pathsep) == [str(ROOT), os.path.abspath("wheels")]
 
 
 def test_a_stage_that_does_not_make_what_it_should_is_not_done(toy, monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from caffe.blob import Blob
 from caffe.layer import REGISTRY
+from caffe.layers.bottom_checks import LateAnswers
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
@@ -79,4 +80,6 @@ def run_layer(text, *arrays, tops=1, phase="TEST"):
     for blob, array in zip(single.bottom, arrays, strict=True):
         blob.data_memory.write(torch.from_numpy(np.array(array, np.float32)))
     single.layer.forward(single.bottom, single.top)
+    if torch.cuda.is_available() and (late := LateAnswers([single.layer]).first()):
+        raise late[1]
     return [b.data_memory.array() for b in single.top]
