@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from math import prod
 
-from .blob_memory import Memory, NoMemory, in_shape
+from .blob_memory import Memory
 from .limits import check_shape
+from .shared_memory import NoMemory, in_shape
 
 
 class Blob:

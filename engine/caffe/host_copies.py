@@ -72,4 +72,4 @@ def remembered(tensor):
         None where none was noted or the tensor was changed since.
     """
     array, version = getattr(tensor, "host_values", (None, None))
-    return array if version == tensor._version else None
+    return array if array is not None and version == tensor._version else None

@@ -2,11 +2,11 @@
 
 from . import debug_info, device, tensor_calls
 from .blob import BoolVec
-from .blob_memory import owner
 from .fused_scale import fused_scales
 from .graph import Graph
 from .layer import NativeLayer
 from .layers.bottom_checks import LateAnswers
+from .shared_memory import owner
 
 FEW = 64    # values of an output that are brought to the host without being asked for, once somebody has read them
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from . import device, glog, serialization
-from .blob_memory import Reshaped
 from .layer import LayerError
 from .modelfile import ModelFileError
 from .proto import caffe_pb2
+from .shared_memory import Reshaped
 
 REMEDY = "rename the layer to learn it from scratch, or use weights made for this net"
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from caffe.blob import Blob, BlobVec, LayerVec
-from caffe.blob_memory import Memory, Reshaped
+from caffe.blob_memory import Memory
+from caffe.shared_memory import Reshaped
 
 CPU = torch.device("cpu")
 
