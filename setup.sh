@@ -98,9 +98,12 @@ for ((k = 0; k < ${#to_build[@]}; k += 2)); do
   pip install --force-reinstall --no-deps "./${to_build[k]}"
   done_with "${to_build[k + 1]}" "$(hash_of "${to_build[k]}")"
 done
-# `import caffe` finds the engine in this environment from any folder, behind a real pycaffe
+# `import caffe` finds the engine in this environment from any folder, behind a real pycaffe; an environment that is
+# linked here belongs to another folder, whose engine it keeps
 site=$(echo .venv/lib/python3.*/site-packages)
-if [ -d "$site" ] && [ "${ENGINE:-auto}" != caffe ]; then echo "$PWD/engine" > "$site/embedded_engine.pth"; fi
+if [ -d "$site" ] && [ ! -L .venv ] && [ "${ENGINE:-auto}" != caffe ]; then
+  echo "$PWD/engine" > "$site/embedded_engine.pth"
+fi
 case "$set" in
   *--dev) have peer "$PEER" || { pip install --no-deps --upgrade --target .venv/peers "$PEER"; done_with peer "$PEER"; } ;;
 esac

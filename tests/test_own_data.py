@@ -39,7 +39,10 @@ def project(tmp_path):
         cv2.imwrite(str(tmp_path / f"photos/my photo {k}.png"), image)
         lines.append(",".join([f"my photo {k}", *kinds]))
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    return copy
+    places = (ROOT / ".venv").glob("lib/python3.*/site-packages/embedded_engine.pth")
+    engines = {path: path.read_text() for path in places}
+    yield copy
+    assert all(path.read_text() == text for path, text in engines.items()), "`import caffe` finds another engine now"
 
 
 def run(project, *command, status=0, **settings):
