@@ -106,7 +106,8 @@ def test_a_gpu_that_emulates_bf16_does_not_have_it(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(),
+                    reason="no CUDA device; run with pytest -m gpu on a machine that has one")
 def test_the_gpu_computes_the_same(tmp_path, rng):
     x = rng.standard_normal((2, 3, 12, 12))
     loss, exact, _ = gradients(tmp_path, x)

@@ -9,7 +9,8 @@ from caffe.host_copies import HostCopy, remember, remembered
 
 from tests.engine.nets import build, input_layer
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device; run with pytest -m gpu on a machine that has one")]
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 LOSS = (input_layer(2, 3, name="d") + input_layer(2, name="l") +
         'layer { name: "ip" type: "InnerProduct" bottom: "d" top: "s" inner_product_param { num_output: 4 } }'

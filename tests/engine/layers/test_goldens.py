@@ -78,7 +78,7 @@ def test_every_measured_case_of_the_shared_material(shared, tmp_path, monkeypatc
 @pytest.mark.gpu
 def test_equals_caffe_on_a_gpu(tmp_path, monkeypatch):
     if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+        pytest.skip("no CUDA device; run with pytest -m gpu on a machine that has one")
     monkeypatch.chdir(FOLDER)
     caffe.set_device(0)
     caffe.set_mode_gpu()
