@@ -66,7 +66,11 @@ def wanted_for(template, data, size=None, batch=None, iterations=None):
         return wanted, [f"numbers: {template.name}'s, which does not say what data they were chosen for"]
     numbers = choose_numbers(template.nets, template.chosen_for, data, batch, iterations)
     wanted = replace(wanted, iterations=numbers.iterations, rates=numbers.rates, crf_factor=numbers.crf_factor)
-    return wanted, numbers.reasons
+    few = []
+    if wanted.classes <= template.few_classes.get("most", 0):
+        few = [f"{', '.join(template.few_classes['arguments'])}: as {template.name} has it for so few classes "
+               f"({wanted.classes} with background), of none of which much of what is salient is"]
+    return wanted, [*numbers.reasons, *few]
 
 
 def new_settings(template, text, name, wanted):
@@ -105,15 +109,16 @@ def new_settings(template, text, name, wanted):
     values |= {("nets", "solvers", kind, "base_lr"): rate for kind, rate in (wanted.rates or {}).items()}
     if template.chosen_for and wanted.chosen_for:
         values |= {("chosen_for", name): wanted.chosen_for[name] for name in template.chosen_for}
-    for command, words in template.arguments.items():
+    few = template.few_classes if wanted.classes <= template.few_classes.get("most", 0) else {}
+    for command, words in (template.arguments | few.get("arguments", {})).items():
         new = _arguments(words, _resized(old, size), wanted.crf_factor if command in WITH_CRF else 1.0)
-        if new != list(words):
+        if new != list(template.arguments.get(command, ())):
             values["arguments", command] = shlex.join(new)
     try:
         text = filled_in(text, values)
     except KeyError as error:       # a key that stands there twice, or is merged in
         raise UserError(f"settings.yaml of {template.name} has no number of its own at {error}; write it") from None
-    lines = [line for line in without(text, "make_data").splitlines()
+    lines = [line for line in without(without(text, "make_data"), "few_classes").splitlines()
              if not line.startswith(f"# {template.name}:")]
     head = (f"# {name}: made from {template.name} by tools.new_experiment. The prototxts beside this file are made "
             "from `nets`.")

@@ -122,6 +122,9 @@ class Experiment:
     chosen_for : dict of str to number
         "photos" (to train on) and "side" (the middle longer one, in pixels) of the data that the numbers were chosen
         for; {} where that is not said.
+    few_classes : dict
+        "most" (number of classes with background) and "arguments" (as `arguments`) of experiments made from this one
+        for data of so few classes; {} where there are none.
     calibrate : bool
         Whether train photos are kept apart from stage f, to calibrate its probabilities on.
     nets : Nets or None
@@ -139,6 +142,7 @@ class Experiment:
     full: str = "data.source=lists/train_full.txt"
     arguments: dict = field(default_factory=dict)
     chosen_for: dict = field(default_factory=dict)
+    few_classes: dict = field(default_factory=dict)
     calibrate: bool = False
     nets: Nets | None = None
 
@@ -214,6 +218,10 @@ def _checked(path, key, value):
         fits = isinstance(value, dict) and set(value) == {"photos", "side"} and all(
             type(number) in (int, float) and number > 0 for number in value.values())
         return value if fits else refuse("photos and side, numbers above 0")
+    if key == "few_classes":
+        if not isinstance(value, dict) or set(value) != {"most", "arguments"} or type(value["most"]) is not int:
+            refuse("most, a whole number, and arguments")
+        return {**value, "arguments": read_arguments(value["arguments"], f"{path}: few_classes: arguments")}
     if key in ("make_data", "cue_file", "static", "full"):
         if not isinstance(value, str):
             refuse("text")
@@ -230,7 +238,7 @@ def _checked(path, key, value):
     names = {"needs": WEIGHT_VARIABLES, "weights": KINDS}.get(key)
     if names is None:
         raise UserError(f"{path}: unknown key '{key}'; expected some of make_data, needs, weights, skip, cue_file, "
-                        "static, full, arguments, chosen_for, calibrate, nets")
+                        "static, full, arguments, chosen_for, few_classes, calibrate, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
     return value

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import text_format
 
 from dsrg.io.errors import UserError
+from dsrg.pipeline.settings import read_experiment
 from tests.conftest import EXPERIMENTS, ROOT
 from tools import make_nets, new_experiment
 
@@ -176,6 +177,29 @@ def test_settings_follow_the_data(experiments, tmp_path, capsys):
     # 241, 321, 401 at two thirds; 320 to 80 pixels
     assert "label: --sizes 161 217 265 --flip --crf-scale 4\n" in settings
     assert "needs:\n  WEIGHTS: " in settings and "made from msrc15-squeezenet" in settings
+
+
+@pytest.mark.parametrize(("classes", "few"), [(4, True), (6, True), (7, False)])
+def test_few_classes_have_cues_of_their_own(experiments, tmp_path, capsys, classes, few):
+    make_root(tmp_path / "data", 60, lambda k: [k % (classes - 1) + 1], 320)
+    for name, words in (("by-data", ["--data", "data"]), ("by-number", ["--classes", str(classes)])):
+        new_experiment.main([name, "--from", "msrc15-squeezenet", *words])
+        cues = read_experiment(experiments / name).arguments["cues"]
+        assert ("cam-low:0.05" in cues) is few and "--prior" in cues
+        assert "few_classes" not in (experiments / name / "settings.yaml").read_text()
+    assert ("cues: as msrc15-squeezenet has it for so few classes" in capsys.readouterr().out) is few
+
+
+@pytest.mark.parametrize(("few", "says"), [
+    ("{most: 6}", "few_classes: expected most, a whole number, and arguments, got"),
+    ("{most: six, arguments: {}}", "few_classes: expected most, a whole number, and arguments"),
+    ("{most: 6, arguments: {cues: --out x}}", "few_classes: arguments: cues: "),
+    ("{most: 6, arguments: {train: x}}", "few_classes: arguments: expected texts by"),
+])
+def test_few_classes_are_read_with_care(tmp_path, few, says):
+    (tmp_path / "settings.yaml").write_text(f"few_classes: {few}\n")
+    with pytest.raises(UserError, match=re.escape(says)):
+        read_experiment(tmp_path)
 
 
 @pytest.mark.parametrize(("photos", "side", "iterations", "sizes"), [
