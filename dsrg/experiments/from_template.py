@@ -66,11 +66,15 @@ def wanted_for(template, data, size=None, batch=None, iterations=None):
         return wanted, [f"numbers: {template.name}'s, which does not say what data they were chosen for"]
     numbers = choose_numbers(template.nets, template.chosen_for, data, batch, iterations)
     wanted = replace(wanted, iterations=numbers.iterations, rates=numbers.rates, crf_factor=numbers.crf_factor)
-    few = []
-    if wanted.classes <= template.few_classes.get("most", 0):
-        few = [f"{', '.join(template.few_classes['arguments'])}: as {template.name} has it for so few classes "
-               f"({wanted.classes} with background), of none of which much of what is salient is"]
+    few = [f"{command}: as {template.name} has it for so few classes ({wanted.classes} with background), of none of "
+           "which much of what is salient is" for command in _of_few_classes(template, wanted.classes)]
     return wanted, [*numbers.reasons, *few]
+
+
+def _of_few_classes(template, classes):
+    """Arguments by command that the template keeps for data of so few classes; {} for more."""
+    few = template.few_classes
+    return few["arguments"] if few and classes <= few["most"] else {}
 
 
 def new_settings(template, text, name, wanted):
@@ -109,8 +113,7 @@ def new_settings(template, text, name, wanted):
     values |= {("nets", "solvers", kind, "base_lr"): rate for kind, rate in (wanted.rates or {}).items()}
     if template.chosen_for and wanted.chosen_for:
         values |= {("chosen_for", name): wanted.chosen_for[name] for name in template.chosen_for}
-    few = template.few_classes if wanted.classes <= template.few_classes.get("most", 0) else {}
-    for command, words in (template.arguments | few.get("arguments", {})).items():
+    for command, words in (template.arguments | _of_few_classes(template, wanted.classes)).items():
         new = _arguments(words, _resized(old, size), wanted.crf_factor if command in WITH_CRF else 1.0)
         if new != list(template.arguments.get(command, ())):
             values["arguments", command] = shlex.join(new)

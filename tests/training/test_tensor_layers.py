@@ -10,6 +10,7 @@ import pylayers
 import pytest
 import torch
 from pylayers.loss_base import LossLayer
+from pylayers.tensor_face import small_photos
 
 from tests.training.nets import one_layer_net
 from tests.training.runs import NET, SOLVER, make_run
@@ -148,3 +149,11 @@ def test_a_layer_whose_arrays_alone_are_its_own_is_called_with_them(layer, like,
 def test_an_unknown_face_is_refused():
     with pytest.raises(ValueError, match=r"'numpy': expected one of auto, tensors, arrays"):
         caffe.device.set_python_layers("numpy")
+
+
+def test_small_photos_follow_what_is_written_through_a_view():
+    view = np.zeros((1, 3, 5, 5), np.float32)
+    images = torch.from_numpy(view)
+    assert (small_photos(images, 3, 3, (0, 0, 0))() == 0).all()
+    view[...] = 9
+    assert (small_photos(images, 3, 3, (0, 0, 0))() == 9).all()

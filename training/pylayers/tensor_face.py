@@ -101,5 +101,6 @@ def small_photos(images, height, width, mean):
         photos = importlib.import_module("dsrg.supervision.tensor_photos")
         small = photos.network_images_to_8bit(images, height, width, mean)
         photos = functools.cache(lambda: small.cpu().numpy())
-        images.small_photos = (asked, photos)
+        if images.is_cuda:  # the host's memory may be written to through a view of numpy's, which no version counts
+            images.small_photos = (asked, photos)
     return photos
