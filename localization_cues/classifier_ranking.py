@@ -8,7 +8,7 @@ from dsrg.scoring.resizing import to_input
 from localization_cues.class_scores import score_layer
 
 
-def class_scores(net, image_bgr, mean_bgr, count):
+def class_scores(net, image_bgr, mean_bgr, count=None):
     """Score of each class of one photo, float64 (count,): maps are averaged, as the classifier's pooling does.
 
     Parameters
@@ -16,8 +16,8 @@ def class_scores(net, image_bgr, mean_bgr, count):
     net : caffe.Net
     image_bgr : uint8 array (H, W, 3)
     mean_bgr : three floats
-    count : int
-        Classes without background.
+    count : int, optional
+        Classes without background, where they are known; by default as many as the net scores.
 
     Returns
     -------
@@ -34,10 +34,10 @@ def class_scores(net, image_bgr, mean_bgr, count):
     net.forward()
     blob = score_layer(net).blob
     values = np.array(net.blobs[blob].data[0], np.float64)
-    if len(values) != count:
+    if count is not None and len(values) != count:
         raise UserError(f"blob '{blob}' scores {len(values)} classes, but the data has {count} besides background; the "
                         "net belongs to other data")
-    values = values.reshape(count, -1).mean(axis=1)
+    values = values.reshape(len(values), -1).mean(axis=1)
     if not np.isfinite(values).all():
         raise UserError("the classifier's scores are not finite: its training diverged; lower its base_lr")
     return values

@@ -31,6 +31,8 @@ COMMANDS = {
     "localization_cues.classifier_quality": [
         ("--out", "quality.json", ["--images"],
          ["--net", "n", "--weights", "w", "--list", "list.txt", "--labels", "labels.txt", "--classes", "classes.txt"])],
+    "localization_cues.predict_labels": [
+        ("--out", "labels.txt", ["--images"], ["--net", "n", "--weights", "w", "--list", "ids.txt"])],
     "localization_cues.evaluate_cues": [
         ("--out", "cues.json", ["--masks"], ["--cues", "c.npz", "--list", "list.txt", "--classes", "classes.txt"])],
     "localization_cues.inspect_cues": [

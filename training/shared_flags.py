@@ -168,8 +168,8 @@ def add_workers(parser, what="processes (default: the number of cores)"):
     parser.add_argument("--workers", type=positive, default=available_cpus(), metavar="N", help=what)
 
 
-def add_classifier(parser):
-    """Add --net and --weights of a trained classifier, and --list, --images and --labels of the photos it is run on.
+def add_classifier_net(parser):
+    """Add --net and --weights of a trained classifier.
 
     Parameters
     ----------
@@ -177,6 +177,16 @@ def add_classifier(parser):
     """
     parser.add_argument("--net", type=Path, required=True, help="deploy prototxt of the classifier")
     parser.add_argument("--weights", type=Path, required=True, help="its caffemodel")
+
+
+def add_classifier(parser):
+    """Add --net and --weights of a trained classifier, and --list, --images and --labels of the photos it is run on.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser or a group of one
+    """
+    add_classifier_net(parser)
     parser.add_argument("--list", type=Path, required=True, help='photos, "<name>.jpg <number>" a line')
     parser.add_argument("--images", type=Path, required=True, help="folder of the photos")
     parser.add_argument("--labels", type=Path, required=True, help='image labels, "<id> <class> ..." a line')
