@@ -10,16 +10,20 @@ from dsrg.io.errors import UserError
 
 #: layers that turn scores into other scores of the same classes, or pass values on
 PASSING = ("Sigmoid", "Softmax", "Flatten", "Reshape", "Dropout", "Split")
+#: those of them after which the values are others
+OTHER_VALUES = ("Sigmoid", "Softmax")
 REMEDY = "name the blob of the maps (--maps-blob), or features and classifier (--features-blob, --classifier)"
 
 
 @dataclass(frozen=True)
 class ScoreLayer:
-    """The layer that makes the class scores: its name, its place in the net, and the blob of the scores."""
+    """The layer that makes the class scores: its name, its place in the net, the blob of the scores, and the name of a
+    later layer that puts other values in their place (a Sigmoid whose top is its bottom), or None."""
 
     name: str
     index: int
     blob: str
+    overwritten_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,17 @@ def score_layer(net):
     """
     if len(net.outputs) != 1:
         raise UserError(f"the net has {len(net.outputs)} outputs ({', '.join(net.outputs)}); {REMEDY}")
-    blob, index = net.outputs[0], len(net.layers)
+    blob, index, overwritten_by = net.outputs[0], len(net.layers), None
     while True:
         index = producer(net, blob, index)
         if net.layers[index].type not in PASSING:
-            return ScoreLayer(net._layer_names[index], index, blob)
-        blob = _bottom(net, index)
+            return ScoreLayer(net._layer_names[index], index, blob, overwritten_by)
+        bottom = _bottom(net, index)
+        if bottom != blob:
+            overwritten_by = None
+        elif net.layers[index].type in OTHER_VALUES:
+            overwritten_by = net._layer_names[index]
+        blob = bottom
 
 
 def find_cam(net):

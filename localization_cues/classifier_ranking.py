@@ -8,7 +8,7 @@ from dsrg.scoring.resizing import to_input
 from localization_cues.class_scores import score_layer
 
 
-def class_scores(net, image_bgr, mean_bgr, count=None):
+def class_scores(net, image_bgr, mean_bgr, count):
     """Score of each class of one photo, float64 (count,): maps are averaged, as the classifier's pooling does.
 
     Parameters
@@ -16,28 +16,33 @@ def class_scores(net, image_bgr, mean_bgr, count=None):
     net : caffe.Net
     image_bgr : uint8 array (H, W, 3)
     mean_bgr : three floats
-    count : int, optional
-        Classes without background, where they are known; by default as many as the net scores.
+    count : int
+        Classes without background.
 
     Returns
     -------
     float64 array (count,)
+        Before a sigmoid or softmax.
 
     Raises
     ------
     UserError
-        Scores of another number of classes, or that are not finite.
+        Scores that the net itself overwrites, of another number of classes, or that are not finite.
     """
     data = net.blobs[net.inputs[0]]
     data.reshape(1, *data.shape[1:])
     data.data[0] = to_input(image_bgr, *data.shape[2:], mean_bgr)
     net.forward()
-    blob = score_layer(net).blob
+    scores = score_layer(net)
+    if scores.overwritten_by:
+        raise UserError(f"layer '{scores.overwritten_by}' writes its values over the scores of layer '{scores.name}' "
+                        "(its top is its bottom); give it a top of another name")
+    blob = scores.blob
     values = np.array(net.blobs[blob].data[0], np.float64)
-    if count is not None and len(values) != count:
+    if len(values) != count:
         raise UserError(f"blob '{blob}' scores {len(values)} classes, but the data has {count} besides background; the "
                         "net belongs to other data")
-    values = values.reshape(len(values), -1).mean(axis=1)
+    values = values.reshape(count, -1).mean(axis=1)
     if not np.isfinite(values).all():
         raise UserError("the classifier's scores are not finite: its training diverged; lower its base_lr")
     return values

@@ -74,7 +74,8 @@ def merge(maps, labels, background, threshold, gate=None, overlap="smaller-area"
         One of OVERLAP_RULES.
     fill_empty : bool
         Give a class no cell of which passes its largest cell within the gate, or its largest cell of all when the
-        gate is shut or the map shows nothing within it. Otherwise it gets none.
+        gate is shut or the map shows nothing within it; of a map that is the same everywhere none. Otherwise it gets
+        none.
 
     Returns
     -------
@@ -88,20 +89,19 @@ def merge(maps, labels, background, threshold, gate=None, overlap="smaller-area"
         raise ValueError(f"overlap is '{overlap}', expected one of {', '.join(OVERLAP_RULES)}")
     relative = relative_maps(maps)
     open_cells = np.ones(relative.shape[1:], bool) if gate is None else np.asarray(gate, bool)
-    claims, bare = [], []
+    claims, filled, empty = [], [], []
     thresholds = np.broadcast_to(threshold, len(relative))
     for label, values, raw, least in zip(labels, relative, np.asarray(maps), thresholds, strict=True):
         claim = (values > least) & open_cells
         if not claim.any():
-            bare.append(int(label))
             claim = _largest_cells(values, raw, open_cells) if fill_empty else claim
+            (filled if claim.any() else empty).append(int(label))
         claims.append(claim)
 
     label_map = np.where(background, 0, UNKNOWN).astype(np.int64)
     _paint(label_map, np.array(claims), relative, np.asarray(labels), overlap)
-    empty = () if fill_empty else tuple(bare)
     lost = tuple(int(label) for label in labels if label not in empty and not (label_map == label).any())
-    return Merged(label_map, tuple(bare) if fill_empty else (), lost, empty)
+    return Merged(label_map, tuple(filled), lost, tuple(empty))
 
 
 def _paint(label_map, claims, relative, labels, overlap):
@@ -118,6 +118,9 @@ def _paint(label_map, claims, relative, labels, overlap):
 
 
 def _largest_cells(values, raw, open_cells):
-    """Cells of the maximum: of what shows within the gate, or else of the whole raw map."""
+    """Cells of the maximum: of what shows within the gate, or else of the whole raw map; none of a map that is the same
+    everywhere, which points nowhere."""
     inside = np.where(open_cells, values, 0)
-    return inside == inside.max() if inside.max() > 0 else raw == raw.max()
+    if inside.max() > 0:
+        return inside == inside.max()
+    return (raw == raw.max()) & (raw.max() > raw.min())

@@ -2,7 +2,7 @@
 """Say which classes photos without labels may show, by the classifier of the cues: an image_labels.txt for any list.
 
     python -m localization_cues.predict_labels --net cam-deploy.prototxt --weights models/cam_iter_160.caffemodel \\
-        --list lists/val_id.txt --images data/JPEGImages --out predicted_labels.txt
+        --list lists/val_id.txt --images data/JPEGImages --classes lists/classes.txt --out predicted_labels.txt
     python -m tools.segment --labels predicted_labels.txt ..
 
 A segmentation net judges each pixel, and calls patches of a photo by classes that the photo as a whole does not show;
@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 from dsrg.io.atomic_files import write_text
+from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.lists import read_ids
@@ -36,6 +37,7 @@ def parse_args(argv):
     add_classifier_net(parser)
     parser.add_argument("--list", type=Path, required=True, help="image ids, one a line")
     parser.add_argument("--images", type=Path, required=True, help="folder of the photos, <id>.jpg or .png")
+    parser.add_argument("--classes", type=Path, required=True, help="class names in index order, background first")
     parser.add_argument("--above", type=fraction, default=ABOVE, metavar="P",
                         help=f"classes of a larger probability stay (default: {ABOVE})")
     parser.add_argument("--out", type=Path, required=True, help='file to write, "<id> <class> ..." a line')
@@ -67,12 +69,13 @@ def likely_classes(scores, above):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
-    refuse_read_files_as_output(args.out, args.list, args.net, args.weights)
+    refuse_read_files_as_output(args.out, args.list, args.classes, args.net, args.weights)
+    count = len(read_classes(args.classes)) - 1
     photos = find_images(args.images, read_ids(args.list))
     from training.findcaffe import caffe  # not before the files are known to be good
 
     net = open_net(caffe, args.net, args.weights, args.device, args.precision)
-    kept = {image_id: likely_classes(class_scores(net, load_image_bgr(path), args.mean), args.above)
+    kept = {image_id: likely_classes(class_scores(net, load_image_bgr(path), args.mean, count), args.above)
             for image_id, path in progress(photos.items(), "predict labels", len(photos))}
     write_text(args.out, "".join(f"{image_id} {' '.join(map(str, classes))}\n" for image_id, classes in kept.items()))
     mean = sum(map(len, kept.values())) / len(kept)

@@ -77,7 +77,8 @@ def with_remainders(maps, labels, saliency, hidden):
     -------
     float64 array (k, H, W)
         Maps of hidden classes are saliency times (1 - the largest relative map of the classes that are not hidden);
-        of several hidden ones of a photo all get the same.
+        of several hidden ones of a photo all get the same. Where nothing is salient beside the others they stay
+        as they are.
     set of int
         Classes whose maps were replaced.
     """
@@ -87,4 +88,7 @@ def with_remainders(maps, labels, saliency, hidden):
         return maps, replaced
     is_replaced = np.array([int(label) in replaced for label in labels])
     others = relative_maps(maps)[~is_replaced].max(axis=0)
-    return np.where(is_replaced[:, None, None], saliency * (1 - others), maps), replaced
+    remainder = saliency * (1 - others)
+    if remainder.max() <= 0:
+        return maps, set()
+    return np.where(is_replaced[:, None, None], remainder, maps), replaced

@@ -32,7 +32,8 @@ COMMANDS = {
         ("--out", "quality.json", ["--images"],
          ["--net", "n", "--weights", "w", "--list", "list.txt", "--labels", "labels.txt", "--classes", "classes.txt"])],
     "localization_cues.predict_labels": [
-        ("--out", "labels.txt", ["--images"], ["--net", "n", "--weights", "w", "--list", "ids.txt"])],
+        ("--out", "labels.txt", ["--images"],
+         ["--net", "n", "--weights", "w", "--list", "ids.txt", "--classes", "classes.txt"])],
     "localization_cues.evaluate_cues": [
         ("--out", "cues.json", ["--masks"], ["--cues", "c.npz", "--list", "list.txt", "--classes", "classes.txt"])],
     "localization_cues.inspect_cues": [

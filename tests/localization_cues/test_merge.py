@@ -83,6 +83,14 @@ def test_a_map_without_positive_values_keeps_its_largest_cell():
     assert merged.fallback == (3,)
 
 
+def test_a_map_that_is_the_same_everywhere_points_nowhere():
+    """Of a dead classifier, or where nothing is salient: every cell is its largest."""
+    maps = np.stack([np.zeros((2, 3)), [[-3.0, -2, -3], [-3, -3, -3]]])
+    merged = merge(maps, [1, 2], np.zeros((2, 3), bool), 0.2)
+    assert merged.label_map.tolist() == [[-1, 2, -1], [-1, -1, -1]]
+    assert (merged.fallback, merged.lost, merged.empty) == ((2,), (), (1,))
+
+
 def test_a_class_that_loses_every_cell_is_reported():
     merged = merge([SMALL, SMALL], [3, 7], NOTHING, 0.2)
     assert rows(merged.label_map) == [".....", "..77.", "..77.", "....."]

@@ -21,7 +21,7 @@ def test_what_exceeds_the_probability_stays_and_the_likeliest_always():
 
 def run(*more):
     predict_labels.main(["--net", "cam.prototxt", "--weights", "cam.caffemodel", "--list", "ids.txt", "--images",
-                         "photos", "--out", "found.txt", *more])
+                         "photos", "--classes", "classes.txt", "--out", "found.txt", *more])
     return read_image_labels("found.txt", 4)
 
 
@@ -45,3 +45,16 @@ def test_photos_that_are_missing_and_diverged_weights_write_nothing(box_folder):
     with pytest.raises(UserError, match="not finite: its training diverged"):
         run()
     assert not (box_folder / "found.txt").exists()
+
+
+def test_a_net_of_other_classes_and_scores_that_are_overwritten_are_refused(box_folder):
+    """A net for segmentation scores the background, too: its classes would all be one too high."""
+    net(box_folder, MAPS)
+    (box_folder / "ids.txt").write_text("1\n")
+    (box_folder / "classes.txt").write_text("background\nred\nblue\n")
+    with pytest.raises(UserError, match="scores 3 classes, but the data has 2 besides background"):
+        run()
+    (box_folder / "classes.txt").write_text("background\nred\nblue\nother\n")
+    net(box_folder, POOLED.replace('top: "p"', 'top: "pool"'))
+    with pytest.raises(UserError, match="layer 'p' writes its values over the scores of layer 'pool'"):
+        run()

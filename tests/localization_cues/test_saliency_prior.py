@@ -61,6 +61,13 @@ def test_a_hidden_class_gets_what_is_salient_and_of_no_other_class():
     np.testing.assert_array_equal(result[[0, 2]], maps[[0, 2]])
 
 
+def test_where_nothing_is_salient_beside_the_companion_a_class_keeps_its_map():
+    maps = np.array([[[4.0, 0]], [[1, 3]]])
+    for saliency in (np.zeros((1, 2)), np.array([[0.5, 0]])):       # a black map; salient on the companion alone
+        found, replaced = with_remainders(maps, [1, 2], saliency, {2: {1}})
+        assert found.tolist() == maps.tolist() and replaced == set()
+
+
 def test_without_its_companion_a_class_keeps_its_map():
     maps = np.array([[[8, 4, 0, 0]], [[0, 0, 0, 6]]], float)
     result, replaced = with_remainders(maps, [2, 3], np.ones((1, 4)), {2: {1}})
