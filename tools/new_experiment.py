@@ -15,6 +15,7 @@ import shlex
 from pathlib import Path
 
 from dsrg.datasets.class_photos import class_warnings
+from dsrg.experiments import few_classes
 from dsrg.experiments.description import TRAININGS
 from dsrg.experiments.experiment_folder import make_experiment
 from dsrg.experiments.from_template import Wanted, new_settings, wanted_for
@@ -86,9 +87,10 @@ def main(argv=None):
     if template.nets is None:
         raise UserError(f"{template.folder / 'settings.yaml'} has no `nets` to fill numbers into; choose another "
                         "experiment, or copy the folder and edit its prototxts")
-    given, said = dict(args.iterations or ()), []
+    given = dict(args.iterations or ())
     if args.data is None:
         wanted = Wanted(args.classes, args.size, args.batch, given)
+        said = [f"numbers: {template.name}'s where none is given here; --data DATA_ROOT chooses them for your photos"]
     else:
         data = read_own_data(args.data)
         for line in class_warnings(data.classes, data.counts, data.alone):
@@ -97,7 +99,7 @@ def main(argv=None):
     text = read_text(template.folder / "settings.yaml", "settings")
     nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
     print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")
-    print("\n".join(said))
+    print("\n".join([*said, *few_classes.reasons(template, wanted.classes)]))
     weights = "".join(f" {variable}=.." for variable in template.needs)
     root = ".." if args.data is None else shlex.quote(str(args.data))
     print(f"next: DATA_ROOT={root}{weights} bash run.sh {args.name}")

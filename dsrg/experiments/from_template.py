@@ -3,13 +3,12 @@
 import shlex
 from dataclasses import dataclass, replace
 
+from dsrg.experiments.adapted_arguments import adapted
 from dsrg.experiments.description import check_size
+from dsrg.experiments.few_classes import changed_sides
 from dsrg.experiments.own_data import choose_numbers
 from dsrg.experiments.yaml_numbers import filled_in, without
 from dsrg.io.errors import UserError
-
-#: commands of settings.yaml that end with the CRF
-WITH_CRF = ("label", "segment-s", "segment-f")
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,7 @@ def wanted_for(template, data, size=None, batch=None, iterations=None):
         return wanted, [f"numbers: {template.name}'s, which does not say what data they were chosen for"]
     numbers = choose_numbers(template.nets, template.chosen_for, data, batch, iterations)
     wanted = replace(wanted, iterations=numbers.iterations, rates=numbers.rates, crf_factor=numbers.crf_factor)
-    few = [f"{command}: as {template.name} has it for so few classes ({wanted.classes} with background), of none of "
-           "which much of what is salient is" for command in _of_few_classes(template, wanted.classes)]
-    return wanted, [*numbers.reasons, *few]
-
-
-def _of_few_classes(template, classes):
-    """Arguments by command that the template keeps for data of so few classes; {} for more."""
-    few = template.few_classes
-    return few["arguments"] if few and classes <= few["most"] else {}
+    return wanted, numbers.reasons
 
 
 def new_settings(template, text, name, wanted):
@@ -97,11 +88,14 @@ def new_settings(template, text, name, wanted):
     Raises
     ------
     UserError
-        A size that does not line up, iterations of a training that the template does not have.
+        A size that does not line up, iterations of a training that the template does not have, arguments of the
+        template that are no numbers.
     """
     old = template.nets
     size = wanted.size or old.size
     check_size(size, old.stride, "--size")
+    before = template.arguments
+    template, text = changed_sides(template, text, wanted.classes)
     values = {("nets", "classes"): wanted.classes, ("nets", "size"): size}
     if old.crf_scale:
         cells = (size - 1) // old.stride + 1
@@ -113,15 +107,12 @@ def new_settings(template, text, name, wanted):
     values |= {("nets", "solvers", kind, "base_lr"): rate for kind, rate in (wanted.rates or {}).items()}
     if template.chosen_for and wanted.chosen_for:
         values |= {("chosen_for", name): wanted.chosen_for[name] for name in template.chosen_for}
-    for command, words in (template.arguments | _of_few_classes(template, wanted.classes)).items():
-        new = _arguments(words, _resized(old, size), wanted.crf_factor if command in WITH_CRF else 1.0)
-        if new != list(template.arguments.get(command, ())):
-            values["arguments", command] = shlex.join(new)
+    values |= _texts(template, before, size, wanted.crf_factor)
     try:
         text = filled_in(text, values)
     except KeyError as error:       # a key that stands there twice, or is merged in
-        raise UserError(f"settings.yaml of {template.name} has no number of its own at {error}; write it") from None
-    lines = [line for line in without(without(text, "make_data"), "few_classes").splitlines()
+        raise UserError(f"settings.yaml of {template.name} has no value of its own at {error}; write it") from None
+    lines = [line for line in without(text, "make_data").removesuffix("\n").split("\n")
              if not line.startswith(f"# {template.name}:")]
     head = (f"# {name}: made from {template.name} by tools.new_experiment. The prototxts beside this file are made "
             "from `nets`.")
@@ -141,24 +132,16 @@ def _solver(nets, kind, iterations, template):
     return values
 
 
-def _resized(nets, size):
-    """Function from an input size of the template to the one of the same ratio that lines up."""
-    return lambda other: max(1, round((other - 1) / (nets.size - 1) * (size - 1) / nets.stride)) * nets.stride + 1
-
-
-def _arguments(words, resize, crf_factor):
-    """Arguments of a command: input sizes in proportion, the scale of the CRF (1 where none is given) by a factor."""
-    new, option = [], None
-    if crf_factor != 1 and "--crf-scale" not in words:
-        words = [*words, "--crf-scale", "1"]
-    for word in words:
-        if word.startswith("--"):
-            option = word
-        elif option == "--sizes":
-            if not (word.isascii() and word.isdecimal() and len(word) < 7):
-                raise UserError(f"settings.yaml of the template: --sizes {word[:80]}: expected whole numbers")
-            word = str(resize(int(word)))
-        elif option == "--crf-scale" and crf_factor != 1:
-            word = f"{float(word) * crf_factor:.3g}"
-        new.append(word)
-    return new
+def _texts(template, before, size, crf_factor):
+    """Arguments that change: the experiment's own (`before`: those in its text), and for other numbers of classes."""
+    groups = {("arguments",): (before, template.arguments)}
+    for side in ("arguments", "otherwise"):
+        kept = template.few_classes.get(side, {})
+        groups["few_classes", side] = (kept, kept)
+    values = {}
+    for keys, (old, arguments) in groups.items():
+        for command, words in arguments.items():
+            new = adapted(template, command, words, size, crf_factor)
+            if new != list(old.get(command, ())):
+                values[*keys, command] = shlex.join(new)
+    return values

@@ -123,8 +123,9 @@ class Experiment:
         "photos" (to train on) and "side" (the middle longer one, in pixels) of the data that the numbers were chosen
         for; {} where that is not said.
     few_classes : dict
-        "most" (number of classes with background) and "arguments" (as `arguments`) of experiments made from this one
-        for data of so few classes; {} where there are none.
+        "most" (number of classes with background) and, as `arguments`, those of experiments made from this one: for
+        data of so few classes, "arguments", or for more where its own are for so few, "otherwise"; {} where there are
+        none.
     calibrate : bool
         Whether train photos are kept apart from stage f, to calibrate its probabilities on.
     nets : Nets or None
@@ -219,9 +220,10 @@ def _checked(path, key, value):
             type(number) in (int, float) and number > 0 for number in value.values())
         return value if fits else refuse("photos and side, numbers above 0")
     if key == "few_classes":
-        if not isinstance(value, dict) or set(value) != {"most", "arguments"} or type(value["most"]) is not int:
-            refuse("most, a whole number, and arguments")
-        return {**value, "arguments": read_arguments(value["arguments"], f"{path}: few_classes: arguments")}
+        side = next((name for name in ("arguments", "otherwise") if isinstance(value, dict) and name in value), None)
+        if side is None or set(value) != {"most", side} or type(value["most"]) is not int:
+            refuse("most, a whole number, and arguments, or otherwise in their place")
+        return {**value, side: read_arguments(value[side], f"{path}: few_classes: {side}")}
     if key in ("make_data", "cue_file", "static", "full"):
         if not isinstance(value, str):
             refuse("text")

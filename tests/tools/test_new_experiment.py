@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 
 import cv2
 import numpy as np
@@ -186,12 +187,93 @@ def test_few_classes_have_cues_of_their_own(experiments, tmp_path, capsys, class
         new_experiment.main([name, "--from", "msrc15-squeezenet", *words])
         cues = read_experiment(experiments / name).arguments["cues"]
         assert ("cam-low:0.05" in cues) is few and "--prior" in cues
-        assert "few_classes" not in (experiments / name / "settings.yaml").read_text()
-    assert ("cues: as msrc15-squeezenet has it for so few classes" in capsys.readouterr().out) is few
+        said = capsys.readouterr().out.splitlines()
+        assert ("cues: as msrc15-squeezenet has it for so few classes" in "\n".join(said)) is few
+        assert all(said) and any(line.startswith(("numbers: msrc15-squeezenet's", "iterations: ")) for line in said)
+
+
+def test_few_classes_and_more_take_their_own_cues_back_and_forth(experiments, capsys):
+    """few: the template's for few; back: the template's own; what was edited in between comes back as well."""
+    own = read_experiment(experiments / "msrc15-squeezenet")
+    new_experiment.main(["few", "--from", "msrc15-squeezenet", "--classes", "3", "--size", "161"])
+    path = experiments / "few/settings.yaml"
+    few = read_experiment(path.parent)
+    assert few.arguments["cues"] == own.few_classes["arguments"]["cues"]
+    assert few.few_classes == {"most": 6, "otherwise": {"cues": own.arguments["cues"]}}
+    assert "# For experiments made from this one" not in path.read_text()
+    path.write_text(path.read_text().replace("--threshold 0.3", "--threshold 0.4"))
+    new_experiment.main(["as-few", "--from", "few", "--classes", "6"])
+    assert "0.4" in read_experiment(experiments / "as-few").arguments["cues"]
+    capsys.readouterr()
+    new_experiment.main(["many", "--from", "few", "--classes", "30"])
+    assert "cues: as few has it for more than 6 classes (30 with background)\n" in capsys.readouterr().out
+    many = read_experiment(experiments / "many")
+    assert many.arguments["cues"] == own.arguments["cues"] and "0.4" in many.few_classes["arguments"]["cues"]
+    new_experiment.main(["again", "--from", "many", "--classes", "4", "--size", "241"])
+    again = read_experiment(experiments / "again")
+    assert again.arguments["cues"] == many.few_classes["arguments"]["cues"]
+    assert again.arguments["label"] == own.arguments["label"]
+    text = (experiments / "again/settings.yaml").read_text()
+    assert text.count("few_classes:") == 1 and "for data of few classes" not in text
+
+
+def edited(experiments, edits):
+    """A copy of msrc15-squeezenet whose settings.yaml has other texts; the experiment's name is t."""
+    text = (ROOT / "prototxts/msrc15-squeezenet/settings.yaml").read_text()
+    for old, new in edits.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (experiments / "t").mkdir()
+    (experiments / "t/settings.yaml").write_text(text)
+
+
+SEGMENT = "  segment-s: --sizes 177 241 305\n"
+FEW_CUES = "cues: --threshold 0.3 --flip --prior saliency --remainder 0.7 --background saliency:0.4 cam-low:0.05"
+
+
+@pytest.mark.parametrize(("edits", "arguments"), [
+    ({SEGMENT: "  segment-s: >\n    --sizes 177\n    241 305\n"}, {"segment-s": "--sizes 121 161 201"}),
+    ({SEGMENT: "  segment-s: >-\n    --sizes 177\n  # why\n"}, {"segment-s": "--sizes 121"}),
+    ({SEGMENT: "  segment-s: |+  # why\n    --sizes 177\n\n"}, {"segment-s": "--sizes 121"}),
+    ({SEGMENT: "  segment-s: --sizes=177\n"}, {"segment-s": "--sizes 121"}),
+    ({SEGMENT: "  segment-s: --sizes=177 241 --crf-scale=3\n"}, {"segment-s": "--sizes 121 161 --crf-scale 1.5"}),
+    ({SEGMENT: "  segment-s: --sizes 177 --crf-scale=3\n"}, {"segment-s": "--sizes 121 --crf-scale 1.5"}),
+    ({FEW_CUES: "cues: \"--maps-blob 'a: b #x' --flip\""}, {"cues": "--maps-blob 'a: b #x' --flip"}),
+    ({FEW_CUES: "cues: --sizes=177 --size 31 31"}, {"cues": "--sizes 121 --size 21 21"}),
+    ({FEW_CUES: "label: --sizes=241"}, {"label": "--sizes 161"}),
+])
+def test_what_a_template_says_in_any_style_of_yaml_and_of_options_follows(experiments, tmp_path, edits, arguments):
+    """Inputs of 161 for 241, photos of 640 pixels for 320."""
+    edited(experiments, edits)
+    make_root(tmp_path / "data", 60, lambda k: [k % 2 + 1], 640)
+    new_experiment.main(["n", "--from", "t", "--data", "data", "--size", "161"])
+    made = read_experiment(experiments / "n")
+    for command, words in arguments.items():
+        scale = "" if "--crf-scale" in words or command == "cues" else " --crf-scale 0.5"
+        assert made.arguments[command] == tuple(shlex.split(words + scale))
+    new = (experiments / "n/settings.yaml").read_text()
+    assert ("# why\n" in new) == any("# why\n" in text for text in edits.values())
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("--crf-scale three", "segment-s: --crf-scale three: expected a number from 0.000001 to 1000000"),
+    ("--crf-scale=nan", "--crf-scale nan: expected a number"), ("--crf-scale 0", "--crf-scale 0: expected a number"),
+    ("--crf-scale 1e6", "--crf-scale 1e6: expected a number from 0.000001 to 1000000, also times 4 for these photos"),
+    ("--sizes 0", "segment-s: --sizes 0: expected whole numbers from 1"), ("--sizes=x", "--sizes x: expected whole"),
+    ("--sizes -9", "--sizes -9: expected whole"), ("--sizes 1234567", "--sizes 1234567: expected whole"),
+])
+def test_numbers_of_the_templates_arguments_are_checked(experiments, tmp_path, words, says):
+    edited(experiments, {SEGMENT: f"  segment-s: {words}\n"})
+    make_root(tmp_path / "data", 60, lambda k: [k % 2 + 1], 80)
+    with pytest.raises(UserError, match=re.escape(says)):
+        new_experiment.main(["n", "--from", "t", "--data", "data"])
+    assert not (experiments / "n").exists()
 
 
 @pytest.mark.parametrize(("few", "says"), [
-    ("{most: 6}", "few_classes: expected most, a whole number, and arguments, got"),
+    ("{most: 6}", "few_classes: expected most, a whole number, and arguments, or otherwise in their place, got"),
+    ("{most: 6, arguments: {}, otherwise: {}}", "few_classes: expected most, a whole number, and arguments, or"),
+    ("{most: 6, otherwise: {cues: --out x}}", "few_classes: otherwise: cues: "),
     ("{most: six, arguments: {}}", "few_classes: expected most, a whole number, and arguments"),
     ("{most: 6, arguments: {cues: --out x}}", "few_classes: arguments: cues: "),
     ("{most: 6, arguments: {train: x}}", "few_classes: arguments: expected texts by"),
