@@ -19,7 +19,8 @@ from dsrg.io.atomic_files import write_text
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import run_main, warn
-from dsrg.io.output_folders import refuse_inputs_as_output, refuse_read_files_as_output
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import beside, refuse_overwriting
 from dsrg.io.photo_lists import labels_of, read_photos
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
@@ -46,7 +47,7 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
-    refuse_read_files_as_output(args.out, args.list, args.classes, args.labels, args.net, args.weights)
+    refuse_overwriting(args, {"--out": beside(args.out, ".json", ".txt")})
     classes = read_classes(args.classes)[1:]
     nothing = args.list.is_file() and not args.list.stat().st_size     # of few photos none is set apart
     photos = {} if nothing else read_photos(args.list, args.images)

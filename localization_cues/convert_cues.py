@@ -13,6 +13,7 @@ from dsrg.cuefile.format import load_cues, save_cues
 from dsrg.io.command_line import command_parser
 from dsrg.io.counts import counted
 from dsrg.io.errors import note, run_main
+from dsrg.io.overwriting import refuse_overwriting
 
 
 def parse_args(argv=None):
@@ -24,6 +25,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_overwriting(args, {"target": [args.target]})
     cues = load_cues(args.source)
     save_cues(args.target, cues, overlaps=True)
     if double := cues.overlaps():

@@ -14,7 +14,9 @@ from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import add_json_flag, command_parser, print_result, sharing_ranks
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.image_ids import file_of
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_overwriting, refuse_written_over
 from dsrg.io.photo_folder import photos_of
 from dsrg.io.versions import git_commit
 from dsrg.saliency.drfi.apply_to_folder import apply
@@ -72,6 +74,8 @@ def main(argv=None):
     inputs = [args.images, getattr(args, "masks", None), *(folder for _, folder in getattr(args, "maps", ()))]
     refuse_inputs_as_output(args.out, *inputs)
     refuse_inputs_as_output(getattr(args, "montage", None), *inputs, what="--montage")
+    if args.command != "apply":
+        refuse_overwriting(args, {"--out": [args.out], "--montage": [getattr(args, "montage", None)]})
     photos = photos_of(args.images, args.list)
     args.act(args, photos)
 
@@ -84,6 +88,9 @@ def _train(args, photos):
 
 
 def _apply(args, photos):
+    maps = {"--out": [file_of(args.out, image_id) for image_id in photos]}
+    refuse_overwriting(args, maps)
+    refuse_written_over(maps, photos.values(), hard_links=False)
     ranks = sharing_ranks()
     apply(photos, args.model, args.out, args.enhance, ranks.part_of(args.workers), ranks)
 

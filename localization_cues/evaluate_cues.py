@@ -19,7 +19,8 @@ from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, run_main
 from dsrg.io.lists import read_input_list
-from dsrg.io.output_folders import refuse_inputs_as_output, refuse_read_files_as_output
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import beside, refuse_overwriting
 from dsrg.io.versions import git_commit
 from localization_cues.cue_quality import coverage_table, evaluate
 from training.shared_flags import add_map_size
@@ -39,7 +40,7 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.masks)
-    refuse_read_files_as_output(args.out, args.list, args.classes, args.cues)
+    refuse_overwriting(args, {"--out": beside(args.out, ".json", ".txt")})
     classes = read_classes(args.classes)
     names = read_input_list(args.list)
     cues = load_cues(args.cues)

@@ -21,9 +21,10 @@ from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, print_result
 from dsrg.io.counts import counted
 from dsrg.io.errors import UserError, note, run_main
-from dsrg.io.image_ids import id_of
+from dsrg.io.image_ids import file_of, id_of, photo_file
 from dsrg.io.lists import read_input_list
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_overwriting, refuse_written_over
 from dsrg.report.cue_contents import as_text, file_format, summarise
 from dsrg.report.cue_overlay import draw_overlays
 from training.shared_flags import add_map_size, positive
@@ -54,6 +55,11 @@ def main(argv=None):
     refuse_inputs_as_output(args.draw, args.images, what="--draw")
     refuse_inputs_as_output(args.out, args.images)
     names = read_input_list(args.list) if args.list else None
+    overlays = [file_of(args.draw, id_of(name)) for name in names.values()] if args.draw else []
+    refuse_overwriting(args, {"--out": [args.out], "--draw": overlays})
+    if args.draw:
+        refuse_written_over({"--draw": overlays}, [photo_file(args.images, name) for name in names.values()],
+                            hard_links=False)
     classes = read_classes(args.classes) if args.classes else None
     cues = load_cues(args.file)
     cues.check(len(classes) if classes else None, args.size, overlaps=False)

@@ -20,6 +20,7 @@ from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser, sharing_ranks
 from dsrg.io.errors import run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import beside, refuse_overwriting
 from dsrg.io.photo_lists import labels_of, read_photos
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
@@ -57,6 +58,8 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.images, args.saliency_maps)
+    refuse_overwriting(args, {"--out": beside(args.out, args.out.suffix, ".json")},
+                       [args.labels.with_name("classes.txt")])
     photos = read_photos(args.list, args.images)
     labels = labels_of(photos, args.labels)
     from training.findcaffe import caffe  # not before the arguments are known to be good

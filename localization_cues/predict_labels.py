@@ -20,7 +20,8 @@ from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import run_main
 from dsrg.io.lists import read_ids
-from dsrg.io.output_folders import refuse_inputs_as_output, refuse_read_files_as_output
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_overwriting
 from dsrg.io.photos import find_images, load_image_bgr
 from dsrg.io.progress_bar import progress
 from dsrg.scoring.score_net import open_net
@@ -69,7 +70,7 @@ def likely_classes(scores, above):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
-    refuse_read_files_as_output(args.out, args.list, args.classes, args.net, args.weights)
+    refuse_overwriting(args, {"--out": [args.out]})
     count = len(read_classes(args.classes)) - 1
     photos = find_images(args.images, read_ids(args.list))
     from training.findcaffe import caffe  # not before the files are known to be good

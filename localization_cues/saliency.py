@@ -10,6 +10,7 @@ from dsrg.io.command_line import command_parser, sharing_ranks
 from dsrg.io.errors import run_main
 from dsrg.io.image_ids import file_of
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_written_over
 from dsrg.io.photo_folder import photos_of
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_order
@@ -25,6 +26,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     refuse_inputs_as_output(args.out, args.images)
     photos = photos_of(args.images)
+    maps = {"--out": [file_of(args.out, image_id) for image_id in photos]}
+    refuse_written_over(maps, photos.values(), hard_links=False)
     ranks = sharing_ranks()
     jobs = [(path, file_of(args.out, image_id)) for image_id, path in ranks.share(photos).items()]
     done = in_order(write_saliency, jobs, ranks.part_of(args.workers))

@@ -12,6 +12,7 @@ from pathlib import Path
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.overwriting import refuse_overwriting
 from dsrg.io.prototxt_text import read_folder
 from dsrg.pipeline.prototxt_edits import ablated
 
@@ -30,6 +31,7 @@ def main(argv=None):
     if ablation.arguments:
         raise UserError(f"{args.ablation} changes arguments of {', '.join(ablation.arguments)}, which stand in no "
                         f"prototxt; run it: python -m tools.run NAME --ablation {args.ablation.stem}")
+    refuse_overwriting(args, {"folder": [args.folder / name for name in (*changed, "ablation.txt")]})
     for name, text in changed.items():
         write_text(args.folder / name, text)
     write_text(args.folder / "ablation.txt", f"{args.ablation.stem}: {ablation.says}\n")

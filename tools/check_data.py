@@ -12,14 +12,16 @@ and inode, so that the next check of thousands takes seconds. docs/reliability.m
 """
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
-from dsrg.datacheck.check import check, places_of_data_root, places_of_run, write_checked
+from dsrg.datacheck.check import check, files_of_result, places_of_data_root, places_of_run, write_checked
 from dsrg.datacheck.picture_facts import PictureFacts
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, run_main
-from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.output_folders import refuse_inputs_as_output, refuse_other_content
+from dsrg.io.overwriting import refuse_overwriting
 from dsrg.pipeline.settings import experiment_names
 from training.shared_flags import positive
 
@@ -86,6 +88,10 @@ def main(argv=None):
     inputs = (places.data / "JPEGImages", places.masks, places.pseudo_labels)
     refuse_inputs_as_output(args.out, *inputs)
     refuse_inputs_as_output(args.cache, *inputs, what="--cache")
+    refuse_overwriting(args, {"--out": files_of_result(args.out) if args.out else [], "--cache": [args.cache]},
+                       places.files())
+    if args.cache:
+        refuse_other_content(args.cache, re.compile(rb'\{["}]'), "what this command remembers pictures in")
     result = check(args.target, places, PictureFacts(args.cache or cache), args.skip_bad)
     if args.out:
         write_checked(result, args.out)

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from dsrg.io.atomic_files import write_text
 from dsrg.io.command_line import command_parser, print_result
-from dsrg.io.errors import run_main
+from dsrg.io.errors import note, run_main
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_files_of, refuse_overwriting
 from dsrg.io.versions import git_commit
-from dsrg.report.comparison import as_records, draw, groups, table
+from dsrg.report.comparison import as_records, draw, drawn_column, groups, is_table, table
 from dsrg.report.paired_differences import difference_lines, differences_to_the_first
 from training.findcaffe import import_caffe
 
@@ -30,7 +31,22 @@ def parse_args(argv=None):
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs; the others are compared with the first")
     parser.add_argument("--out", type=Path, metavar="NAME", help="write NAME.md and NAME.png too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with curves and photos too")
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if args.out and not args.out.name:
+        parser.error(f"--out {args.out} is a folder; give a name in it, such as {args.out / 'runs'}")
+    return args
+
+
+def _refuse_overwriting(args, names):
+    """UserError for an output that is a file of the runs, unless an earlier comparison wrote it."""
+    refuse_overwriting(args, {"--out": names, "--html": [args.html]})
+    for run in args.runs:
+        for path in names:      # a drawing tells nothing, but lies beside its table
+            refuse_files_of(run, path, lambda _: names[0].is_file() and is_table(names[0]))
+        if args.html:
+            from dsrg.report.comparison_page import is_comparison
+
+            refuse_files_of(run, args.html, is_comparison, "--html")
 
 
 def main(argv=None):
@@ -38,6 +54,8 @@ def main(argv=None):
     read = [run / name for run in args.runs for name in ("data/JPEGImages", "masks")]
     refuse_inputs_as_output(args.out, *read)
     refuse_inputs_as_output(args.html, *read, what="--html")
+    names = [args.out.with_name(args.out.name + suffix) for suffix in (".md", ".png")] if args.out else []
+    _refuse_overwriting(args, names)
     caffe = import_caffe(os.environ.get("ENGINE", "auto"), os.environ.get("CAFFE_ROOT"))
     found = groups(args.runs, caffe.proto.caffe_pb2)
     commits = sorted({c for g in found.values() for run in g["runs"] for c in run["commits"]})
@@ -46,9 +64,12 @@ def main(argv=None):
     record = {"runs": as_records(found), "differences": differences_to_the_first(found), "evaluated_at": commits,
               "commit": git_commit()}
     print_result(record, lines, args.json)
-    if args.out:
-        write_text(args.out.with_name(args.out.name + ".md"), "\n".join(lines) + "\n")
-        draw(found, args.out.with_name(args.out.name + ".png"))
+    if names:
+        write_text(names[0], "\n".join(lines) + "\n")
+    if names and drawn_column(found):
+        draw(found, names[1])
+    elif names:
+        note(f"note: no {names[1]}: nothing measured in these runs; run the stages segment and evaluate")
     if args.html:
         from dsrg.report.comparison_page import comparison_page  # its drawings take a second to load
 

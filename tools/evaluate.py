@@ -21,7 +21,8 @@ from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.image_ids import file_of
 from dsrg.io.label_png import load_label_png
 from dsrg.io.lists import read_ids
-from dsrg.io.output_folders import refuse_inputs_as_output, refuse_read_files_as_output
+from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import beside, refuse_overwriting
 from dsrg.io.process_share import ALONE
 from dsrg.io.progress_bar import progress
 from dsrg.io.versions import git_commit
@@ -44,7 +45,7 @@ def parse_args(argv):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.gt, args.pred)
-    refuse_read_files_as_output(args.out, args.list, args.classes)
+    refuse_overwriting(args, {"--out": beside(args.out, ".json", ".txt")})
     classes = read_classes(args.classes)
     ids = read_ids(args.list)
     ranks = sharing_ranks()

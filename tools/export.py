@@ -19,7 +19,8 @@ from pathlib import Path
 from dsrg.export import PROGRAMS, WEIGHTS, convert, export_net, export_run
 from dsrg.io.class_names import read_classes
 from dsrg.io.command_line import command_parser
-from dsrg.io.errors import UserError, run_main
+from dsrg.io.errors import run_main
+from dsrg.io.overwriting import refuse_overwriting
 from training.recipe_flags import add_stage
 from training.shared_flags import add_allow_random
 
@@ -47,8 +48,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
-    if args.out.exists() and args.source.exists() and args.out.samefile(args.source):
-        raise UserError(f"--out {args.out} is the file that is read; choose another")
+    refuse_overwriting(args, {"--out": [args.out]})
     if args.source.is_dir():
         export_run(args.source, args.out, args.stage, args.format)
     elif args.format in WEIGHTS:

@@ -20,6 +20,7 @@ from dsrg.io.faults import Faults
 from dsrg.io.image_ids import by_id, file_of
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_overwriting, refuse_written_over
 from dsrg.io.progress_bar import progress
 from dsrg.io.workers import in_threads
 
@@ -50,8 +51,12 @@ def _byte(text):
 def main(argv=None):
     args = parse_args(argv)
     refuse_inputs_as_output(args.out, args.masks)
-    colours = read_colours(args.colours) if args.colours else voc.palette()
     names, others = masks_below(args.masks)
+    masks = by_id((name, name) for name in names)
+    written = {"--out": [file_of(args.out, image_id) for image_id in masks]}
+    refuse_overwriting(args, written)
+    refuse_written_over(written, [args.masks / name for name in names], hard_links=False)
+    colours = read_colours(args.colours) if args.colours else voc.palette()
     if others:
         note(f"note: {args.masks}: files that are not PNG left out ({others})")
 
@@ -63,7 +68,7 @@ def main(argv=None):
             return error
         return None
 
-    faults, masks = Faults(args.masks), by_id((name, name) for name in names)
+    faults = Faults(args.masks)
     for error in progress(in_threads(convert, masks.items()), f"masks into {args.out}", len(masks)):
         if error:
             faults.add("masks left out", error)

@@ -22,6 +22,7 @@ from pathlib import Path
 from dsrg import layer_modules
 from dsrg.io.command_line import command_parser, print_json
 from dsrg.io.errors import UserError, note, one_line, printable, run_main
+from dsrg.io.overwriting import refuse_overwriting
 from training.findcaffe import find_caffe
 from training.shared_flags import whole
 
@@ -55,6 +56,7 @@ def _shape(text):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_overwriting(args, {"--draw": [args.draw]})
     _find_engine()
     from dsrg.netinspect.checks import State, check_inputs, default_phase
     from dsrg.netinspect.cost import as_record, rows, table

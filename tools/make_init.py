@@ -21,6 +21,7 @@ from dsrg.initweights.target_net import read_target
 from dsrg.initweights.weight_files import read_store
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.overwriting import refuse_overwriting
 from training.findcaffe import import_caffe
 from training.shared_flags import number
 
@@ -49,6 +50,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_overwriting(args, {"--out": [args.out]})
     import_caffe("embedded")
     layers, net_input = read_target(args.net)
     if args.mean:

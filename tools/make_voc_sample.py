@@ -17,6 +17,7 @@ from dsrg.datasets.voc_sample import draw_sample, write_sample
 from dsrg.io.atomic_files import atomic_write, write_text
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, run_main
+from dsrg.io.overwriting import refuse_overwriting
 from dsrg.io.progress_bar import progress
 from training.shared_flags import not_negative, positive
 
@@ -42,6 +43,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    refuse_overwriting(args, {"--weights": [args.weights]}, [DEPLOY])
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UserError(f"{args.out} is not empty; choose another --out")
     ids = [f"2012_{n:06d}" for n in range(args.photos)]

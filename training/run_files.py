@@ -162,6 +162,19 @@ class RunFiles:
                             f"is {self.solver.type or 'SGD'}, to which its history means something else; keep the "
                             "type, or give another --snapshot-prefix to train from the start")
 
+    def refuse_own_snapshots(self, weights):
+        """UserError for initial weights that have the name of a snapshot: the training would write over or remove them.
+
+        Parameters
+        ----------
+        weights : sequence of path
+        """
+        own = re.compile(re.escape(Path(self.prefix).name) + r"_iter_\d+\.caffemodel(\.h5)?")
+        for path in map(Path, weights):
+            if own.fullmatch(path.name) and path.parent.resolve() == Path(self.prefix).parent.resolve():
+                raise UserError(f"{path} would be written over by the snapshots of snapshot_prefix {self.prefix}; "
+                                "rename it, or choose another prefix")
+
     def newest_complete(self, caffe_pb2):
         """The newest whole snapshot, or None; later ones that are not whole are named on stderr.
 

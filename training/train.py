@@ -29,6 +29,7 @@ from dsrg.caffe_device import refuse_missing_gpus, use_machine
 from dsrg.io import collector, free_memory
 from dsrg.io.command_line import command_parser
 from dsrg.io.errors import UserError, note, run_main
+from dsrg.io.overwriting import refuse_overwriting
 from dsrg.io.prototxt_text import parse_prototxt
 from dsrg.netinspect.class_counts import refuse_other_classes
 from dsrg.pipeline.locks import Lock
@@ -76,6 +77,8 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
+    weights = [path for path in args.weights.split(",") if path]
+    refuse_overwriting(args, {"--log": [args.log], "--caffe-log": [args.caffe_log]}, [args.solver, *weights])
     if multi_gpu.is_one_of_several():
         die_with_parent()                               # the launcher, should it be killed
     os.environ.setdefault("GLOG_minloglevel", "1")      # the bar and the plain lines stand for Caffe's own
@@ -151,6 +154,7 @@ def _train(caffe, caffe_pb2, run, args, precision):
     if state is not None:
         _restore(solver, run, state)
     elif args.weights:
+        run.refuse_own_snapshots(args.weights.split(","))
         for line in copy_weights(solver.net, args.weights.split(","), caffe_pb2):
             _tell(line)
     nccl = multi_gpu.join(caffe, solver)  # noqa: F841 (lives as long as the solver works)

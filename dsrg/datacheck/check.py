@@ -13,6 +13,7 @@ from dsrg.datacheck.kinds import FAULT, WARNING
 from dsrg.datacheck.picture_facts import PictureFacts
 from dsrg.datacheck.pseudo_labels import check_pseudo_labels
 from dsrg.datasets.left_out import write_left_out
+from dsrg.datasets.voc_lists import SETS
 from dsrg.io.atomic_files import write_text
 from dsrg.io.counts import counted
 
@@ -44,6 +45,12 @@ class Places:
     numbers: Path | None = None
     cue_size: tuple | None = None
     pseudo_labels: Path | None = None
+
+    def files(self):
+        """The lists, labels and cues that are read, as far as they are there: list of Path."""
+        folders = [self.data, self.data / SETS, *([self.lists] if self.lists else [])]
+        listed = [path for folder in folders for path in folder.glob("*.txt")]
+        return [*listed, *(path for path in (self.cues, self.numbers) if path is not None)]
 
 
 def places_of_data_root(data):
@@ -203,6 +210,20 @@ def _check_what_is_left(result):
             result.found.add("nothing-left", f"{name}: {counted(len(ids), 'photo')}")
 
 
+def files_of_result(out):
+    """The files that `write_checked` writes or removes.
+
+    Parameters
+    ----------
+    out : Path
+
+    Returns
+    -------
+    list of Path
+    """
+    return [out / name for name in ("data.json", "data.txt", "left_out.txt")]
+
+
 def write_checked(result, out):
     """Write data.json and data.txt into a folder; and left_out.txt where photos may be left out, even if none is.
 
@@ -212,10 +233,10 @@ def write_checked(result, out):
     out : str or Path
         A folder.
     """
-    out = Path(out)
-    write_text(out / "data.json", json.dumps(result.record(), indent=1) + "\n")
-    write_text(out / "data.txt", "\n".join(result.text()) + "\n")
+    data, text, left_out = files_of_result(Path(out))
+    write_text(data, json.dumps(result.record(), indent=1) + "\n")
+    write_text(text, "\n".join(result.text()) + "\n")
     if result.skip_bad:
-        write_left_out(out / "left_out.txt", result.left_out)
+        write_left_out(left_out, result.left_out)
     else:
-        (out / "left_out.txt").unlink(missing_ok=True)      # of an earlier check: nobody is to go by it
+        left_out.unlink(missing_ok=True)      # of an earlier check: nobody is to go by it

@@ -17,11 +17,14 @@ from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.json_files import read_mapping
 from dsrg.io.label_png import save_label_png
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_written_over
 from dsrg.io.picture_files import most_megapixels, too_large
 from dsrg.io.progress_bar import progress
 
 SETS = ("train", "val")
 RECORD = "made-from.json"
+WRITTEN = ("classes.txt", "image_labels.txt", "image_ids.txt", RECORD,
+           *(f"ImageSets/Segmentation/{name}.txt" for name in SETS))
 
 
 def make_data_root(files, out, masks="all"):
@@ -48,6 +51,7 @@ def make_data_root(files, out, masks="all"):
     """
     for folder in (out / "JPEGImages", out / "SegmentationClass"):
         refuse_inputs_as_output(folder, *(photos for _, photos in files.values()))
+    refuse_written_over({"--out": [out / name for name in WRITTEN]}, [path for path, _ in files.values()])
     classes, names = class_map(common_categories(*(path for path, _ in files.values())))
     images = {name: read_images(*files[name]) for name in SETS}
     refuse_shared_names(images)

@@ -15,12 +15,16 @@ from dsrg.io.image_ids import file_of, id_of
 from dsrg.io.image_labels import read_image_labels
 from dsrg.io.lists import read_ids, read_input_list, read_lines
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_written_over
 from dsrg.io.photos import find_images
 
 SETS = Path("ImageSets", "Segmentation")
 # VOC's train.txt has 1464 images; with those of SBD, the 10582 of the paper, the list is named as it likes.
 TRAIN_SETS = ("trainaug", "train_aug", "train")
 MAX_NUMBER = 1 << 24
+#: what make_lists writes, or removes where there is none now
+WRITTEN = ("train_id.txt", "val_id.txt", "input_list.txt", "train_f.txt", "train_full.txt", "cam_train.txt",
+           "cam_quality.txt", "calibration_id.txt", "classes.txt", "image_labels.txt", "left_out.txt")
 
 
 def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", numbers=None, masks=None, leave_out=None,
@@ -54,6 +58,8 @@ def make_lists(data, out, train_set=None, val_set="val", labels_from="auto", num
     check_data_root(data)
     masks = masks or data / "SegmentationClass"
     refuse_inputs_as_output(out, data / "JPEGImages", masks)
+    read = [*data.glob("*.txt"), *(data / SETS).glob("*.txt"), numbers, leave_out]
+    refuse_written_over({"--out": [out / name for name in WRITTEN]}, filter(None, read))
     train_set = train_set or first_train_set(data)
     bad = read_left_out(leave_out) if leave_out else {}
     train, val = _ids(data, train_set, bad), _ids(data, val_set, bad, may_miss=val_set == "val")

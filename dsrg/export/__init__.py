@@ -14,10 +14,13 @@ from dsrg.calibration.record import Calibration
 from dsrg.export.metadata import metadata
 from dsrg.export.weights import convert
 from dsrg.io.errors import UserError
+from dsrg.io.overwriting import refuse_files_of, refuse_written_over
 from dsrg.scoring.run_model import find_model
 
 __all__ = ["PROGRAMS", "WEIGHTS", "convert", "export_net", "export_run"]
 
+#: suffixes of what an export writes and no stage of a run does
+OWN_SUFFIXES = (".onnx", ".pt", ".pth", ".safetensors")
 PROGRAMS = ("onnx", "torchscript")                  # net and weights
 WEIGHTS = ("safetensors", "pth", "caffemodel")      # weights alone
 
@@ -39,9 +42,12 @@ def export_run(run, target, stage=None, form="onnx"):
     Raises
     ------
     UserError
-        As of dsrg.load; a layer that cannot be exported, by name; a file that cannot be written.
+        As of dsrg.load; a layer that cannot be exported, by name; a file that cannot be written, or that is the
+        run's.
     """
+    refuse_files_of(run, target, lambda path: path.suffix in OWN_SUFFIXES)
     found = find_model(run, stage)
+    refuse_written_over({"--out": [target]}, [found.net, found.weights])
     if form in WEIGHTS:
         convert(found.weights, target, form)
     else:

@@ -41,7 +41,7 @@ def write_onnx(path, net, described):
             torch.onnx.export(net.module, (torch.zeros(net.shape),), str(temporary), dynamo=False,
                               opset_version=OPSET, input_names=[net.input_name], output_names=net.output_names,
                               dynamic_axes=axes)
-        model = onnx.load(temporary)
+        model = onnx.load(temporary, format="protobuf")      # by itself it goes by the suffix, which is free
         onnx.checker.check_model(model)
         onnx.helper.set_model_props(model, described)
         temporary.write_bytes(model.SerializeToString())

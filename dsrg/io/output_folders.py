@@ -1,4 +1,4 @@
-"""Checks that a command never writes into a folder from which it reads photos or masks, nor over a file it reads."""
+"""Checks that a command never writes into a folder from which it reads photos or masks, nor over a stranger's file."""
 
 import os
 from pathlib import Path
@@ -61,33 +61,6 @@ def refuse_inputs_as_output(output, *inputs, what="--out"):
         if any(_same(above, resolved) for above in (place, *place.parents)):
             raise UserError(f"{what} {output} would write into {folder}, whose photos or masks are read; choose a "
                             "folder elsewhere")
-
-
-def refuse_read_files_as_output(output, *inputs, suffixes=(".json", ".txt")):
-    """Refuse a file to write that is one of those that are read: their lists end in .txt, too.
-
-    Parameters
-    ----------
-    output : path
-        Given as --out; None is nothing.
-    *inputs : path
-        Files that are read.
-    suffixes : sequence of str
-        Of the files that are written beside each other, under the name of `output`.
-
-    Raises
-    ------
-    UserError
-        Also for a folder, beside which the files would come to lie.
-    """
-    if output is None:
-        return
-    if Path(output).is_dir():
-        raise UserError(f"--out {output} is a folder; give a file, such as {Path(output, 'result' + suffixes[0])}")
-    for written in (Path(output).with_suffix(suffix) for suffix in suffixes):
-        for read in inputs:
-            if _same(written.resolve(), Path(read).resolve()):
-                raise UserError(f"--out {output} would write {written} over what is read; choose another name")
 
 
 def _same(one, other):

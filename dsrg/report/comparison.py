@@ -16,6 +16,7 @@ from dsrg.report.run_results import ROWS, mean_and_spread, read_run
 PLACES = ("--seed", "--weights", "--device", "--resume", "--workers", "--masks", "--gt")
 #: differences that a table shows one by one, and those of one file where there are more
 MOST_LINES, MOST_OF_A_FILE = 20, 4
+_BEGINS = "| run | seeds |"
 #: heads of the columns of mIoU, by the names of dsrg.report.run_results
 HEADS = {"cues": "cues", "static": "static", "s": "stage s", "labels": "labels", "f": "stage f", "full": "supervised"}
 
@@ -202,8 +203,8 @@ def rows(found):
 def table(found):
     """Lines of a Markdown table of what `groups` returns."""
     columns, groups_of = rows(found)
-    heads = ["run", "seeds", *(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    heads = [*(f"{HEADS[c]} mIoU (%)" for c in columns), "stages (min)", "differs in"]
+    lines = [f"{_BEGINS} {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for row in groups_of:
         differs = "; ".join(brief(row["differs"])) or "–"
         cells = [row["name"], str(row["seeds"]), *row["values"], f"{row['minutes']:.1f}", differs]
@@ -219,16 +220,32 @@ def as_records(found):
             for line in lines]
 
 
+def is_table(path):
+    """Whether a file is a table of `table`."""
+    with open(path, "rb") as file:
+        return file.read(len(_BEGINS)) == _BEGINS.encode()
+
+
+def drawn_column(found):
+    """The column of mIoU that `draw` shows: stage s, or the last that is measured; None where nothing is."""
+    measured = {name for group in found.values() for run in group["runs"] for name in run["miou"]}
+    return "s" if "s" in measured else next((name for name, *_ in reversed(ROWS) if name in measured), None)
+
+
 def draw(found, path):
-    """Write a PNG: for each row a bar of stage s (or the last column measured), with its seeds as points."""
+    """Write a PNG: for each row a bar of stage s (or the last column measured), with its seeds as points.
+
+    Raises
+    ------
+    UserError
+        Nothing measured, or a file that cannot be written.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = [name for name, *_ in ROWS]
-    column = "s" if any("s" in r["miou"] for g in found.values() for r in g["runs"]) else next(
-        (n for n in reversed(names) if any(n in r["miou"] for g in found.values() for r in g["runs"])), None)
+    column = drawn_column(found)
     if column is None:
         raise UserError("nothing measured in these runs; run the stages segment and evaluate")
     figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.4 * len(found)))

@@ -48,6 +48,12 @@ def comparison_page(folders, found):
         photos //= 2
 
 
+def is_comparison(path):
+    """Whether a file is a page of `comparison_page`."""
+    with open(path, "rb") as file:
+        return b"DSRG runs compared</title>" in file.read(4096)
+
+
 def _differences(found):
     """The table of paired differences, or None of a single group."""
     columns, rows_of, notes = difference_rows(found)

@@ -44,6 +44,19 @@ class LabelMapFolder:
         """
         return file_of(self.folder, image_id)
 
+    def written(self, ids):
+        """Paths of all that is written for some ids.
+
+        Parameters
+        ----------
+        ids : iterable of str
+
+        Returns
+        -------
+        list of Path
+        """
+        return [self.folder / SETTINGS, *(path for image_id in ids for path in self._files(image_id))]
+
     def start_or_resume(self, ids, overwrite=False):
         """Ids that have no map of these settings yet; maps of other settings are removed first.
 

@@ -1,14 +1,18 @@
 """The photos of a list, segmented by a net and weights that are named one by one: what the stages of a run do."""
 
+from pathlib import Path
+
 from dsrg.calibration.record import Temperature, given
 from dsrg.io.errors import note, warn
+from dsrg.io.image_ids import file_of
 from dsrg.io.lists import read_ids
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_written_over
 from dsrg.io.photos import find_images
 from dsrg.io.process_share import ALONE
 from dsrg.io.workers import available_cpus
 from dsrg.scoring.collapse import collapse_warning, count_classes
-from dsrg.scoring.label_map_folder import LabelMapFolder, digest
+from dsrg.scoring.label_map_folder import SETTINGS, LabelMapFolder, digest
 from dsrg.scoring.score_net import ScoreNet, open_net
 from dsrg.scoring.scores_file import scores_path
 from dsrg.scoring.segment_photos import labels_of_all, require_crf, segment_photos
@@ -44,6 +48,9 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     refuse_inputs_as_output(out, images)
     refuse_inputs_as_output(scores_folder, images, what="--scores")
     ids = read_ids(list_file)
+    written = {"--out": [file_of(out, image_id) for image_id in ids] + [Path(out, SETTINGS)],
+               "--scores": [scores_path(scores_folder, image_id) for image_id in ids] if scores_folder else []}
+    refuse_written_over(written, [path for path in (net_file, weights, list_file, labels_file) if path])
     labels = labels_of_all(labels_file, ids) if labels_file else None
     if recipe.crf:
         require_crf()
@@ -61,6 +68,7 @@ def segment_listed(caffe, net_file, weights, list_file, images, out, recipe, *, 
     ranks.wait()                        # all have looked before the first changes anything
     if todo:
         photos = find_images(images, ranks.share(todo))
+        refuse_written_over(written, photos.values(), hard_links=False)
         net = ScoreNet(open_net(caffe, net_file, weights, device, machine["precision"], allow_random=allow_random),
                        recipe.output_blob)
         if ranks.is_first:

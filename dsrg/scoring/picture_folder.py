@@ -14,6 +14,7 @@ from dsrg.io.counts import counted
 from dsrg.io.errors import note, tell_error, warn
 from dsrg.io.label_png import load_label_png, save_label_png, value_counts
 from dsrg.io.output_folders import refuse_inputs_as_output
+from dsrg.io.overwriting import refuse_written_over
 from dsrg.io.photo_folder import kinds_text
 from dsrg.io.pictures import as_in_file, read_picture
 from dsrg.io.process_share import ALONE
@@ -191,6 +192,8 @@ def segment_pictures(model, paths, out, overwrite=False, workers=None, ranks=ALO
     if scores:
         settings["temperature"] = temperature.value
     folder = PictureFolder(out, settings, about, pictures, model.class_names, scores)
+    refuse_written_over({"--out": folder.written(pictures)}, [*pictures.values(), files.net, files.weights],
+                        hard_links=False)
     todo = folder.pending(list(pictures), overwrite)
     ranks.wait()                        # all have looked before the first changes anything
     if ranks.is_first:

@@ -157,3 +157,20 @@ def test_writes_a_page(runs, tmp_path):
     main([*runs, "--html", str(tmp_path / "all.html")])
     text = (tmp_path / "all.html").read_text()
     assert "52.0 ± 2.8" in text and "train-s.prototxt loss-Constrain: removed" in text
+
+
+def test_of_runs_without_results_the_drawing_is_left_out(tmp_path, capsys):
+    """Table and page say what differs all the same; a second time they replace what the first wrote into the run."""
+    run = make_run(tmp_path / "demo", 0.5, 60)
+    Path(run, "results/s.json").unlink()
+    for _ in range(2):
+        main([run, "--out", f"{run}/mine", "--html", f"{run}/mine.html"])
+        assert capsys.readouterr().err.startswith(f"note: no {run}/mine.png: nothing measured in these runs; run ")
+        assert Path(run, "mine.md").read_text().startswith("| run | seeds | stages (min) | differs in |")
+        assert "<h1>Runs compared</h1>" in Path(run, "mine.html").read_text() and not Path(run, "mine.png").exists()
+
+
+def test_out_is_a_name(runs, capsys):
+    with pytest.raises(SystemExit):
+        main([*runs, "--out", "."])
+    assert "--out . is a folder; give a name in it, such as runs" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_weights_of_a_run_there_and_back():
     export.main(["f.safetensors", "--format", "caffemodel", "--out", "back.caffemodel"])
     with open("work/demo/models/f_iter_30.caffemodel", "rb") as one, open("back.caffemodel", "rb") as other:
         assert one.read() == other.read()
-    with pytest.raises(UserError, match="is the file that is read"):
+    with pytest.raises(UserError, match="over what is read"):
         export.main(["f.safetensors", "--format", "caffemodel", "--out", "f.safetensors"])
 
 

@@ -72,6 +72,14 @@ def test_every_committed_deploy_net(tmp_path, text):
     compare(tmp_path, *files, [(1, 3, 65, 65), (2, 3, 57, 74)])
 
 
+@pytest.mark.parametrize("name", ["net.json", "net.prototxt", "net.textproto", "net"])
+def test_onnx_is_its_binary_form_whatever_the_file_is_called(tmp_path, name):
+    net = torch_net(*make_deploy(tmp_path, next(iter(graphs()))))
+    write_onnx(tmp_path / name, net, {"dsrg": "{}"})
+    model = onnx.load_from_string((tmp_path / name).read_bytes())
+    assert [entry.key for entry in model.metadata_props] == ["dsrg"]
+
+
 #: what no committed net has: pooling whose last window hangs over, Interp by factors, in-place chains, several outputs
 LAYERS = {
     "pooling": """
