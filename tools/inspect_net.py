@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dsrg import layer_modules
-from dsrg.io.command_line import command_parser, print_json
+from dsrg.io.command_line import Named, command_parser, print_json
 from dsrg.io.errors import UserError, note, one_line, printable, run_main
 from dsrg.io.overwriting import refuse_overwriting
 from training.findcaffe import find_caffe
@@ -32,7 +32,7 @@ def parse_args(argv):
     parser.add_argument("net", type=Path, metavar="PROTOTXT")
     parser.add_argument("--weights", type=Path, metavar="FILE",
                         help=".caffemodel or .h5 whose shapes are checked against the net's")
-    parser.add_argument("--input", type=_shape, action="append", default=[], metavar="NAME=N,C,H,W",
+    parser.add_argument("--input", type=_shape, action=Named, default={}, metavar="NAME=N,C,H,W",
                         help="shape of a blob that an Input, data or Python layer makes, instead of the prototxt's; "
                         "may be given several times. A data layer's other blobs follow in the batch")
     parser.add_argument("--phase", choices=("train", "test"),
@@ -67,11 +67,11 @@ def main(argv=None):
         return _diff(source, Source(args.diff), args.json)
     findings, state, record = list(source.findings), None, {}
     if source.net is not None:
-        states = {phase: State(source, phase, args.level, args.stage, dict(args.input)) for phase in ("train", "test")}
+        states = {phase: State(source, phase, args.level, args.stage, args.input) for phase in ("train", "test")}
         findings += [finding for each in states.values() for finding in each.findings]
         state = states[args.phase or default_phase(source.net)]
     if state is not None and state.shapes is not None:
-        check_inputs(states.values(), dict(args.input))
+        check_inputs(states.values(), args.input)
         if args.weights:
             from dsrg.netinspect.weight_shapes import compare
             findings += compare(state, args.weights)

@@ -20,7 +20,7 @@ from dsrg.experiments.description import TRAININGS
 from dsrg.experiments.experiment_folder import make_experiment
 from dsrg.experiments.from_template import Wanted, new_settings, wanted_for
 from dsrg.experiments.own_data import read_own_data
-from dsrg.io.command_line import command_parser
+from dsrg.io.command_line import Named, command_parser
 from dsrg.io.errors import UserError, run_main, warn
 from dsrg.io.text_files import read_text
 from dsrg.pipeline.settings import experiment_names, read_experiment
@@ -39,7 +39,8 @@ def parse_args(argv):
     parser.add_argument("--size", type=positive, metavar="N", help="side of the square input (default: the template's)")
     parser.add_argument("--batch", type=positive, metavar="N", help="images a step of every training (default: the "
                         "template's)")
-    parser.add_argument("--iterations", type=iterations, nargs="+", metavar="TRAINING=N", help="of cam, s, f (default: "
+    parser.add_argument("--iterations", type=iterations, nargs="+", action=Named, default={},
+                        metavar="TRAINING=N", help="of cam, s, f (default: "
                         "chosen for --data, else the template's); steps of the rate and snapshots follow in proportion")
     args = parser.parse_args(argv)
     if (args.data is None) == (args.classes is None):
@@ -87,15 +88,14 @@ def main(argv=None):
     if template.nets is None:
         raise UserError(f"{template.folder / 'settings.yaml'} has no `nets` to fill numbers into; choose another "
                         "experiment, or copy the folder and edit its prototxts")
-    given = dict(args.iterations or ())
     if args.data is None:
-        wanted = Wanted(args.classes, args.size, args.batch, given)
+        wanted = Wanted(args.classes, args.size, args.batch, args.iterations)
         said = [f"numbers: {template.name}'s where none is given here; --data DATA_ROOT chooses them for your photos"]
     else:
         data = read_own_data(args.data)
         for line in class_warnings(data.classes, data.counts, data.alone):
             warn(f"warning: {line}")
-        wanted, said = wanted_for(template, data, args.size, args.batch, given)
+        wanted, said = wanted_for(template, data, args.size, args.batch, args.iterations)
     text = read_text(template.folder / "settings.yaml", "settings")
     nets = make_experiment(folder, new_settings(template, text, args.name, wanted), args.template)
     print(f"{folder}: {wanted.classes} classes, inputs {nets.size}x{nets.size}, maps {nets.cells}x{nets.cells}")

@@ -1,7 +1,6 @@
 """The data set of the experiment demo, in the layout of VOC."""
 
 import functools
-import shutil
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from dsrg.io.photos import write_picture
 from dsrg.io.progress_bar import progress
+from dsrg.io.whole_folders import whole_folder
 from dsrg.io.workers import in_order
 
 SHAPES = ((128, 160), (160, 128), (120, 160), (144, 144))   # heights and widths of the photos
@@ -38,15 +38,8 @@ def make_demo_data(out, train, val, seed, workers=1):
         `out` is something else, or cannot be written.
     """
     _check_replaceable(out)
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with whole_folder(out, replace=True) as partial:
         _write(partial, dict(zip(SPLITS, (train, val), strict=True)), seed, workers)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}; choose another --out") from None
 
 
 def _check_replaceable(out):

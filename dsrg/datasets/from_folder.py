@@ -5,7 +5,6 @@ place and renamed.
 """
 
 import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,7 @@ from dsrg.io.output_folders import refuse_inputs_as_output
 from dsrg.io.photo_folder import BROKEN_LINK, photo_names
 from dsrg.io.photos import load_image_bgr
 from dsrg.io.progress_bar import progress
+from dsrg.io.whole_folders import whole_folder
 
 
 @dataclass(frozen=True)
@@ -125,15 +125,8 @@ def make_data_root(options):
     train = (classes for name, classes in found.labels.items() if name not in found.val)
     found.notes += class_warnings(found.classes, *photos_of_classes(train))
     found.notes += filter(None, [classes_without_val(found.labels, found.val, found.classes)])
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with whole_folder(out) as partial:
         write_root(partial, options, found)
-        partial.rename(out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror or error}; free space or choose another "
-                        "folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return found
 
 

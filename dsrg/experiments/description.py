@@ -16,6 +16,7 @@ Nothing here imports Caffe.
 """
 
 import contextlib
+import math
 from dataclasses import dataclass, field, fields
 
 from dsrg.io.errors import UserError
@@ -27,6 +28,9 @@ HEADS = ("aspp", "large-fov", "deeplab-v2", "squeezenet", "small")
 CLASSIFIERS = ("vgg16-sec", "vgg16-gap", "squeezenet", "small")
 ANNOTATIONS = ("AnnotationLayer", "AnnotationLayerCOCO")
 SUPERVISIONS = ("dsrg", "sec")
+#: numbers of the widest blob of a trunk for each pixel of its input: of the first convolution, of ResNet's res5
+WIDEST = {"vgg16": 64, "resnet101": 32, "squeezenet": 24, "small": 16}
+MOST_NUMBERS = 2**31 - 1        # of a blob, which Caffe counts in 32 bits
 #: trainings that have nets of their own; the reference trains the net of f
 TRAININGS = ("cam", "s", "f")
 #: fields of a solver that the experiment does not choose
@@ -118,6 +122,7 @@ def read_nets(content, where):
             raise UserError(f"{where}: '{key}' is missing")
     nets = Nets(**{key: _value(key, value, f"{where}: {key}") for key, value in content.items()})
     check_size(nets.size, nets.stride, f"{where}: size")
+    check_blobs(nets, where)
     if nets.batch.keys() != nets.solvers.keys():
         raise UserError(f"{where}: batch and solvers are of other trainings: {', '.join(sorted(nets.batch))} against "
                         f"{', '.join(sorted(nets.solvers))}")
@@ -145,6 +150,28 @@ def check_size(size, stride, where):
         near = max(4, round((size - 1) / stride)) * stride + 1
         raise UserError(f"{where} {size}: expected {stride} n + 1, at least {4 * stride + 1}, so that cells, labels "
                         f"and pixels line up; the nearest is {near}")
+
+
+def check_blobs(nets, where):
+    """Refuse a size and batches with which a blob of a training would have more numbers than Caffe's can.
+
+    Parameters
+    ----------
+    nets : Nets
+    where : str
+        What says the size and the batch, for the message.
+
+    Raises
+    ------
+    UserError
+    """
+    for kind, batch in nets.batch.items():
+        trunk = (nets.classifier if kind == "cam" else nets.backbone).partition("-")[0]
+        numbers = batch * WIDEST[trunk] * nets.size ** 2
+        if numbers > MOST_NUMBERS:
+            raise UserError(f"{where}: {batch} inputs of {nets.size}x{nets.size} make a blob of {numbers:.3g} numbers "
+                            f"in {trunk}, the trunk of {kind}; Caffe's have {MOST_NUMBERS} at most: choose a smaller "
+                            "size or batch")
 
 
 def _value(key, value, where):
@@ -189,6 +216,8 @@ def _solver(numbers, where):
             with contextlib.suppress(ValueError):           # YAML takes 5e-4, without a point, for text
                 value = float(value)
         try:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError
             setattr(messages()["SolverParameter"](), name, value)
         except (TypeError, ValueError, AttributeError):
             raise UserError(f"{where}: {name}: {value!r} is no value of this field of a solver") from None

@@ -1,10 +1,9 @@
 """The folder of an experiment below prototxts/: what its settings.yaml makes there."""
 
-import shutil
-
 from dsrg.find_caffe import import_caffe
 from dsrg.io.atomic_files import write_text
 from dsrg.io.errors import UserError
+from dsrg.io.whole_folders import whole_folder
 from dsrg.pipeline.settings import read_experiment
 
 
@@ -57,17 +56,12 @@ def make_experiment(folder, settings, template):
     UserError
         Settings that do not fit, or a folder that cannot be written.
     """
-    # made under a hidden name: a failure leaves no half experiment for run.sh to find
-    partial = folder.parent / f".{folder.name}" / folder.name
-    try:
+    with whole_folder(folder) as partial:       # a failure leaves no half experiment for run.sh to find
         write_text(partial / "settings.yaml", settings)
         nets = read_experiment(partial).nets
         write_text(partial / "README.md", _readme(folder.name, template, nets))
         for name, content in prototxts_of(partial).items():
             write_text(partial / name, content)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial.parent, ignore_errors=True)
     return nets
 
 

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from dsrg.experiments.adapted_arguments import adapted
-from dsrg.experiments.description import check_size
+from dsrg.experiments.description import check_blobs, check_size
 from dsrg.experiments.few_classes import changed_sides
 from dsrg.experiments.own_data import choose_numbers
 from dsrg.experiments.yaml_numbers import filled_in, without
@@ -88,12 +88,14 @@ def new_settings(template, text, name, wanted):
     Raises
     ------
     UserError
-        A size that does not line up, iterations of a training that the template does not have, arguments of the
-        template that are no numbers.
+        A size that does not line up, or is too large for the batch; iterations of a training that the template does
+        not have; arguments of the template that are no numbers.
     """
     old = template.nets
     size = wanted.size or old.size
     check_size(size, old.stride, "--size")
+    batches = {kind: wanted.batch or batch for kind, batch in old.batch.items()}
+    check_blobs(replace(old, size=size, batch=batches), "--size, --batch")
     before = template.arguments
     template, text = changed_sides(template, text, wanted.classes)
     values = {("nets", "classes"): wanted.classes, ("nets", "size"): size}

@@ -47,9 +47,7 @@ def atomic_write(path):
     path = Path(path)
     if _is_special(path):
         raise UserError(f"cannot write {path}: it is a device or a pipe, expected a file or a free name")
-    name = os.fsencode(path.stem)
-    stem = path.stem if len(name) <= LONGEST_STEM else hashlib.sha256(name).hexdigest()
-    temporary = path.with_name(f".{stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    temporary = path.with_name(f".{short_stem(path.stem)}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -68,6 +66,21 @@ def atomic_write(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def short_stem(name):
+    """A name to which a temporary one may add a few characters: itself, or a digest where it is long.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
+    data = os.fsencode(name)
+    return name if len(data) <= LONGEST_STEM else hashlib.sha256(data).hexdigest()
 
 
 def _is_special(path):

@@ -109,6 +109,19 @@ class _Quiet(_Seen):
         os.environ.setdefault("GLOG_minloglevel", "1")      # Caffe's own notes, of the engine and of pycaffe
 
 
+class Named(argparse.Action):
+    """Of a flag whose type gives (name, value): collects them in a dict. A name that is given twice is refused."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Add one pair, or a list of them."""
+        found = dict(getattr(namespace, self.dest) or {})
+        for name, value in values if isinstance(values, list) else [values]:
+            if name in found:
+                raise argparse.ArgumentError(self, f"{name} is given twice; keep one of them")
+            found[name] = value
+        setattr(namespace, self.dest, found)
+
+
 def command_parser(name, doc, json=False, parser_class=CommandParser, **options):
     """The parser of a command.
 

@@ -249,6 +249,12 @@ def test_no_net(tmp_path, name, text, words):
         inspect(tmp_path / name)
 
 
+def test_an_input_that_is_given_twice_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        inspect(write(tmp_path, INPUT), "--input", "data=1,6,10,20", "--input", "data=1,6,10,10")
+    assert "--input: data is given twice; keep one of them" in capsys.readouterr().err
+
+
 def test_input_nobody_makes_is_refused(tmp_path):
     with pytest.raises(UserError, match="--input dota: .* it can be given for data"):
         inspect(write(tmp_path, INPUT), "--input", "dota=1,2")

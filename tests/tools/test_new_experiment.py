@@ -334,6 +334,11 @@ def test_numbers_that_are_given_are_taken_and_classes_without_support_are_named(
     (["x", "--from", "dmo", "--classes", "3"], "no experiment 'dmo'; choose one of .*coco-"),
     (["x", "--from", "msrc15-squeezenet", "--classes", "3", "--size", "240"],
      r"--size 240: expected 8 n \+ 1, .* the nearest is 241"),
+    (["x", "--from", "demo", "--classes", "3", "--size", "999999997"],
+     r"--size, --batch: 16 inputs of 999999997x999999997 make a blob of 2.56e\+20 numbers in small, the trunk of cam; "
+     "Caffe's have 2147483647 at most: choose a smaller size or batch"),
+    (["x", "--from", "voc12-resnet101", "--classes", "3", "--batch", "326"], "in vgg16, the trunk of cam; Caffe's"),
+    (["x", "--from", "voc12-vgg16", "--classes", "3", "--batch", "2147483647"], "2147483647 inputs of 321x321 make"),
     (["x", "--from", "voc12-sec", "--classes", "3", "--iterations", "f=9"],
      "voc12-sec has no training 'f'; it has cam, s"),
     (["x", "--from", "byhand", "--classes", "3"], "byhand/settings.yaml has no `nets` to fill numbers into"),
@@ -352,7 +357,9 @@ def test_refuses_in_one_line(experiments, tmp_path, arguments, message):
 
 @pytest.mark.parametrize("extra", [[], ["--classes", "1"], ["--classes", "3", "--data", "d"],
                                    ["--classes", "3", "--size", "0"], ["--classes", "3", "--iterations", "full=3"],
-                                   ["--classes", "3", "--iterations", "s=0"]])
+                                   ["--classes", "3", "--iterations", "s=0"],
+                                   ["--classes", "3", "--iterations", "s=5", "s=6"],
+                                   ["--classes", "3", "--iterations", "s=5", "--iterations", "s=6"]])
 def test_usage(experiments, extra):
     with pytest.raises(SystemExit) as stopped:
         new_experiment.main(["x", "--from", "demo", *extra])

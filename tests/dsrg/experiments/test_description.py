@@ -1,5 +1,6 @@
 """What settings.yaml says of nets: read strictly, refused by key."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def test_numbers_are_read_and_maps_follow():
     ("cam: 15", "camm: 15", "x: batch: expected values for cam, s and"),
     ("gamma: 0.33", "gama: 0.33", "x: solvers: s: 'gama' is no field of a solver"),
     ("gamma: 0.33", "snapshot_prefix: a", "x: solvers: s: 'snapshot_prefix' is no field of a solver to set here"),
+    ("base_lr: 0.001", "base_lr: .nan", "x: solvers: cam: base_lr: nan is no value"),
+    ("gamma: 0.33", "gamma: inf", "x: solvers: s: gamma: inf is no value"),
+    ("size: 321", "size: 1801", "x: 15 inputs of 1801x1801 make a blob of 3.11e.09 numbers in vgg16, the trunk"),
     ("gamma: 0.33", "gamma: slow", "x: solvers: s: gamma: 'slow' is no value"),
     ("stepsize: 10", "stepsize: 1.5", "x: solvers: s: stepsize: 1.5 is no value"),
     ("cam: {base_lr: 0.001, max_iter: 80}", "cam: {base_lr: 0.001}", "x: solvers: cam: expected fields of a solver"),
@@ -56,6 +60,21 @@ def test_what_does_not_fit_is_refused_by_key(old, new, message):
     assert TEXT.count(old) == 1
     with pytest.raises(UserError, match=message):
         read_nets(yaml.safe_load(TEXT.replace(old, new)), "x")
+
+
+@pytest.mark.parametrize(("backbone", "experiment"), [
+    ("vgg16", "voc12-vgg16"), ("resnet101", "voc12-resnet101"), ("squeezenet", "msrc15-squeezenet"), ("small", "demo")])
+def test_the_widest_blob_of_a_trunk_is_that_of_its_net(backbone, experiment):
+    """What sizes and batches are bounded by, against the shapes of the net itself; 5 % for rims."""
+    from dsrg.netinspect.checks import State
+    from dsrg.netinspect.prototxt_source import Source
+
+    folder = ROOT / "prototxts" / experiment
+    nets = read_experiment(folder).nets
+    assert nets.backbone == backbone
+    net = State(Source(folder / "deploy.prototxt"), "test").shapes
+    widest = max(math.prod(blob.shape) for blob in net.blobs.values())
+    assert widest == pytest.approx(description.WIDEST[backbone] * nets.size ** 2, rel=0.05)
 
 
 def test_the_run_refuses_numbers_that_do_not_fit(tmp_path: Path):
