@@ -2,8 +2,9 @@
 
 A line names a photo and its classes. Fields are apart by commas, semicolons or tabs, quoted where they hold one, or by
 spaces where there is none of these; a field may hold several labels apart by commas, semicolons or bars. Lines that
-begin with # are comments. A header is known by its first word (image, file, name ..); under one, a table of 0 and 1
-with a column a class is read as such.
+begin with # are comments, rows of empty fields are passed over, and a first line `sep=;` says what fields are apart by,
+as Excel has it. A header is known by its first word (image, file, name ..); under one, a table of 0 and 1 with a column
+a class is read as such.
 """
 
 import csv
@@ -24,6 +25,8 @@ PHOTO_COLUMN = re.compile(r"(image|img|photo|picture|file)?s?[ _-]?(name|path|fi
 LABEL_COLUMN = re.compile(r"((image|class|object)?[ _-]?(label|class|category|categories|tag|object|name|target)"
                           r"(es|s)?[ _-]?\d*)?", re.I)
 YES, NO = ("1", "1.0", "true", "yes", "y", "x"), ("0", "0.0", "false", "no", "n", "-", "")
+#: a first line that says what fields are apart by
+SEPARATOR = re.compile(r'"?sep=([,;\t|:]?)"?[,;\t]*', re.I)
 #: the share of the cells of a table of 0 and 1 that may be something else: these are faults, one by one
 MOST_STRANGE = 0.25
 
@@ -65,14 +68,18 @@ def read_label_table(path, folder, names, faults, classes=()):
         No text, or a header with columns that are neither the photo nor labels.
     """
     photos, table = PhotoNames(folder, names), LabelTable()
+    lines, separator = _lines(path)
     rows, first = [], True
-    for number, line in read_lines(path, "labels"):
-        name, found, fields = _photo_and_fields(line, photos)
+    for number, line in lines:
+        whole = _fields(line, separator)
+        if not any(text.strip() for text in whole):
+            continue
+        name, found, fields = _photo_and_fields(line, whole, separator, photos)
         if line.startswith("#") and not found:
             table.comments += 1
             continue
-        if first and not found and _is_header(_fields(line)):
-            table.header = [text.strip() for text in _fields(line)]
+        if first and not found and _is_header(whole):
+            table.header = [text.strip() for text in whole]
         else:
             rows.append((number, name, found, fields))
         first = False
@@ -95,8 +102,22 @@ def read_label_table(path, folder, names, faults, classes=()):
     return table
 
 
+def _lines(path):
+    """The lines of a labels file as (number, text), and what fields are apart by where its first line says so, or None.
+
+    A line keeps the tabs at its end, each an empty field, where the first line that is no comment holds some inside.
+    """
+    lines = list(read_lines(path, "labels", ends=" "))
+    said = SEPARATOR.fullmatch(lines[0][1])
+    lines = lines[1:] if said else lines
+    head = next((text for _, line in lines if (text := line.strip()) and not text.startswith("#")), "")
+    lines = [(number, line.lstrip() if "\t" in head else line.strip()) for number, line in lines if line.strip()]
+    return lines, (said[1] or None) if said else None
+
+
 def _ticked(columns, fields, where, faults):
     """The columns of a row of a table of 0 and 1 that hold a 1; what is neither is a fault."""
+    fields = fields[:len(columns)] + _without_empty_end(fields[len(columns):])
     if len(fields) != len(columns):
         faults.add("rows of another length", f"{where}: {counted(len(fields), 'cell')} behind the photo, expected "
                    f"{len(columns)}, one for each class of the header")
@@ -110,8 +131,18 @@ def _ticked(columns, fields, where, faults):
                        "yes, no, true, false, x, nothing)")
 
 
+def _without_empty_end(texts):
+    """The texts without the empty ones at the end."""
+    count = len(texts)
+    while count and not texts[count - 1].strip():
+        count -= 1
+    return texts[:count]
+
+
 def _add_unknown(faults, where, name, found, may_be_header):
-    if found:
+    if not name:
+        faults.add("lines that name no photo", f"{where}: the first field is empty; name the photo there")
+    elif found:
         faults.add("lines whose photo is not clear",
                    f"{where}: '{name}' are several photos below the photo folder ({', '.join(found[:3])}); name the "
                    "file with its suffix, as it is written there")
@@ -120,24 +151,24 @@ def _add_unknown(faults, where, name, found, may_be_header):
         faults.add("lines that name no photo", lambda: f"{where}: '{name}' {why_unknown(name)}{header}")
 
 
-def _fields(line):
-    """The fields of a line as CSV has them, by the first of comma, semicolon and tab outside quotes; or by spaces."""
+def _fields(line, separator):
+    """The fields of a line as CSV has them: by `separator`, else by the first of comma, semicolon and tab outside
+    quotes, else by spaces."""
     quotes = csv.QUOTE_MINIMAL if line.count('"') % 2 == 0 else csv.QUOTE_NONE
     bare = re.sub(r'"[^"]*"', "", line) if quotes == csv.QUOTE_MINIMAL else line
-    delimiter = next((c for c in bare if c in ",;\t"), None)
+    delimiter = separator if separator and separator in bare else next((c for c in bare if c in ",;\t"), None)
     if delimiter is None and quotes == csv.QUOTE_NONE:
         return line.split()
     try:
         fields = next(csv.reader([line], delimiter=delimiter or " ", skipinitialspace=True, quoting=quotes))
     except csv.Error:    # a field beyond the module's limit of 128 KiB
-        fields = re.split(r"[,;\t]", line)
+        fields = re.split(r"[,;\t]", line) if delimiter is None else line.split(delimiter)
     return [text for text in fields if text] if delimiter is None else fields
 
 
-def _photo_and_fields(line, photos):
-    """Name of the photo on a line, the photos it may stand for, and the fields behind it."""
-    fields = _fields(line)
-    by_spaces = not re.search(r"[,;\t]", line) and len(fields) > 1
+def _photo_and_fields(line, fields, separator, photos):
+    """Name of the photo on a line of these fields, the photos it may stand for, and the fields behind it."""
+    by_spaces = not re.search(rf"[,;\t{re.escape(separator or '')}]", line) and len(fields) > 1
     name = fields[0].strip()
     if found := photos.find(name):
         return name, found, fields[1:]
@@ -178,7 +209,7 @@ def _columns(header, rows, path):
     cells = [text.strip().lower() for *_, fields in rows for text in fields]
     odd = sum(text not in (*YES, *NO) for text in cells)
     if strange and cells and odd <= MOST_STRANGE * len(cells):
-        return names
+        return _without_empty_end(names)
     if strange:
         raise UserError(f"{path}: has a header with columns that are not labels ({', '.join(strange[:5])}); keep the "
                         "photo and its labels, or a column of 0 and 1 for each class")

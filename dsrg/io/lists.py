@@ -6,13 +6,15 @@ from dsrg.io.image_ids import fault_of, id_of
 from dsrg.io.text_files import read_text
 
 
-def read_lines(path, what):
+def read_lines(path, what, ends=None):
     """Yield the lines of a text file as (number, stripped text), blank ones left out; `what` names it in errors.
 
     Parameters
     ----------
     path : path
     what : str
+    ends : str, optional
+        Characters that are stripped (default: all white space).
 
     Yields
     ------
@@ -28,7 +30,7 @@ def read_lines(path, what):
         raise UserError(f"{what} {path} is empty")
     # not splitlines, which cuts at form feeds and Unicode's separators too
     for number, line in enumerate(text.split("\n"), 1):
-        if line := line.strip():
+        if line := line.strip(ends):
             yield number, line
 
 

@@ -45,6 +45,9 @@ def table(tmp_path, text, classes=(), photos=PHOTOS):
     ("A.JPG cow\n", {"a.jpg": ["cow"]}),
     ('a.jpg,5" disc\n', {"a.jpg": ['5" disc']}),
     ("\ufeffa.jpg cow\r\n\r\nsub/d grass\r\n", {"a.jpg": ["cow"], "sub/d.png": ["grass"]}),
+    ('"a.jpg" cow\n"" ""\n""\n', {"a.jpg": ["cow"]}),
+    ("\ta.jpg\tcow\n", {"a.jpg": ["cow"]}),
+    ("a.jpg cow grass\t\n", {"a.jpg": ["cow", "grass"]}),
 ])
 def test_forms_of_label_files(tmp_path, text, expected):
     assert table(tmp_path, text) == expected
@@ -144,3 +147,31 @@ def test_a_list_of_many_photos(tmp_path):
     photos = [f"p{n}.jpg" for n in range(50_000)]
     found = table(tmp_path, "".join(f"p{n}.jpg,cow\n" for n in range(50_000)), photos=photos)
     assert len(found) == 50_000
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_line_that_says_what_fields_are_apart_by_and_rows_of_empty_ones_are_passed_over(tmp_path, mark, quoted):
+    """As Excel writes them: the header behind sep=; was taken for a photo, the empty rows for photos without a name."""
+    said = f'"sep={mark}"' if quoted else f"SEP={mark}"
+    labels = ["image,label,label", "a.jpg,cow,", ",,", "sub/d.png,grass,cow", '"",,""', " , , ", ",,", ",,,,"]
+    assert table(tmp_path, "\n".join([said, *(row.replace(",", mark) for row in labels)])) == {
+        "a.jpg": ["cow"], "sub/d.png": ["grass", "cow"]}
+    ticks = ["image,cow,dog,,", "a.jpg,1,0,,", ",,,,", "sub/a.jpg,,,,", "sub/d.png,0,1", "b c.jpg,1,,", "e.jpg,,"]
+    text = "\n".join(["", said, "# made by hand", *(row.replace(",", mark) for row in ticks), ""])
+    assert table(tmp_path, text, photos=["a.jpg", "sub/a.jpg", "sub/d.png", "b c.jpg", "e.jpg"]) == {
+        "a.jpg": ["cow"], "sub/a.jpg": [], "sub/d.png": ["dog"], "b c.jpg": ["cow"], "e.jpg": []}
+
+
+def test_what_fields_are_apart_by_is_taken_where_it_is_said(tmp_path):
+    assert table(tmp_path, "sep=;\nb, c.jpg;cow\n") == {"b, c.jpg": ["cow"]}
+    assert table(tmp_path, "sep=;\na.jpg,cow\nsub/d grass dog\n") == {"a.jpg": ["cow"], "sub/d.png": ["grass", "dog"]}
+    assert table(tmp_path, "sep=\na.jpg,cow\n") == {"a.jpg": ["cow"]}
+    assert table(tmp_path, "sep=;\n;;\n") == {}
+
+
+def test_a_row_without_a_photo_is_named_as_that(tmp_path):
+    with pytest.raises(UserError, match="csv:2: the first field is empty; name the photo there"):
+        table(tmp_path, "a.jpg;cow\n;cow\n")
+    with pytest.raises(UserError, match="csv:2: 3 cells behind the photo, expected 2"):
+        table(tmp_path, "image;cow;dog\na.jpg;1;0;1;\n")
