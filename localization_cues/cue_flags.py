@@ -68,6 +68,30 @@ def add_rules(parser):
                         help="a class that nowhere passes threshold and gate gets no cue (default: its largest cell)")
 
 
+def refuse_unused_rules(parser, args):
+    """End with an error for a flag of the rules that none of the rules in force looks at.
+
+    Parameters
+    ----------
+    parser : CommandParser
+        With the flags of `add_rules`, and --saliency-maps.
+    args : argparse.Namespace
+    """
+    needs = rules_of(args).needs
+    if (args.background_net is None) != (args.background_weights is None):
+        parser.error("--background-net and --background-weights go together")
+    if len(args.background) > 1 and any(rule.name == "none" for rule in args.background):
+        parser.error("--background none goes alone: where one rule calls no cell background the others change nothing")
+    if "gradient" not in needs:
+        parser.refuse_unused(args, "without --background sec-gradient:F", "--background-net", "--background-weights",
+                             "--background-blob")
+    if "saliency" not in needs:
+        parser.refuse_unused(args, "where no --background, --gate, --prior or --remainder goes by saliency",
+                             "--saliency-maps")
+    if args.remainder is None:
+        parser.refuse_unused(args, "without --remainder", "--companion")
+
+
 def rules_of(args):
     """The Rules that the command line asks for.
 

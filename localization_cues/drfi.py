@@ -59,6 +59,8 @@ def parse_args(argv):
     add_json_flag(parts)
     parts.set_defaults(act=_evaluate)
     args = parser.parse_args(argv)
+    if args.command == "evaluate" and not args.montage:
+        parts.refuse_unused(args, "without --montage", "--rows")
     if args.command == "train" and args.out.suffix != ".npz":
         parser.error("--out ends in .npz")
     return args

@@ -47,6 +47,10 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if (args.draw is None) != (args.images is None) or (args.draw and not args.list):
         parser.error("overlays need --draw, --images and --list")
+    if not args.draw:
+        parser.refuse_unused(args, "without --draw", "--count", "--only")
+    if args.only:
+        parser.refuse_unused(args, "with --only, which names the images", "--count")
     return args
 
 

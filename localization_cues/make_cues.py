@@ -27,7 +27,7 @@ from dsrg.io.versions import git_commit
 from dsrg.report.cue_summary import print_summary, summary
 from dsrg.scoring.score_net import open_net
 from localization_cues.cam import CamNet
-from localization_cues.cue_flags import add_class_maps, add_rules, rules_of
+from localization_cues.cue_flags import add_class_maps, add_rules, refuse_unused_rules, rules_of
 from localization_cues.cues_of_photos import cues_of_photos, map_size, written
 from localization_cues.gradient import GradientNet
 from training.device_flags import add_flags
@@ -50,8 +50,7 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.out.suffix not in (*PICKLE_SUFFIXES, ".npz"):
         parser.error("--out ends in .pickle, .pkl or .npz")
-    if (args.background_net is None) != (args.background_weights is None):
-        parser.error("--background-net and --background-weights go together")
+    refuse_unused_rules(parser, args)
     return args
 
 

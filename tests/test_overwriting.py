@@ -75,6 +75,7 @@ LEFT_OUT = {
     ("tools.make_demo_data", None): "reads nothing",
     ("tools.make_voc_sample", None): "reads no file that is named",
     ("localization_cues.saliency", None): "reads photos alone: see below",
+    ("tools.inspect_net", "diff"): "not with --draw",
     ("tools.segment", "run"): "not with --net: see below",
     ("tools.segment", "photos"): "not with --net: see below",
     ("localization_cues.inspect_cues", "images"): "with --draw alone: see below",

@@ -85,6 +85,8 @@ def main(argv=None):
     if args.cue_size:
         given["cue_size"] = tuple(args.cue_size)
     places = replace(places, **given)
+    if args.cue_size and places.cues is None:
+        raise UserError(f"--cue-size is of a cue file, and {args.target} has none; give it with --cues, too")
     inputs = (places.data / "JPEGImages", places.masks, places.pseudo_labels)
     refuse_inputs_as_output(args.out, *inputs)
     refuse_inputs_as_output(args.cache, *inputs, what="--cache")

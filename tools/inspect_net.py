@@ -44,7 +44,11 @@ def parse_args(argv):
                         help="draw the net into FILE.svg, FILE.png or FILE.pdf; FILE.dot is text for graphviz")
     layer_modules.add_flag(parser)
     parser.add_argument("--diff", type=Path, metavar="OTHER", help="show what OTHER has otherwise, by layer, and end")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.diff:
+        parser.refuse_unused(args, "with --diff, which compares the texts alone", "--weights", "--input", "--phase",
+                             "--level", "--stage", "--strict", "--draw")
+    return args
 
 
 def _shape(text):

@@ -51,6 +51,12 @@ def parse_args(argv):
     parser.add_argument("--unused-classes", action="store_true", help="take --classes that no photo shows")
     parser.add_argument("--copy", action="store_true", help="copy photos and masks instead of linking them")
     args = parser.parse_args(argv)
+    if args.val_list:
+        parser.refuse_unused(args, "with --val-list, which names the photos", "--val", "--seed")
+    if not args.masks:
+        parser.refuse_unused(args, "without --masks", "--masks-stored", "--trust-masks")
+    if not args.classes:
+        parser.refuse_unused(args, "without --classes", "--unused-classes")
     return args
 
 

@@ -40,7 +40,12 @@ def parse_args(argv=None):
     parser.add_argument("--page-only", action="store_true", help="make report.html alone, quickly: from what lies "
                         "there, with fewer photos; while the run goes on the page renews itself")
     parser.add_argument("--device", default="cpu", help="cpu or a GPU number, for these snapshots (default cpu)")
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if args.page_only:
+        parser.refuse_unused(args, "with --page-only", "--photos", "--sheets", "--no-growth", "--device")
+    if args.no_growth:
+        parser.refuse_unused(args, "with --no-growth", "--device")
+    return args
 
 
 def main(argv=None):

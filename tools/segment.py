@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dsrg import crf_backend
 from dsrg.io.command_line import command_parser, print_result, sharing_ranks
-from dsrg.io.errors import run_main
+from dsrg.io.errors import UserError, run_main
 from dsrg.model import load
 from dsrg.scoring.listed_photos import segment_listed
 from dsrg.scoring.picture_folder import segment_pictures, shares_text
@@ -98,6 +98,10 @@ def _check(args, parser):
         parser.error("--stage and --json go with a run; without one --weights says whose")
     if args.temperature and not (args.scores or args.web):
         parser.error("--temperature is for the probabilities: give --scores DIR, too, or --web")
+    if args.crf is False:
+        parser.refuse_unused(args, "with --no-crf", "--crf-scale", "--crf-backend")
+    if args.web:
+        parser.refuse_unused(args, "with --web, which keeps no maps", "--overwrite", "--workers")
     if args.web and args.scores:
         parser.error("--web writes no files: leave --scores out")
 
@@ -115,6 +119,9 @@ def main(argv=None):
     if args.run:
         model = load(args.run, args.stage, ranks.device(args.device), **machine)
         model = model.with_temperature(args.temperature) if args.temperature else model
+        if args.crf_scale and not (args.crf or model.recipe.crf):
+            raise UserError(f"--crf-scale changes nothing: {args.run} segments without the CRF; add --crf, or leave "
+                            "it out")
         records, failed = segment_pictures(model.changed(**changes), args.photos, args.out, args.overwrite,
                                            ranks.part_of(args.workers), ranks, args.scores)
         if ranks.is_first:

@@ -34,7 +34,10 @@ def parse_args(argv=None):
     parser.add_argument("--once", action="store_true", help="print the state once (so does --json)")
     parser.add_argument("--interval", type=positive_number, default=2.0, metavar="SECONDS",
                         help="time between two looks (default 2)")
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if args.once or args.json:
+        parser.refuse_unused(args, "with --once or --json, which look once", "--interval")
+    return args
 
 
 def main(argv=None):

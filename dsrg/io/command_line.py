@@ -56,6 +56,23 @@ class CommandParser(argparse.ArgumentParser):
         """
         super().error(one_line(message))
 
+    def refuse_unused(self, args, when, *options):
+        """End with an error for an option that is given and would be passed over.
+
+        One that is given its default changes nothing either way, and is let through.
+
+        Parameters
+        ----------
+        args : argparse.Namespace
+        when : str
+            Why it has no use: "without --remainder".
+        *options : str
+        """
+        for option in options:
+            action = self._option_string_actions[option]
+            if getattr(args, action.dest) != action.default:
+                self.error(f"{option} changes nothing {when}; leave it out")
+
     def parse_args(self, args=None, namespace=None):
         """As argparse's; answers a shell that asks for completions.
 

@@ -5,7 +5,7 @@ import sys
 
 import caffe
 
-from . import binary_families, gflags, net_commands, picture_files, upgrade_tools
+from . import binary_families, gflags, glog, net_commands, picture_files, upgrade_tools
 from .errors import CommandError
 from .net_commands import device_number
 
@@ -72,8 +72,10 @@ def convert_imageset(args):
         raise CommandError(f"--resize_height {height} --resize_width {width}: pictures of {height * width / 1e6:g} "
                            f"megapixels, expected {picture_files.most_pixels() / 1e6:g} at most; give smaller ones, or "
                            "raise --max_megapixels")
+    if args.encode_type and not args.encoded:
+        glog.info("convert_imageset", "encode_type specified, assuming encoded=true.")
     convert(args.root, args.list, args.database, args.gray, args.shuffle, (height, width) if height else None,
-            args.check_size, args.encoded, args.encode_type)
+            args.check_size, args.encoded or bool(args.encode_type), args.encode_type)
 
 
 def compute_image_mean(args):

@@ -1,5 +1,7 @@
 """Caffe's compute_image_mean: the mean picture of an LMDB."""
 
+import os
+
 import numpy as np
 
 from . import glog
@@ -27,8 +29,11 @@ def compute_image_mean(path, target=None):
     Raises
     ------
     DatabaseError
-        Records of several sizes.
+        Records of several sizes, or a target in the database itself.
     """
+    if target and _lies_in(target, path):
+        raise DatabaseError(f"'{target}' would be written into the database '{path}', which is read; choose another "
+                            "name")
     total, count = None, 0
     for what, datum in records(path):
         values = values_of(what, datum)
@@ -52,3 +57,9 @@ def compute_image_mean(path, target=None):
     for channel, value in enumerate(mean.mean((1, 2))):
         glog.info("compute_image_mean", f"mean_value channel [{channel}]: {value:g}")
     return mean
+
+
+def _lies_in(target, database):
+    """Whether a file would come to lie in a database, or in its place."""
+    target, database = os.path.realpath(target), os.path.realpath(database)
+    return os.path.commonpath([target, database]) == database

@@ -1,5 +1,7 @@
 """convert_imageset, compute_image_mean, extract_features: what they write, by lmdb, OpenCV and the Data layer."""
 
+from pathlib import Path
+
 import caffe
 import cv2
 import lmdb
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from caffe import datum_database
 from caffe.__main__ import main
+from caffe.compute_image_mean import compute_image_mean
 from caffe.errors import DatabaseError
 from caffe.proto import caffe_pb2
 
@@ -78,9 +81,21 @@ def test_convert_imageset_keeps_files_as_they_are_when_encoded(pictures, tmp_pat
     for (_, datum), picture in zip(stored("png"), pictures.values(), strict=True):
         assert datum.data[1:4] == b"PNG"
         assert np.array_equal(cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_UNCHANGED), picture)
+    convert("-encode_type", "png", path="alone")        # as in Caffe, which says "assuming encoded=true"
+    assert [datum.data for _, datum in stored("alone")] == [datum.data for _, datum in stored("png")]
     convert("-encoded", "-gray", path="gray")
     for _, datum in stored("gray"):
         assert cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_UNCHANGED).ndim == 2
+
+
+def test_the_mean_is_not_written_into_the_database_that_it_is_of(pictures):
+    convert("-resize_height=4", "-resize_width=7")
+    before = stored()
+    Path("link").symlink_to("db")
+    for target in ("db/data.mdb", "db/mean.binaryproto", "link/../db/lock.mdb", "link/x", "db"):
+        with pytest.raises(DatabaseError, match="would be written into the database 'db', which is read"):
+            compute_image_mean("db", target)
+    assert [key for key, _ in stored()] == [key for key, _ in before]
 
 
 def test_the_data_layer_reads_what_convert_imageset_writes(pictures, tmp_path):

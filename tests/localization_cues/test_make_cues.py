@@ -209,7 +209,7 @@ def test_a_class_behind_its_companion_is_seeded_beside_it(run):
     assert (beside[2:5, 2:5] == 1).all() and (beside[7:, 7:] == 2).all()
     assert (beside[5:8, 5:7] != 2).any()                                    # what its own map shows is not salient
     np.testing.assert_array_equal(label_map(number=9) == 2, EXPECTED == 2)  # alone it has its own map
-    command(*flags)
+    command("--background", "none")
     np.testing.assert_array_equal(label_map(number=0), np.where(EXPECTED == 0, -1, EXPECTED))
 
 

@@ -5,6 +5,8 @@ import ast
 
 import pytest
 
+from dsrg.io.command_line import command_parser
+from tests.conftest import ROOT
 from tests.namespaces import Reader, unread
 from tests.parsers import command, commands, parser_of, subparsers
 
@@ -42,6 +44,72 @@ def _takes_numbers(kind):
         except (argparse.ArgumentTypeError, ValueError):
             continue
     return False
+
+
+CUES = ["--net", "n", "--weights", "w", "--list", "l", "--images", "i", "--labels", "b", "--out", "c.npz"]
+DRFI = ["evaluate", "--images", "i", "--masks", "m", "--maps", "p"]
+MAKE = ["--photos", "p", "--labels", "l", "--out", "o"]
+#: options that nothing looks at where the others are as here: command, words that are fine, then what is refused
+PASSED_OVER = [
+    ("localization_cues.make_cues", [*CUES], ["--companion", "0.4"]),
+    ("localization_cues.make_cues", [*CUES], ["--background-net", "n", "--background-weights", "w"]),
+    ("localization_cues.make_cues", [*CUES], ["--background-blob", "conv3"]),
+    ("localization_cues.make_cues", [*CUES, "--background", "cam-low:0.1"], ["--saliency-maps", "none/there"]),
+    ("localization_cues.drfi", DRFI, ["--rows", "3"]),
+    ("localization_cues.inspect_cues", ["c.npz"], ["--count", "3"]),
+    ("localization_cues.inspect_cues", ["c.npz", "--list", "l"], ["--only", "a"]),
+    ("localization_cues.inspect_cues", ["c.npz", "--list", "l", "--images", "i", "--draw", "d", "--only", "a"],
+     ["--count", "3"]),
+    *[("tools.inspect_net", ["a", "--diff", "b"], words) for words in (
+        ["--weights", "w"], ["--input", "x=1,3,9,9"], ["--phase", "test"], ["--level", "1"], ["--stage", "s"],
+        ["--strict"], ["--draw", "d.svg"])],
+    *[("tools.make_dataset", [*MAKE, "--val-list", "v"], words) for words in (["--val", "0.3"], ["--seed", "1"])],
+    *[("tools.make_dataset", MAKE, [word]) for word in ("--masks-stored", "--trust-masks", "--unused-classes")],
+    *[("tools.report", ["run", "--page-only"], words) for words in (
+        ["--photos", "2"], ["--sheets", "2"], ["--no-growth"], ["--device", "0"])],
+    ("tools.report", ["run", "--no-growth"], ["--device", "0"]),
+    ("tools.segment", ["run", "a.jpg", "--out", "o", "--no-crf"], ["--crf-scale", "2"]),
+    ("tools.segment", ["run", "a.jpg", "--out", "o", "--no-crf"], ["--crf-backend", "pydensecrf"]),
+    ("tools.segment", ["run", "--web"], ["--overwrite"]), ("tools.segment", ["run", "--web"], ["--workers", "99"]),
+    ("tools.watch", ["run", "--once"], ["--interval", "9"]),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "given"), PASSED_OVER, ids=lambda value: " ".join(value) if isinstance(
+    value, list) else value)
+def test_an_option_that_would_be_passed_over_is_refused(name, words, given, monkeypatch, capsys):
+    monkeypatch.delenv("CRF_BACKEND", raising=False)
+    parse_args = command(name).parse_args
+    parse_args(words)
+    with pytest.raises(SystemExit) as stop:
+        parse_args([*words, *given])
+    assert stop.value.code == 2
+    assert f"error: {given[0]} changes nothing with" in capsys.readouterr().err.replace("nothing where", "nothing with")
+
+
+def test_a_rule_that_calls_nothing_background_goes_alone(capsys):
+    make_cues = command("localization_cues.make_cues")
+    make_cues.parse_args([*CUES, "--background", "none"])
+    with pytest.raises(SystemExit):
+        make_cues.parse_args([*CUES, "--background", "saliency:0.1", "none"])
+    assert "--background none goes alone" in capsys.readouterr().err
+
+
+def test_cues_of_every_experiment_and_ablation_have_no_option_that_is_passed_over():
+    lines = [line.split("cues:", 1)[1].split() for path in sorted((ROOT / "prototxts").rglob("*.yaml"))
+             for line in path.read_text().splitlines() if line.strip().startswith("cues: --")]
+    assert any("--companion" in words for words in lines) and len(lines) > 8
+    for words in lines:
+        command("localization_cues.make_cues").parse_args([*CUES, *words])
+
+
+def test_a_default_that_is_given_is_let_through(capsys):
+    parser = command_parser("tools.x", "Says.")
+    parser.add_argument("--rows", type=int, default=8)
+    parser.refuse_unused(parser.parse_args(["--rows", "8"]), "without --montage", "--rows")
+    with pytest.raises(SystemExit):
+        parser.refuse_unused(parser.parse_args(["--rows", "9"]), "without --montage", "--rows")
+    assert "error: --rows changes nothing without --montage; leave it out" in capsys.readouterr().err
 
 
 def read(text, act=None):

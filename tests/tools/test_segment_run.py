@@ -155,6 +155,27 @@ def test_a_stopped_command_goes_on_and_a_new_photo_of_an_old_name_is_redone(run,
     assert "redoing 5 label maps (crf" in capsys.readouterr().err
 
 
+def test_the_overlays_of_an_earlier_call_are_not_segmented_into_themselves(run):
+    """They are pictures, and the overlay of out/overlays/0.jpg would go to out/overlays/0.jpg."""
+    main("work/mine/data/JPEGImages/0.jpg", "--no-crf")
+    overlay = run.parents[1] / "out/overlays/0.jpg"
+    before = overlay.read_bytes()
+    for photos in ("out/overlays", "out/overlays/0.jpg"):
+        with pytest.raises(UserError, match="--out would write out/overlays/0.jpg over what is read"):
+            main(photos, "--no-crf", "--overwrite")
+    assert overlay.read_bytes() == before
+
+
+def test_a_width_of_the_crf_is_refused_where_the_run_segments_without_it(run):
+    settings = run / "segmentations/f/settings.json"
+    record = json.loads(settings.read_text())
+    record["settings"]["crf"] = False
+    settings.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="--crf-scale changes nothing: work/mine segments without the CRF; add --crf"):
+        main("work/mine/data/JPEGImages/0.jpg", "--crf-scale", "2")
+    main("work/mine/data/JPEGImages/0.jpg", "--crf-scale", "2", "--crf")
+
+
 def test_what_cannot_be_done_is_said_in_a_line(run):
     (run.parents[1] / "empty").mkdir()
     Image.fromarray(scene(0)).save("a.png")
