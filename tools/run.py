@@ -43,10 +43,10 @@ class Parser(CommandParser):
 def parse_args(argv, environment):
     parser = command_parser("tools.run", __doc__, parser_class=Parser, allow_abbrev=False)
     parser.add_argument("experiment", nargs="*", help=f"one of {' '.join(experiment_names(PROTOTXTS))}")
-    parser.add_argument("--stages", "--only", default=environment["STAGES"], metavar="A,B",
+    parser.add_argument("--stages", "--only", metavar="A,B",
                         help="only these stages, or groups of them such as segment")
-    parser.add_argument("--from", dest="start", default="", metavar="STAGE", help="begin with this stage")
-    parser.add_argument("--ablation", default=environment["ABLATION"], metavar="NAME",
+    parser.add_argument("--from", dest="start", metavar="STAGE", help="begin with this stage")
+    parser.add_argument("--ablation", metavar="NAME",
                         help="change layers as prototxts/ablations/NAME.yaml says")
     parser.add_argument("--plan", action="store_true", help="say what would run and why, and run nothing")
     parser.add_argument("--force", action="store_true", help="run these stages though they are done; earlier results "
@@ -60,6 +60,12 @@ def parse_args(argv, environment):
     args = parser.parse_intermixed_args(argv)
     if len(args.experiment) > 1:
         raise UsageError(f"one experiment at a time, got '{args.experiment[0]}' and '{args.experiment[1]}'")
+    for flag, text in (("--stages", args.stages), ("--from", args.start), ("--ablation", args.ablation),
+                       ("STAGES", environment["STAGES"] or None)):
+        if text is not None and not text.strip(" ,"):       # which would ask for all, as without the flag
+            raise UsageError(f"{flag}: expected a name, got '{text}'")
+    args.stages = tuple(filter(None, map(str.strip, (args.stages or environment["STAGES"]).split(","))))
+    args.ablation = args.ablation or environment["ABLATION"]
     args.skip_bad = args.skip_bad or environment["SKIP_BAD"] == "1"
     args.experiment = args.experiment[0] if args.experiment else environment["EXPERIMENT"]
     return args
@@ -100,7 +106,7 @@ def _main(argv, environment):
     again = command_again(args.called_as, [word for word in argv if not word.startswith("--called-as")], environment)
     settings = settings_of(args.experiment, args.ablation, environment, args.skip_bad)
     experiment = read_experiment(PROTOTXTS / args.experiment)
-    choice = Choice(tuple(filter(None, args.stages.split(","))), args.start, args.force, args.keep_edits, args.adopt)
+    choice = Choice(args.stages, args.start or "", args.force, args.keep_edits, args.adopt)
     found = parts(settings, experiment, ABLATIONS, choice)
     found = parts(resolved(settings), experiment, ABLATIONS, choice)
     if args.plan:

@@ -75,13 +75,30 @@ def _small(value):
 
 
 def _python(text):
-    """(value, None) of a Python literal; None where it is none. Deep texts are left to `_yaml`, which says so."""
+    """(value, None) of a Python literal, or (None, what is wrong); None where it is none.
+
+    Deep texts are left to `_yaml`, which says so.
+    """
     if _levels(text) > MOST_LEVELS or re.search(r"[-+~]{20}|(not\s+){20}", text):  # would fill the parser's stack
         return None
     try:
-        return ast.literal_eval(text), None
+        tree = ast.parse(text, mode="eval")
+        value = ast.literal_eval(tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError):
         return None
+    twice = next(filter(None, map(_key_given_twice, ast.walk(tree))), None)
+    return (None, f"{shown(twice[0])} is given twice; keep one of them") if twice else (value, None)
+
+
+def _key_given_twice(node):
+    """(key,) of a mapping that has it twice, of which Python would keep the last without a word; or None."""
+    seen = set()
+    for key in node.keys if isinstance(node, ast.Dict) else ():
+        key = ast.literal_eval(key)
+        if key in seen:
+            return (key,)
+        seen.add(key)
+    return None
 
 
 def _levels(text):

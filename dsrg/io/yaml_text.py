@@ -1,4 +1,6 @@
-"""YAML as it is read from files that anybody may have written: no aliases, no depth, and one kind of error."""
+"""YAML as it is read from files that anybody may have written: no aliases, depth or key twice, one kind of error."""
+
+from collections.abc import Hashable
 
 import yaml
 
@@ -7,12 +9,14 @@ from dsrg.io.json_files import HALF, is_whole
 MOST_CHARACTERS = 1_000_000
 MOST_LEVELS = 30  # of lists in lists
 MOST_SHOWN = 200  # characters of a reason
+MOST_OF_KEY = 60  # of a key in one
 
 
 def parse_yaml(text):
     """The value of a YAML text.
 
-    Anchors and aliases, by which a short text stands for an endless value, are refused.
+    Anchors and aliases, by which a short text stands for an endless value, are refused; and so is a key that a mapping
+    has twice, of which the first would be lost without a word.
 
     Parameters
     ----------
@@ -26,7 +30,7 @@ def parse_yaml(text):
     Raises
     ------
     ValueError
-        Text that is none, too long or too deep; its message is the end of a sentence.
+        Text that is none, too long or too deep, or a key given twice; its message is the end of a sentence.
     """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"it has {len(text)} characters, expected at most {MOST_CHARACTERS}")
@@ -45,7 +49,7 @@ def parse_yaml(text):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without anchors and aliases, and without texts that nest too deep."""
+    """SafeLoader without anchors and aliases, without texts that nest too deep, and without keys given twice."""
 
     _level = 0
 
@@ -58,3 +62,20 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._level -= 1
         return node
+
+    def construct_mapping(self, node, deep=False):
+        self._refuse_twice(node)        # before the base class puts merged keys (<<) among them, which may be repeated
+        return super().construct_mapping(node, deep)
+
+    def _refuse_twice(self, node):
+        lines = {}
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            merges = key_node.tag == "tag:yaml.org,2002:merge"
+            key = key_node.value if merges else self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):       # refused by the base class, in its own words
+                return
+            if key in lines:
+                where = f"in lines {lines[key]} and {line}" if lines[key] != line else f"in line {line}"
+                raise yaml.YAMLError(f"'{str(key)[:MOST_OF_KEY]}' is given twice, {where}; keep one of them")
+            lines[key] = line

@@ -27,7 +27,7 @@ ARGUMENTS = {
 
 
 def read_arguments(value, where):
-    """Arguments of commands, as settings.yaml and ablations give them.
+    """Arguments of commands, as settings.yaml and ablations give them; `--option=value` comes out as two words.
 
     Parameters
     ----------
@@ -43,13 +43,14 @@ def read_arguments(value, where):
     Raises
     ------
     UserError
-        Another command or type, a quotation mark that is not closed, or an argument that is not to be chosen.
+        Another command or type, a quotation mark that is not closed, or an argument that is not to be chosen or given
+        twice.
     """
     if not isinstance(value, dict) or not all(isinstance(words, str) for words in value.values()) or not (
             value.keys() <= ARGUMENTS.keys()):
         raise UserError(f"{where}: expected texts by {', '.join(ARGUMENTS)}, got {shown(value)}")
     try:
-        found = {name: tuple(shlex.split(words)) for name, words in value.items()}
+        found = {name: _split_options(shlex.split(words)) for name, words in value.items()}
     except ValueError:
         raise UserError(f"{where}: expected words whose quotation marks are closed, got {shown(value)}") from None
     for name, words in found.items():
@@ -71,11 +72,30 @@ def fault_of_arguments(command, words):
     -------
     str or None
     """
+    seen = {}
     for word in words:
-        option = word.partition("=")[0]
-        if word.startswith("-") and not re.match(r"-[.\d]", word) and option not in ARGUMENTS[command]:
-            return f"'{option}' is not for an experiment to choose; expected some of {', '.join(ARGUMENTS[command])}"
+        if not word.startswith("-") or re.match(r"-[.\d]", word):
+            if not seen:
+                return f"expected an option such as {ARGUMENTS[command][0]} first, got {shown(word)}"
+            continue
+        if word not in ARGUMENTS[command]:
+            return (f"'{word.partition('=')[0]}' is not for an experiment to choose; expected some of "
+                    f"{', '.join(ARGUMENTS[command])}")
+        name = word.replace("--no-", "--", 1)
+        if name in seen:
+            twice = f"{word} is given twice" if seen[name] == word else f"{seen[name]} and {word} contradict each other"
+            return f"{twice}; keep one of them"
+        seen[name] = word
     return None
+
+
+def _split_options(words):
+    """The words with `--option=value` as two, the form that all who look for an option or its value see."""
+    found = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        found += [option, value] if equals and option.startswith("--") else [word]
+    return tuple(found)
 
 
 def fault_of_maker(module):

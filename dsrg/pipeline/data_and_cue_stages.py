@@ -163,7 +163,8 @@ def cues(name, needs):
         return "CUES is given" if run.given_cues is not None else None
 
     return Stage(name, needs, command, reads, lambda run: Made(files=(run.experiment.cue_file,)),
-                 code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=left_out, shared=True)
+                 code=lambda run: ("localization_cues.make_cues", CAFFE), left_out=left_out, shared=True,
+                 arguments="cues")
 
 
 def _classified(run, photos):

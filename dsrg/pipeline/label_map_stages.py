@@ -45,7 +45,8 @@ def segmentation(name, model, needs, ids, out, which, *, labels=False, group="",
         return f"{ids} names no photo" if run.ids(ids) == [] else left_out(run)
 
     return Stage(name, needs, command, reads, lambda run: Made(folders=(out,)),
-                 code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group, shared=True)
+                 code=lambda run: ("tools.segment", CAFFE), left_out=nothing, group=group, shared=True,
+                 arguments=which)
 
 
 def calibration(name, model, needs):

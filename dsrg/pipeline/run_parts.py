@@ -8,6 +8,7 @@ from dsrg.pipeline import run_folder
 from dsrg.pipeline.prototxt_edits import read_ablation
 from dsrg.pipeline.run import Run
 from dsrg.pipeline.settings import WEIGHT_VARIABLES, UsageError
+from dsrg.pipeline.stage_arguments import check_arguments
 from dsrg.pipeline.stages import (
     BEFORE_RETRAINING,
     NOT_OF_A_RETRAINING,
@@ -78,18 +79,19 @@ def parts(settings, experiment, ablations, choice):
     UsageError
         Stages, data or weights that do not fit.
     UserError
-        An ablation that does not fit, a prototxt that was edited in the run's folder.
+        An ablation that does not fit, a prototxt that was edited in the run's folder, arguments that a stage's command
+        does not take, files that are not there.
     """
+    if choice.force and choice.adopt:
+        raise UsageError("--force and --adopt do not go together: the one runs what is done, the other runs nothing")
     takes = read_ablation(Path(ablations, f"{settings.ablation}.yaml")).takes() if settings.ablation else ()
     of_plain, left_out = ((BEFORE_RETRAINING, NOT_OF_A_RETRAINING) if "s" in takes else
                           (OF_THE_PLAIN_RUN, NOT_OF_AN_ABLATION))
     try:
-        rows = selected(choice.words, experiment.skip + (left_out if settings.ablation else ()))
-        if choice.start:
-            start = selected([choice.start])[0]
-            rows = [row for row in rows if STAGES.index(row) >= STAGES.index(start)]
+        selected((), experiment.skip)
     except UserError as error:
-        raise UsageError(str(error)) from None
+        raise UserError(f"{experiment.folder / 'settings.yaml'}: skip: {error}") from None
+    rows = _rows(choice, experiment.skip + (left_out if settings.ablation else ()))
     found, base = [], None
     wholes = [(settings, rows, choice.words)]
     if settings.ablation:
@@ -109,8 +111,28 @@ def parts(settings, experiment, ablations, choice):
         run_folder.refuse_older(run, choice.adopt)
         _check_data(run)
         _check_weights(part)
+        check_arguments(part, found, ablation and (Path(ablations, f"{settings.ablation}.yaml"), ablation.arguments))
         found.append(part)
     return found
+
+
+def _rows(choice, skip):
+    """The rows that are asked for, one at least."""
+    try:
+        rows = selected(choice.words, skip)
+        first = selected([choice.start]) if choice.start else []
+    except UserError as error:
+        raise UsageError(str(error)) from None
+    if first and not choice.words and not set(first) & set(rows):
+        raise UsageError(f"--from {choice.start}: this run leaves {choice.start} out unless it is asked for by name: "
+                         f"--stages {choice.start}")
+    if first:
+        rows = [row for row in rows if STAGES.index(row) >= STAGES.index(first[0])]
+    if not rows:
+        raise UsageError(f"--stages {','.join(choice.words)} --from {choice.start}: none of these stages comes at "
+                         f"{choice.start} or after it, so that there is nothing to run" if first else
+                         "the experiment leaves all stages out (skip in settings.yaml); name some with --stages")
+    return rows
 
 
 def _without_ablation(settings):
@@ -134,3 +156,8 @@ def _check_weights(part):
         if where in WEIGHT_VARIABLES and where in run.experiment.needs and where not in run.settings.weights:
             raise UsageError(f"experiment {run.experiment.name} needs {where}, {run.experiment.needs[where]}; stage "
                              f"{row.name} starts from it")
+        start = run.start(name)
+        if start and where not in run.trainings and not run.path(start[1]).is_file():
+            raise UserError(f"{run.experiment.folder / 'settings.yaml'}: weights: stage {row.name} starts from "
+                            f"'{where}', and there is no such file ({start[1]}); expected a variable "
+                            f"({', '.join(WEIGHT_VARIABLES)}), an earlier training of the experiment, none or a file")

@@ -13,6 +13,8 @@ from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_cue_file, fault_of_
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")
+#: all trainings, in the order in which a run comes to them
+ORDER = ("cam", "static", "s", "f", "full")
 #: variables that can hold a caffemodel to start from
 WEIGHT_VARIABLES = ("WEIGHTS", "VGG_WEIGHTS")
 #: commands whose arguments an experiment chooses
@@ -110,7 +112,8 @@ class Experiment:
     needs : dict of str to str
         Variable of WEIGHT_VARIABLES that must be given -> what it holds.
     weights : dict of str to str
-        Kind of training -> where it starts: a variable, 'cam' or 's' (that training's result), 'none', or a file.
+        Kind of training -> where it starts: a variable, an earlier training (its result), 'none', or a file, from
+        where the run is started.
     skip : tuple of str
         Stages left out unless they are asked for by name.
     cue_file : str
@@ -191,7 +194,8 @@ def read_experiment(folder):
     Raises
     ------
     UserError
-        No settings.yaml, no YAML mapping, an unknown key, or a value of another type or that is not allowed.
+        No settings.yaml, an empty one, no YAML mapping, an unknown key, or a value of another type or that is not
+        allowed.
     """
     folder = Path(folder)
     path = folder / "settings.yaml"
@@ -201,7 +205,8 @@ def read_experiment(folder):
         content = parse_yaml(read_text(path, "settings"))
     except ValueError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
-    content = {} if content is None else content
+    if content is None:
+        raise UserError(f"{path} is empty; expected lines 'key: value', or {{}} for an experiment of defaults alone")
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected lines 'key: value', got {type(content).__name__}")
     return Experiment(folder.name, folder, **{
@@ -243,6 +248,13 @@ def _checked(path, key, value):
                         "static, full, arguments, chosen_for, few_classes, calibrate, nets")
     if not isinstance(value, dict) or not _all_text(list(value.values()), list) or not set(value) <= set(names):
         refuse(f"texts by {', '.join(names)}")
+    if key == "weights":
+        for kind, where in value.items():
+            if where in ORDER and ORDER.index(where) >= ORDER.index(kind):
+                earlier = ", ".join(ORDER[:ORDER.index(kind)])
+                raise UserError(f"{path}: weights: {kind}: '{where}' is not trained before {kind}; expected "
+                                f"{f'an earlier training ({earlier}), ' if earlier else ''}a variable "
+                                f"({', '.join(WEIGHT_VARIABLES)}), none or a file")
     return value
 
 

@@ -71,6 +71,8 @@ class Stage:
         It is run each time, and has no stamp.
     shared : bool
         Whether several processes can share its photos (dsrg.io.process_share).
+    arguments : str
+        Whose arguments in settings.yaml end its command, one of settings.COMMANDS; "" where it takes none.
     also_needs : callable
         Further stages that make what it reads, as the settings of a run ask for.
     """
@@ -87,6 +89,7 @@ class Stage:
     always: bool = False
     also_needs: Callable = lambda run: ()
     shared: bool = False
+    arguments: str = ""
 
     def __post_init__(self):
         object.__setattr__(self, "group", self.group or self.name)

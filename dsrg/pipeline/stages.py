@@ -75,7 +75,7 @@ def selected(words, skip=()):
         A word that is neither a stage nor a group of stages.
     """
     known = set(GROUPS) | {stage.name for stage in STAGES}
-    for word in words:
+    for word in (*words, *skip):
         if word not in known:
             raise UserError(f"unknown stage '{word}'; expected some of: {' '.join(GROUPS)}")
     if words:

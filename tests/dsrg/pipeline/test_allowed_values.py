@@ -51,3 +51,19 @@ def test_arguments_that_are_allowed_are_the_commands(tmp_path, which):
     assert set(ARGUMENTS[which]) <= options
     words = "--mean -1 -.5 3 --sizes 9 17"
     assert experiment(tmp_path, f"arguments: {{{which}: '{words}'}}\n").arguments[which] == tuple(words.split())
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("no-dashes", "expected an option such as --sizes first, got 'no-dashes'"),
+    ("--flip --flip", "--flip is given twice; keep one of them"),
+    ("--sizes=33 --sizes 65", "--sizes is given twice; keep one of them"),
+    ("--crf --sizes 33 --no-crf", "--crf and --no-crf contradict each other; keep one of them")])
+def test_an_option_is_given_once(tmp_path, words, says):
+    with pytest.raises(UserError, match=f"settings.yaml: arguments: label: {says}$"):
+        experiment(tmp_path, f"arguments: {{label: '{words}'}}\n")
+
+
+@pytest.mark.parametrize("which", ARGUMENTS)
+def test_an_option_with_an_equals_sign_is_two_words(tmp_path, which):
+    found = experiment(tmp_path, f"arguments: {{{which}: '--mean=-1 2 3 --sizes=9 17'}}\n").arguments[which]
+    assert found == ("--mean", "-1", "2", "3", "--sizes", "9", "17")
