@@ -18,7 +18,7 @@ def adapted(template, command, words, size, crf_factor):
     command : str
         Its name in settings.yaml.
     words : sequence of str
-        Its arguments there; a value stands behind its option or, with =, in the same word.
+        Its arguments there, each value behind its option.
     size : int
         Side of the new square input.
     crf_factor : float
@@ -27,7 +27,6 @@ def adapted(template, command, words, size, crf_factor):
     Returns
     -------
     list of str
-        An option and its value are two words.
 
     Raises
     ------
@@ -36,9 +35,8 @@ def adapted(template, command, words, size, crf_factor):
     """
     where = f"settings.yaml of {template.name}: {command}"
     factor = crf_factor if command in WITH_CRF else 1.0
-    words = _separated(words)
     if factor != 1 and "--crf-scale" not in words:
-        words += ["--crf-scale", "1"]
+        words = [*words, "--crf-scale", "1"]
     change = {"--sizes": lambda word: _size(template.nets, word, size, f"{where}: --sizes"),
               "--size": lambda word: _cells(template.nets, word, size, f"{where}: --size"),
               "--crf-scale": lambda word: _scale(word, factor, f"{where}: --crf-scale")}
@@ -50,11 +48,6 @@ def adapted(template, command, words, size, crf_factor):
             word = change[option](word)
         new.append(word)
     return new
-
-
-def _separated(words):
-    """The words with `--option=value` as two."""
-    return [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
 
 
 def _size(nets, word, size, where):

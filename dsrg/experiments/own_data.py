@@ -187,7 +187,7 @@ def iterations_for(kind, iterations, old_batch, batch, old_photos, data):
     rarest = min(data.counts.values(), default=data.photos)
     wanted = LEAST_OF_RAREST[kind] * data.photos / max(1, rarest)
     shown = max(shown, min(wanted, MOST_FOR_RAREST * shown))
-    return min(MOST_ITERATIONS, max(10, 10 * round(shown / batch / 10)))
+    return max(10, 10 * round(min(shown / batch, MOST_ITERATIONS) / 10))
 
 
 def rate_for(kind, rate, old_batch, batch, old_classes, classes):

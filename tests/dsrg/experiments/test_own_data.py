@@ -39,3 +39,7 @@ def test_rates_only_ever_go_down(kind, batch, classes, expected):
 @pytest.mark.parametrize(("side", "expected"), [(320, 1), (260, 1), (425, 1), (160, 2), (640, 0.5), (4000, 0.08)])
 def test_the_crf_keeps_its_share_of_the_photo(side, expected):
     assert crf_factor(320, side) == expected
+
+
+def test_a_template_that_was_chosen_for_next_to_no_photos_asks_for_no_endless_training():
+    assert iterations_for("s", 500, 16, 16, 1e-310, data(330, {1: 110, 2: 110, 3: 110})) == 20_000
