@@ -16,6 +16,7 @@ from dsrg.datasets.voc_lists import WRITTEN as LISTS
 from dsrg.io.errors import UserError
 from dsrg.io.label_png import save_label_png
 from dsrg.io.overwriting import refuse_files_of, refuse_written_over
+from dsrg.pipeline.run_folder import link
 from dsrg.scoring.picture_folder import PictureFolder
 from tests.parsers import command, commands, parser_of, subparsers
 from training.run_files import RunFiles
@@ -277,3 +278,16 @@ def test_a_comparison_replaces_no_file_of_the_runs_but_its_own(here, option, nam
     with pytest.raises(UserError, match=f"^{option} {written} would write over a file of the run"):
         compare.main(["run", "other", option, name])
     assert Path(written).read_text() == "kept"
+
+
+def test_a_run_whose_cues_are_its_own_link_keeps_it(here):
+    """CUES=work/demo/cues/localization_cues.npz after a run with CUES=elsewhere.npz."""
+    Path("work/cues").mkdir(parents=True)
+    Path("other").symlink_to("work")
+    cues = here / "work/cues/c.npz"
+    link(here / "ids", cues)
+    for given in (cues, here / "other/cues/c.npz", here / "work/../work/cues/c.npz"):
+        link(given, cues)
+        assert cues.read_text() == "a\n"
+    link(here / "inputs", cues)
+    assert cues.read_text() == INPUTS

@@ -66,6 +66,8 @@ def parse_args(argv, environment):
             raise UsageError(f"{flag}: expected a name, got '{text}'")
     args.stages = tuple(filter(None, map(str.strip, (args.stages or environment["STAGES"]).split(","))))
     args.ablation = args.ablation or environment["ABLATION"]
+    if args.adopt:
+        parser.refuse_unused(args, "with --adopt, which runs nothing and takes what is there", "--force", "--plan")
     args.skip_bad = args.skip_bad or environment["SKIP_BAD"] == "1"
     args.experiment = args.experiment[0] if args.experiment else environment["EXPERIMENT"]
     return args

@@ -121,6 +121,20 @@ def refuse_files_of(folder, path, is_own, what="--out"):
         raise UserError(f"{what} {path} would write over a file of the run {folder}; choose another name")
 
 
+def same_name(one, other):
+    """Whether two paths are one name in one folder, links to the folder seen through and one of that name not.
+
+    Parameters
+    ----------
+    one, other : path
+
+    Returns
+    -------
+    bool
+    """
+    return _entry(one) == _entry(other)
+
+
 def _paths(value):
     """The paths in an argument: alone, in a list, or in a list of pairs with names."""
     if isinstance(value, Path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from dsrg.io.atomic_files import TEMPORARY, write_text
 from dsrg.io.errors import UserError
 from dsrg.io.json_files import read_mapping
+from dsrg.io.overwriting import same_name
 from dsrg.io.prototxt_text import read_folder, read_text
 from dsrg.io.python_path import python_path
 from dsrg.pipeline.prototxt_edits import ablated, with_batch
@@ -204,9 +205,10 @@ def link(target, path):
     Parameters
     ----------
     target, path : path
+        Where the target is the link itself, as when CUES names that of the run, it stays as it is.
     """
     path = Path(path)
-    if path.is_symlink() and os.readlink(path) == str(target):
+    if path.is_symlink() and (os.readlink(path) == str(target) or same_name(path.parent / target, path)):
         return
     if path.exists() and not path.is_symlink():
         raise UserError(f"{path} is in the way of a link that the run needs there; move it away")

@@ -6,6 +6,7 @@ import ast
 import pytest
 
 from dsrg.io.command_line import command_parser
+from dsrg.pipeline.settings import UsageError
 from tests.conftest import ROOT
 from tests.namespaces import Reader, unread
 from tests.parsers import command, commands, parser_of, subparsers
@@ -85,6 +86,13 @@ def test_an_option_that_would_be_passed_over_is_refused(name, words, given, monk
         parse_args([*words, *given])
     assert stop.value.code == 2
     assert f"error: {given[0]} changes nothing with" in capsys.readouterr().err.replace("nothing where", "nothing with")
+
+
+@pytest.mark.parametrize("word", ["--force", "--plan"])
+def test_a_run_that_is_adopted_is_not_forced_nor_planned(word):
+    with pytest.raises(UsageError, match=f"^{word} changes nothing with --adopt, .*; leave it out; see --help$"):
+        command("tools.run").parse_args(["demo", "--adopt", word], dict.fromkeys(
+            ("STAGES", "ABLATION", "EXPERIMENT", "SKIP_BAD"), ""))
 
 
 def test_a_rule_that_calls_nothing_background_goes_alone(capsys):
