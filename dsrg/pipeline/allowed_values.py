@@ -6,13 +6,15 @@ made by this project's tools or by a module that the user allows (ALLOW_MODULES)
 
 import re
 import shlex
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from dsrg import layer_modules
+from dsrg.cuefile.writer import PICKLE_SUFFIXES
 from dsrg.io.errors import UserError
 from dsrg.io.image_ids import fault_of
 from dsrg.io.param_str import shown
 
+ROOT = Path(__file__).resolve().parents[2]
 MAKERS = "tools"    # the package whose modules make data
 CUES = "cues"       # the run's folder of cue files
 _SEGMENT = ("--sizes", "--scales", "--flip", "--no-flip", "--crf", "--no-crf", "--crf-scale", "--max-side", "--mean",
@@ -112,7 +114,9 @@ def fault_of_maker(module):
     allowed = (MAKERS, *layer_modules.allowed())
     if all(part.isidentifier() for part in module.split(".")) and any(
             module == name or module.startswith(f"{name}.") for name in allowed):
-        return None
+        path = ROOT.joinpath(*module.split("."))
+        there = path.with_suffix(".py").is_file() or module.partition(".")[0] != MAKERS
+        return None if there else f"there is no module '{module}'; expected such as {MAKERS}.make_demo_data"
     return (f"module '{module}' is not allowed: an experiment may run code of these only: {', '.join(allowed)}; where "
             f"you trust it, add it to the variable {layer_modules.MODULES}")
 
@@ -131,4 +135,23 @@ def fault_of_cue_file(name):
     parts = PurePosixPath(name).parts
     if fault_of(name) or len(parts) < 2 or parts[0] != CUES:
         return f"'{name}' is not a file of the run's folder {CUES}; expected such as {CUES}/localization_cues.pickle"
+    if PurePosixPath(name).suffix not in (*PICKLE_SUFFIXES, ".npz"):
+        return f"'{name}' is no name of a cue file; expected one that ends in {', '.join(PICKLE_SUFFIXES)} or .npz"
     return None
+
+
+def fault_of_change(text):
+    """What is wrong with what changes a net for another training, the end of a sentence; None where nothing is.
+
+    Parameters
+    ----------
+    text : str
+        As training.train takes it with --set.
+
+    Returns
+    -------
+    str or None
+    """
+    if re.fullmatch(r".+\.[A-Za-z_]\w*=.*", text, re.DOTALL):
+        return None
+    return f"expected LAYER.key=value, such as update-seed.grow=false, got {shown(text)}"

@@ -110,7 +110,7 @@ def parts(settings, experiment, ablations, choice):
         part = Part(run, texts, wanted, ablation and ablation.says)
         run_folder.refuse_older(run, choice.adopt)
         _check_data(run)
-        _check_weights(part)
+        _check_trainings(part)
         check_arguments(part, found, ablation and (Path(ablations, f"{settings.ablation}.yaml"), ablation.arguments))
         found.append(part)
     return found
@@ -145,13 +145,14 @@ def _check_data(run):
                          "ImageSets/, ...)")
 
 
-def _check_weights(part):
-    """Weights are asked for by the trainings that start from them."""
+def _check_trainings(part):
+    """Weights are asked for by the trainings that start from them; their nets must be there, as they are changed."""
     run = part.run
     for row in part.rows:
         name = {"cam": "cam", "static": "static", "train-s": "s", "train-f": "f", "full": "full"}.get(row.name)
         if name not in run.trainings or row.left_out(run):
             continue
+        row.code(run)       # reads the net, with the change of `static` or `full`
         where = run.experiment.start_of("s" if name == "static" else name)
         if where in WEIGHT_VARIABLES and where in run.experiment.needs and where not in run.settings.weights:
             raise UsageError(f"experiment {run.experiment.name} needs {where}, {run.experiment.needs[where]}; stage "

@@ -9,7 +9,13 @@ from dsrg.io.errors import UserError
 from dsrg.io.param_str import shown
 from dsrg.io.text_files import read_text
 from dsrg.io.yaml_text import parse_yaml
-from dsrg.pipeline.allowed_values import ARGUMENTS, fault_of_cue_file, fault_of_maker, read_arguments
+from dsrg.pipeline.allowed_values import (
+    ARGUMENTS,
+    fault_of_change,
+    fault_of_cue_file,
+    fault_of_maker,
+    read_arguments,
+)
 
 #: kinds of training, each with solver-<kind>.prototxt
 KINDS = ("cam", "s", "f", "full")
@@ -232,8 +238,8 @@ def _checked(path, key, value):
     if key in ("make_data", "cue_file", "static", "full"):
         if not isinstance(value, str):
             refuse("text")
-        fault_of = {"make_data": fault_of_maker, "cue_file": fault_of_cue_file}.get(key)
-        if value and fault_of and (fault := fault_of(value)):
+        fault_of = {"make_data": fault_of_maker, "cue_file": fault_of_cue_file}.get(key, fault_of_change)
+        if value and (fault := fault_of(value)):
             raise UserError(f"{path}: {key}: {fault}")
         return value
     if key == "calibrate":

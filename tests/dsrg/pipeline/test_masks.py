@@ -88,7 +88,8 @@ def test_a_net_without_the_layer_that_the_reference_changes_is_refused_by_name(t
     path.write_text(path.read_text().replace('"data"', '"masks"'))
     with pytest.raises(UserError, match="train-f.prototxt has no Python layer 'data' for data.source=.*: masks; "):
         toy.run()
+    assert not toy.run_folder.exists(), "told before the first stage runs"
     settings = toy.experiment / "settings.yaml"
     settings.write_text(settings.read_text() + "full: masks.source=lists/train_full.txt\n")
-    toy.run("full")
+    toy.run()
     assert "masks.source=lists/train_full.txt" in command_of(toy, "full")

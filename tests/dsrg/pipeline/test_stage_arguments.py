@@ -190,6 +190,26 @@ def test_a_training_that_the_experiment_lacks_is_no_start(toy):
     assert "starts from 'cam', and there is no such file" in refused(toy, "train-s")
 
 
+@pytest.mark.parametrize(("line", "says"), [
+    ("static: update-seed", "settings.yaml: static: expected LAYER.key=value, such as .*, got 'update-seed'"),
+    ("full: data.source", "settings.yaml: full: expected LAYER.key=value, such as .*, got 'data.source'"),
+    ("static: update-sed.grow=false", "train-s.prototxt has no Python layer 'update-sed' for .*; `static` and "),
+    ("full: images.source=lists/train_full.txt", "train-f.prototxt has no Python layer 'images' for "),
+    ("cue_file: cues/cues.txt", "settings.yaml: cue_file: 'cues/cues.txt' is no name of a cue file; expected one that"),
+    ("make_data: tools.make_dmeo", "settings.yaml: make_data: there is no module 'tools.make_dmeo'; expected such as")])
+def test_other_words_that_no_stage_can_follow_are_refused_before_the_first_stage(toy, line, says):
+    settings(toy, "weights:", f"{line}\nweights:")
+    with pytest.raises(UserError, match=says):
+        toy.plan()
+    assert refused(toy)
+
+
+def test_a_net_that_a_solver_names_and_is_not_there_is_told_before_the_first_stage(toy):
+    (toy.experiment / "train-f.prototxt").unlink()
+    assert "train-f.prototxt does not exist; solver-f.prototxt names it as its net" in refused(toy)
+    assert toy.run("lists") == {"lists"}
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "\n---\n"])
 def test_settings_that_are_empty_are_refused(toy, text):
     (toy.experiment / "settings.yaml").write_text(text)
