@@ -82,8 +82,6 @@ def parts(settings, experiment, ablations, choice):
         An ablation that does not fit, a prototxt that was edited in the run's folder, arguments that a stage's command
         does not take, files that are not there.
     """
-    if choice.force and choice.adopt:
-        raise UsageError("--force and --adopt do not go together: the one runs what is done, the other runs nothing")
     takes = read_ablation(Path(ablations, f"{settings.ablation}.yaml")).takes() if settings.ablation else ()
     of_plain, left_out = ((BEFORE_RETRAINING, NOT_OF_A_RETRAINING) if "s" in takes else
                           (OF_THE_PLAIN_RUN, NOT_OF_AN_ABLATION))
@@ -111,6 +109,8 @@ def parts(settings, experiment, ablations, choice):
         run_folder.refuse_older(run, choice.adopt)
         _check_data(run)
         _check_trainings(part)
+        if not choice.words and not choice.start and wanted is rows:
+            _check_skipped(part)
         check_arguments(part, found, ablation and (Path(ablations, f"{settings.ablation}.yaml"), ablation.arguments))
         found.append(part)
     return found
@@ -143,6 +143,27 @@ def _check_data(run):
     if run.base is None and run.settings.data_root is None and not run.experiment.make_data:
         raise UsageError(f"experiment {run.experiment.name} needs DATA_ROOT, a folder in VOC layout (JPEGImages/, "
                          "ImageSets/, ...)")
+
+
+def _check_skipped(part):
+    """What the experiment skips is there, where a stage reads it that is not skipped."""
+    run = part.run
+    skipped = {row.name: row for row in STAGES if {row.name, row.group} & set(run.experiment.skip)}
+    for row in part.rows:
+        for name in (name for name in (*row.needs, *row.also_needs(run)) if name in skipped):
+            try:
+                made = skipped[name].makes(run)
+            except UserError:       # the experiment has no such training
+                continue
+            if row.left_out(run) or skipped[name].left_out(run):
+                continue
+            read = {run.experiment.cue_file, *(file for read in row.reads(run) for file in read.files)}
+            missing = [path for path in (*made.folders, *(file for file in made.files if file in read))
+                       if not run.path(path).exists()]
+            if missing:
+                raise UserError(f"{run.experiment.folder / 'settings.yaml'}: skip: stage {row.name} reads what stage "
+                                f"{name} makes, and {missing[0]} is not in {run.folder}; do not skip {name}, or run it "
+                                f"before: --stages {name}")
 
 
 def _check_trainings(part):

@@ -25,7 +25,7 @@ def demo(tmp_path, monkeypatch, capsys):
     (["--stages", "cam", "--from", "label"], "--stages cam --from label: none of these stages comes at label or after"),
     (["--stages", ","], "--stages: expected a name, got ','"), (["--only", ""], "--stages: expected a name, got ''"),
     (["--from", ""], "--from: expected a name, got ''"), (["--ablation", " "], "--ablation: expected a name, got ' '"),
-    (["--adopt", "--force"], "--force and --adopt do not go together")])
+    (["--adopt", "--force"], "--force changes nothing with --adopt")])
 def test_a_request_for_nothing_is_refused(demo, tmp_path, words, plan, says):
     status, said = demo(*words, *plan)
     assert (status, said.out) == (2, "") and said.err.removeprefix("error: ").startswith(says)

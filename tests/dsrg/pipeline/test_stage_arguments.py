@@ -165,6 +165,29 @@ def test_an_unknown_stage_to_skip_is_refused(toy):
     assert "evaluate-f" not in toy.plan() and "segment-s" in toy.plan()
 
 
+@pytest.mark.parametrize(("skip", "says"), [
+    ("label", "stage train-f reads what stage label makes, and labels is not in "),
+    ("cues", "stage static reads what stage cues makes, and cues/localization_cues.pickle is not in "),
+    ("cam", "stage cues reads what stage cam makes, and models/cam_iter_8.caffemodel is not in "),
+    ("train-s", "stage label reads what stage train-s makes, and models/s_iter_8.caffemodel is not in "),
+    ("lists", "stage cam reads what stage lists makes, and lists is not in ")])
+def test_a_stage_that_others_need_is_skipped_only_where_its_results_are_there(toy, skip, says):
+    settings(toy, "weights:", f"skip: [{skip}]\nweights:")
+    assert refused(toy).startswith(f"{toy.experiment}/settings.yaml: skip: {says}")
+    for name in ("labels/a.png", "cues/localization_cues.pickle", "models/cam_iter_8.caffemodel",
+                 "models/s_iter_8.caffemodel", "lists/train_id.txt"):
+        write(toy.run_folder, name, "there")
+    assert skip not in toy.plan() and toy.run("check") == {"check"}
+
+
+def test_what_nobody_needs_is_skipped_and_so_are_cues_that_are_given(toy):
+    settings(toy, "weights:", "skip: [check, static, label, train-f, full]\nweights:")
+    assert toy.plan()["evaluate-labels"] == "left out, there is no labels"
+    settings(toy, "check, static, label, train-f, full", "cues, cam")
+    toy.set(cues=toy.folder / "init.caffemodel")
+    assert toy.plan()["train-s"].startswith("will run")
+
+
 @pytest.mark.parametrize(("kind", "where", "says"), [
     ("cam", "s", "'s' is not trained before cam; expected a variable (WEIGHTS, VGG_WEIGHTS), none or a file"),
     ("s", "s", "'s' is not trained before s; expected an earlier training (cam, static), a variable"),
@@ -225,8 +248,6 @@ def test_settings_that_are_empty_are_refused(toy, text):
 def test_a_choice_of_no_stage_is_refused(toy):
     with pytest.raises(UsageError, match="^--stages cam --from label: none of these stages comes at label or after"):
         toy.parts("cam", start="label")
-    with pytest.raises(UsageError, match="^--force and --adopt do not go together"):
-        toy.parts(force=True, adopt=True)
     settings(toy, "weights:", "skip: [full]\nweights:")
     with pytest.raises(UsageError, match="^--from full: this run leaves full out unless .*: --stages full$"):
         toy.parts(start="full")
