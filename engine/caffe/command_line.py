@@ -73,7 +73,7 @@ def convert_imageset(args):
                            f"megapixels, expected {picture_files.most_pixels() / 1e6:g} at most; give smaller ones, or "
                            "raise --max_megapixels")
     if args.encode_type and not args.encoded:
-        glog.info("convert_imageset", "encode_type specified, assuming encoded=true.")
+        glog.info("convert_imageset", "--encode_type asks for encoded pictures, as with --encoded")
     convert(args.root, args.list, args.database, args.gray, args.shuffle, (height, width) if height else None,
             args.check_size, args.encoded or bool(args.encode_type), args.encode_type)
 

@@ -81,7 +81,7 @@ def test_convert_imageset_keeps_files_as_they_are_when_encoded(pictures, tmp_pat
     for (_, datum), picture in zip(stored("png"), pictures.values(), strict=True):
         assert datum.data[1:4] == b"PNG"
         assert np.array_equal(cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_UNCHANGED), picture)
-    convert("-encode_type", "png", path="alone")        # as in Caffe, which says "assuming encoded=true"
+    convert("-encode_type", "png", path="alone")        # asks for encoding by itself, as in Caffe
     assert [datum.data for _, datum in stored("alone")] == [datum.data for _, datum in stored("png")]
     convert("-encoded", "-gray", path="gray")
     for _, datum in stored("gray"):
