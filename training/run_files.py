@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -109,10 +110,13 @@ class RunFiles:
         return self.solver_path.with_name(f".{Path(self.prefix).name}.lock")
 
     def remove_rests(self):
-        """Remove what killed trainings of this prefix were writing; for the one that holds its lock."""
+        """Remove what killed trainings of this prefix were writing; for the one that holds its lock.
+
+        What a process that lives is writing stays: of several that share a training, another may be further.
+        """
         own = re.compile(rf"\.{re.escape(Path(self.prefix).name)}_(iter_\d+|solver|net|machine)\..+")
         for path in Path(self.prefix).parent.glob(".*"):
-            if own.fullmatch(path.name) and TEMPORARY.fullmatch(path.name):
+            if own.fullmatch(path.name) and TEMPORARY.fullmatch(path.name) and not _is_being_written(path):
                 with contextlib.suppress(OSError):      # no reason to end a training
                     path.unlink()
 
@@ -308,3 +312,17 @@ def _change_param(net, net_path, change):
         except (ValueError, TypeError):
             raise UserError(f"--set {change}: the value or the param_str of layer '{name}' is not readable") from None
         layer.python_param.param_str = yaml.safe_dump(params, default_flow_style=True, width=10**6).strip()
+
+
+def _is_being_written(temporary):
+    """Whether the process in a temporary file's name, .<stem>.<process>-<thread>.<suffix>, lives on this machine."""
+    found = re.search(r"\.(\d+)-\d+(\.[^.]+)?$", temporary.name)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

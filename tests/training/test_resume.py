@@ -61,10 +61,12 @@ def test_weights_that_the_last_update_spoilt_are_no_end_of_a_training(run):
 
 def test_what_killed_trainings_of_the_prefix_were_writing_is_removed(run):
     """A killed snapshot of VGG16 leaves 80 MB; what other trainings are writing there is theirs."""
-    rests = [".tiny_iter_3.caffemodel.123.tmp", ".tiny_iter_3.solverstate.h5.123.tmp", ".tiny_solver.123-456.prototxt",
-             ".tiny_net.123-456.prototxt", ".tiny_machine.123-456.json"]
+    rests = [".tiny_iter_3.caffemodel.123.tmp", ".tiny_iter_3.solverstate.h5.123.tmp",
+             ".tiny_solver.99999999-4.prototxt", ".tiny_net.99999999-4.prototxt",
+             ".tiny_machine.99999999-4.json"]       # beyond the largest process number
     others = [".tiny_b_iter_3.caffemodel.123.tmp", ".tin_iter_3.caffemodel.123.tmp", ".tiny_iter_3.caffemodel",
-              ".tiny.lock", "tiny_iter_x.caffemodel.123.tmp"]
+              ".tiny.lock", "tiny_iter_x.caffemodel.123.tmp",
+              f".tiny_net.{os.getppid()}-4.prototxt"]     # of one of several processes that share the training
     for name in (*rests, *others):
         (run.folder / "models" / name).touch()
     run("--max-iter", "1")
